@@ -1,0 +1,1 @@
+"""FPGA boards that carry Celosia."""

@@ -1,0 +1,1 @@
+"""Compiler from int8 models to Celosia programs."""

@@ -1,0 +1,9 @@
+"""The one exception that a user's mistake raises: its text is the sentence the user reads."""
+
+
+class CelosiaError(Exception):
+    """Something the user gave can't be used.
+
+    The message is one sentence that says what is wrong and what to do. The command line prints it
+    and exits with status 2; nothing has been written when it is raised.
+    """

@@ -1,0 +1,1 @@
+"""Gateware of Celosia in Amaranth."""

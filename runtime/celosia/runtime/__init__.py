@@ -1,0 +1,1 @@
+"""Devices, reports and the command line of Celosia."""

@@ -1,0 +1,1 @@
+"""Simulation of Celosia's gateware in Verilator under cocotb."""
