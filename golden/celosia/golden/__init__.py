@@ -1,1 +1,1 @@
-"""Specification and golden model of Celosia: what the hardware must do, in pure Python and numpy."""
+"""Specification and golden model of Celosia: what the hardware must do, in Python and numpy."""

@@ -49,8 +49,8 @@ class Activation(Enum):
 class Quantization:
     """Affine quantisation `real = scale * (q - zero_point)`.
 
-    `scale` is float32 of shape [1] (per tensor) or [channels]; `zero_point` int32 of the same shape.
-    `axis` is the dimension that the channels lie on (0 where per tensor).
+    `scale` is float32 of shape [1] (per tensor) or [channels], `zero_point` int32 of the same
+    shape. `axis` is the dimension that the channels lie on (0 where per tensor).
     """
 
     scale: NDArray[np.float32]
@@ -60,7 +60,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value of the graph. `shape` is NHWC where it has four dimensions; `data` is set for constants."""
+    """A value of the graph; `shape` is NHWC with four dimensions, `data` is set for constants."""
 
     name: str
     shape: tuple[int, ...]

@@ -17,13 +17,14 @@ is that of the TFLite reference kernels (`MultiplyByQuantizedMultiplier`, with a
 `TFLITE_SINGLE_ROUNDING`).
 """
 
-from enum import Enum, StrEnum
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from celosia.golden.graph import Activation, OpKind
+from celosia.golden.rounding import RoundingMode as RoundingMode
+from celosia.golden.rounding import RoundingProfile as RoundingProfile
 
 INT32_MIN = -(1 << 31)
 INT32_MAX = (1 << 31) - 1
@@ -33,34 +34,6 @@ INT8_MAX = 127
 Int32Array: TypeAlias = NDArray[np.int32]
 Int64Array: TypeAlias = NDArray[np.int64]
 _Float = TypeVar("_Float", np.float32, np.float64)
-
-
-class RoundingProfile(StrEnum):
-    """Whose arithmetic a whole network follows."""
-
-    TFLM = "tflm"
-    """TensorFlow Lite Micro: double rounding everywhere."""
-    LITERT = "litert"
-    """LiteRT's reference kernels: FULLY_CONNECTED in float64, double rounding elsewhere."""
-    SINGLE = "single"
-    """Single rounding everywhere, as TOSA and CMSIS-NN may be built."""
-    FLOAT32 = "float32"
-    """XNNPACK and ONNX Runtime: matrix products requantised by a float32 multiply, half to even."""
-
-
-class RoundingMode(Enum):
-    """How one accumulator is requantised."""
-
-    DOUBLE = "double"
-    """Round half up to 31 fraction bits dropped, then half away from zero by the shift."""
-    SINGLE = "single"
-    """Round once, half up."""
-    FLOAT32 = "float32"
-    """float32(acc) times a float32 scale, rounded to float32, then half to even."""
-    FLOAT64 = "float64"
-    """float64(acc) times a float64 scale, rounded to float64, then half away from zero."""
-    AVERAGE = "average"
-    """Floor to 31 fraction bits dropped, then half away from zero by the shift."""
 
 
 _MATRIX_KINDS = (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED)

@@ -1,0 +1,246 @@
+"""The NPU's configuration: one frozen value that sizes gateware, compiler and golden machine."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from celosia.golden.errors import CelosiaError
+from celosia.golden.isa import ADDRESS_BITS, INSTRUCTION_BYTES
+from celosia.golden.rounding import RoundingProfile
+
+_LIMITS = {
+    # The accumulators revisit an address after R cycles at the earliest; their read-modify-write
+    # takes three, and a table entry of four bytes must fit a weight vector.
+    "rows": (4, 64),
+    "columns": (4, 64),
+    "scratchpad_kib": (1, 16384),
+    "weight_kib": (1, 16384),
+    "accumulator_depth": (8, 65536),
+    "requantizer_lanes": (1, 64),
+    "queue_depth": (2, 64),
+    "profile_depth": (1, 1024),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpuConfig:
+    """Sizes of one NPU.
+
+    Attributes:
+        name: what it is called in reports.
+        rows: R, rows of the array and lanes of a scratchpad vector (int8).
+        columns: C, columns of the array and bytes of a weight-memory vector.
+        scratchpad_kib: activation memory in KiB.
+        weight_kib: memory for weights, parameters, tables and the program itself in KiB.
+        accumulator_depth: vectors of C int32 sums; the halves are filled and drained in turn.
+        requantizer_lanes: outputs requantised in one cycle; divides `rows`.
+        profiles: rounding profiles that the requantiser is built for.
+        queue_depth: instructions that wait in front of each unit.
+        profile_depth: layers whose counters are kept.
+
+    Raises:
+        CelosiaError: a value is of the wrong type, out of range, or doesn't fit the others.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    scratchpad_kib: int
+    weight_kib: int
+    accumulator_depth: int
+    requantizer_lanes: int
+    profiles: tuple[RoundingProfile, ...]
+    queue_depth: int = 8
+    profile_depth: int = 64
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise CelosiaError(f"name must be a non-empty string, not {self.name!r}")
+        for key, (low, high) in _LIMITS.items():
+            value = getattr(self, key)
+            if type(value) is not int or not low <= value <= high:
+                raise CelosiaError(f"{key} must be an integer from {low} to {high}, not {value!r}")
+        if self.rows % self.requantizer_lanes:
+            raise CelosiaError(
+                f"requantizer_lanes must divide rows ({self.rows}), not be {self.requantizer_lanes}"
+            )
+        if self.accumulator_depth % 2:
+            raise CelosiaError(
+                f"accumulator_depth must be even to be filled and drained in halves, "
+                f"not {self.accumulator_depth}"
+            )
+        self._check_profiles()
+        for memory, depth in (("scratchpad", self.scratchpad_depth), ("weight", self.weight_depth)):
+            if depth > 1 << (ADDRESS_BITS - 1):
+                raise CelosiaError(
+                    f"{memory}_kib must be small enough for {ADDRESS_BITS - 1}-bit vector "
+                    f"addresses, not {depth} vectors"
+                )
+        least = self.instruction_vectors + self.rows + self.parameter_vectors
+        if self.weight_depth < least:
+            raise CelosiaError(
+                f"weight_kib must hold at least one instruction, tile and parameter record "
+                f"({least} vectors of {self.columns} bytes), not {self.weight_depth} vectors"
+            )
+
+    def _check_profiles(self) -> None:
+        known = ", ".join(RoundingProfile)
+        if not isinstance(self.profiles, (tuple, list)) or not self.profiles:
+            raise CelosiaError(f"profiles must be a list of some of {known}, not {self.profiles!r}")
+        for profile in self.profiles:
+            if profile not in list(RoundingProfile):
+                raise CelosiaError(f"profiles must be some of {known}, not {profile!r}")
+        object.__setattr__(self, "profiles", tuple(RoundingProfile(p) for p in self.profiles))
+
+    @property
+    def scratchpad_depth(self) -> int:
+        """Scratchpad size in vectors of R bytes."""
+        return self.scratchpad_kib * 1024 // self.rows
+
+    @property
+    def weight_depth(self) -> int:
+        """Weight memory size in vectors of C bytes."""
+        return self.weight_kib * 1024 // self.columns
+
+    @property
+    def instruction_vectors(self) -> int:
+        """Weight vectors that one instruction takes."""
+        return -(-INSTRUCTION_BYTES // self.columns)
+
+    @property
+    def multiplier_bytes(self) -> int:
+        """Bytes of a channel's multiplier: 7 where LiteRT's float64 scales are kept, else 4."""
+        return 7 if RoundingProfile.LITERT in self.profiles else 4
+
+    @property
+    def parameter_vectors(self) -> int:
+        """Weight vectors of a parameter record: byte planes of bias, multiplier and exponent."""
+        return 4 + self.multiplier_bytes + 1
+
+    @property
+    def table_entries_per_vector(self) -> int:
+        """Table entries (int32) that one weight vector carries."""
+        return self.columns // 4
+
+    @property
+    def table_vectors(self) -> int:
+        """Weight vectors of one table of 256 entries."""
+        return -(-256 // self.table_entries_per_vector)
+
+    @property
+    def tile_vectors(self) -> int:
+        """Scratchpad vectors that one column tile fills: floor(C / R), or 1 where C < R."""
+        return max(1, self.columns // self.rows)
+
+    @property
+    def tile_slices(self) -> int:
+        """Column tiles that share one scratchpad vector: ceil(R / C), or 1 where C >= R."""
+        return -(-self.rows // self.columns)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates in one cycle."""
+        return self.rows * self.columns
+
+
+PRESETS: Mapping[str, NpuConfig] = {
+    config.name: config
+    for config in (
+        NpuConfig(
+            name="npu4x4",
+            rows=4,
+            columns=4,
+            scratchpad_kib=64,
+            weight_kib=64,
+            accumulator_depth=256,
+            requantizer_lanes=2,
+            profiles=(RoundingProfile.TFLM,),
+            profile_depth=32,
+        ),
+        NpuConfig(
+            name="npu8x8",
+            rows=8,
+            columns=8,
+            scratchpad_kib=112,
+            weight_kib=272,
+            accumulator_depth=256,
+            requantizer_lanes=4,
+            profiles=tuple(RoundingProfile),
+        ),
+        NpuConfig(
+            name="npu16x16",
+            rows=16,
+            columns=16,
+            scratchpad_kib=112,
+            weight_kib=272,
+            accumulator_depth=256,
+            requantizer_lanes=8,
+            profiles=tuple(RoundingProfile),
+        ),
+    )
+}
+"""Presets, named for their arrays."""
+
+
+def load_config(source: str | Path) -> NpuConfig:
+    """The configuration named by a preset or described by a TOML file.
+
+    A TOML file names a preset (`base = "npu8x8"`) and overrides its fields; without `base` it gives
+    every field that has no default.
+
+    Raises:
+        CelosiaError: no such preset or file, not TOML, an unknown key, or a value that can't be.
+    """
+    text = str(source)
+    if text in PRESETS:
+        return PRESETS[text]
+    path = Path(source)
+    if path.suffix != ".toml" and not path.is_file():
+        presets = ", ".join(PRESETS)
+        raise CelosiaError(f"configuration must be one of {presets} or a .toml file, not {text!r}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CelosiaError(f"can't read configuration {text!r}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CelosiaError(f"configuration {text!r} must be a TOML file: {error}") from error
+    try:
+        return config_from_mapping(table, default_name=path.stem)
+    except CelosiaError as error:
+        raise CelosiaError(f"configuration {text!r}: {error}") from error
+
+
+def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuConfig:
+    """The configuration that a TOML table (or a program file's header) describes."""
+    values = dict(table)
+    base = values.pop("base", None)
+    if base is not None and base not in PRESETS:
+        raise CelosiaError(f"base must be one of {', '.join(PRESETS)}, not {base!r}")
+    known = {item.name for item in fields(NpuConfig)}
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise CelosiaError(f"key must be one of {', '.join(sorted(known))}, not {key!r}{hint}")
+    values.setdefault("name", default_name)
+    if base is not None:
+        return replace(PRESETS[base], **values)
+    missing = sorted(
+        item.name
+        for item in fields(NpuConfig)
+        if item.name not in values and item.name in _REQUIRED
+    )
+    if missing:
+        raise CelosiaError(f"a value must be given for {', '.join(missing)}, or a base preset")
+    return NpuConfig(**values)
+
+
+_REQUIRED = {f.name for f in fields(NpuConfig)} - {"queue_depth", "profile_depth"}
+
+
+def config_to_mapping(config: NpuConfig) -> dict[str, Any]:
+    """The configuration as plain values that `config_from_mapping` reads back."""
+    return {**asdict(config), "profiles": [str(p) for p in config.profiles]}

@@ -1,0 +1,140 @@
+"""The host's view of the NPU: regions, registers, counters, unit states.
+
+The host bus carries 32-bit words at byte addresses. Bits 28-31 choose the region. In a memory
+region vector v starts at `v * stride`, where the stride is the vector's size rounded up to a power of two
+of whole words; words beyond the vector read as zero and ignore writes.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from celosia.golden.config import NpuConfig
+
+WORD_BYTES = 4
+REGION_SHIFT = 28
+
+
+class Region(IntEnum):
+    """Regions of the host's address space: bits 28-31 of an address."""
+
+    REGISTERS = 0
+    SCRATCHPAD = 1
+    WEIGHTS = 2
+    ACCUMULATORS = 3
+    PROFILE = 4
+
+
+class Register(IntEnum):
+    """Registers, by byte address in their region. Those marked W take writes; all can be read."""
+
+    IDENTITY = 0x00
+    """The letters `CEL1`, little-endian."""
+    GEOMETRY = 0x04
+    """Rows (bits 0-7), columns (8-15), requantiser lanes (16-23), profiles (24-27, a bit each)."""
+    CONTROL = 0x08
+    """W. Bits of `Control`: start the program, step mode, do the next step."""
+    STATUS = 0x0C
+    """Bits of `Status`: busy, done, stopped at an illegal opcode, a step is complete."""
+    PROGRAM = 0x10
+    """W. Weight-memory vector of the first instruction."""
+    PROGRAM_COUNTER = 0x14
+    """Weight-memory vector of the next instruction to be fetched."""
+    UNITS = 0x18
+    """States of the units, four bits each: sequencer, load, matrix, post (`UnitState`)."""
+    QUEUES = 0x1C
+    """Instructions waiting in front of load, matrix and post, eight bits each."""
+    SEMAPHORES = 0x20
+    """Counts of the semaphores, eight bits each."""
+    MARKS = 0x24
+    """Layers marked since the start."""
+    COUNTERS = 0x40
+    """First of the counters (`Counter`), one word each."""
+
+
+class Status(IntEnum):
+    """Bits of the STATUS register."""
+
+    BUSY = 1
+    DONE = 2
+    ILLEGAL = 4
+    STEPPED = 8
+
+
+class Control(IntEnum):
+    """Bits of the CONTROL register."""
+
+    START = 1
+    STEP_MODE = 2
+    STEP = 4
+
+
+class UnitState(IntEnum):
+    """What a unit is doing, for the UNITS register and the watchdog."""
+
+    IDLE = 0
+    WAITING_SEMAPHORE = 1
+    RUNNING = 2
+    WAITING_MEMORY = 3
+    WAITING_ENGINE = 4
+    WAITING_QUEUE = 5
+    STEP_PAUSE = 6
+    DRAINING = 7
+
+
+class Counter(IntEnum):
+    """Performance counters, cleared by START; each cycle counts in exactly one MATRIX_*."""
+
+    CYCLES = 0
+    """From the start command to the last unit idle after HALT."""
+    MATRIX_BUSY = 1
+    """An activation vector entered the array."""
+    MATRIX_WEIGHTS = 2
+    """An activation vector waited for its weight tile."""
+    MATRIX_DEPENDENCY = 3
+    """The next MATMUL waited for the previous layer's output (STORED)."""
+    MATRIX_ACCUMULATORS = 4
+    """The next MATMUL waited for a drained half of the accumulators (DRAINED)."""
+    MATRIX_MEMORY = 5
+    """A MATMUL ran but its activation vector had not arrived from the scratchpad."""
+    MATRIX_IDLE = 6
+    """MATRIX had no MATMUL to run."""
+    POST_BUSY = 7
+    """POST executed an instruction."""
+    POST_WAIT = 8
+    """POST's next instruction waited for a semaphore."""
+    LOAD_BUSY = 9
+    """A weight vector entered the array."""
+
+
+PROFILE_WORDS = len(Counter)
+IDENTITY = int.from_bytes(b"CEL1", "little")
+
+
+@dataclass(frozen=True)
+class MemoryGeometry:
+    """Vectors of one memory region."""
+
+    region: Region
+    depth: int
+    vector_bytes: int
+
+    @property
+    def stride_words(self) -> int:
+        """Host words from one vector to the next: a power of two."""
+        words = -(-self.vector_bytes // WORD_BYTES)
+        return 1 << (words - 1).bit_length()
+
+    def address(self, vector: int) -> int:
+        """Byte address of a vector on the host bus."""
+        return (self.region << REGION_SHIFT) | vector * self.stride_words * WORD_BYTES
+
+
+def memory_geometry(config: NpuConfig, region: Region) -> MemoryGeometry:
+    """Depth and vector size of a memory region; REGISTERS has none."""
+    depth, size = {
+        Region.SCRATCHPAD: (config.scratchpad_depth, config.rows),
+        Region.WEIGHTS: (config.weight_depth, config.columns),
+        Region.ACCUMULATORS: (config.accumulator_depth, 4 * config.columns),
+        Region.PROFILE: (config.profile_depth, 4 * PROFILE_WORDS),
+    }[region]
+    return MemoryGeometry(region, depth, size)

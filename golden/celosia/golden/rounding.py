@@ -1,0 +1,44 @@
+"""Names of the rounding profiles and of the requantiser's modes.
+
+`celosia.golden.quantization` defines their arithmetic; this module is what gateware, instruction
+set and configuration share.
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class RoundingProfile(StrEnum):
+    """Whose arithmetic a whole network follows."""
+
+    TFLM = "tflm"
+    """TensorFlow Lite Micro: double rounding everywhere."""
+    LITERT = "litert"
+    """LiteRT's reference kernels: FULLY_CONNECTED in float64, double rounding elsewhere."""
+    SINGLE = "single"
+    """Single rounding everywhere, as TOSA and CMSIS-NN may be built."""
+    FLOAT32 = "float32"
+    """XNNPACK and ONNX Runtime: matrix products requantised by a float32 multiply, half to even."""
+
+
+class RoundingMode(IntEnum):
+    """How one accumulator is requantised; the value stands in the instruction word."""
+
+    DOUBLE = 0
+    """Round half up to 31 fraction bits dropped, then half away from zero by the shift."""
+    SINGLE = 1
+    """Round once, half up."""
+    AVERAGE = 2
+    """Floor to 31 fraction bits dropped, then half away from zero by the shift."""
+    FLOAT32 = 3
+    """float32(acc) times a float32 scale, rounded to float32, then half to even."""
+    FLOAT64 = 4
+    """float64(acc) times a float64 scale, rounded to float64, then half away from zero."""
+
+
+PROFILE_MODES = {
+    RoundingProfile.TFLM: (RoundingMode.DOUBLE, RoundingMode.AVERAGE),
+    RoundingProfile.LITERT: (RoundingMode.DOUBLE, RoundingMode.AVERAGE, RoundingMode.FLOAT64),
+    RoundingProfile.SINGLE: (RoundingMode.SINGLE, RoundingMode.AVERAGE),
+    RoundingProfile.FLOAT32: (RoundingMode.DOUBLE, RoundingMode.AVERAGE, RoundingMode.FLOAT32),
+}
+"""The modes that a requantiser needs for a profile."""

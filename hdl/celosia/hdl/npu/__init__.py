@@ -1,0 +1,1 @@
+"""The NPU's gateware: one module for each block of the hardware."""

@@ -1,0 +1,163 @@
+"""Layouts and signatures between the NPU's blocks, all derived from the specification."""
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.isa import (
+    ADDRESS_BITS,
+    INSTRUCTION_BITS,
+    Bits,
+    Extent,
+    Instruction,
+    Matmul,
+)
+from celosia.golden.isa import SEMAPHORES as SEMAPHORES
+
+__all__ = [
+    "SEMAPHORES",
+    "AccumulateJob",
+    "InstructionStream",
+    "MatrixEngineSignature",
+    "MemoryReadSignature",
+    "MemoryWriteSignature",
+    "SemaphoreSignature",
+    "field_width",
+    "instruction_layout",
+    "vector",
+]
+
+
+def vector(lanes: int, bits: int = 8) -> data.ArrayLayout:
+    """A vector of signed lanes, lane 0 in the least significant bits."""
+    return data.ArrayLayout(signed(bits), lanes)
+
+
+def instruction_layout(instruction: type[Instruction]) -> data.StructLayout:
+    """The 128-bit word of an instruction as a layout with its named fields."""
+    return data.FlexibleLayout(
+        INSTRUCTION_BITS,
+        {
+            item.name: data.Field(Shape(item.bits.width, item.bits.signed), item.offset)
+            for item in instruction.layout()
+        },
+    )
+
+
+def field_width(instruction: type[Instruction], name: str) -> int:
+    """Width of a field in bits."""
+    (item,) = (item for item in instruction.layout() if item.name == name)
+    return item.bits.width
+
+
+def _width(annotated: object) -> int:
+    (bits,) = (item for item in annotated.__metadata__ if isinstance(item, Bits))
+    return bits.width
+
+
+InstructionStream = stream.Signature(INSTRUCTION_BITS)
+"""Instruction words on their way to a unit."""
+
+
+class MatrixEngineSignature(wiring.Signature):
+    """The contract of a matrix engine, seen from the engine.
+
+    Members:
+        weights: stream of tile rows, `columns` int8 each; R of them, row 0 first, are a tile.
+        activations: stream of `vector` (R int8) and `first`: 1 on the first vector of a pass, which
+            takes the next complete tile into use; it waits until that tile has been loaded.
+        sums: stream of C int32, one for each activation vector, in order. A sum is the product of
+            the vector and the tile in use.
+
+    Loading the next tile overlaps with streaming activations through the current one.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._rows = rows
+        self._columns = columns
+        super().__init__(
+            {
+                "weights": In(stream.Signature(vector(columns))),
+                "activations": In(
+                    stream.Signature(data.StructLayout({"vector": vector(rows), "first": 1}))
+                ),
+                "sums": Out(stream.Signature(vector(columns, 32))),
+            }
+        )
+
+    @property
+    def rows(self) -> int:
+        """R, lanes of an activation vector."""
+        return self._rows
+
+    @property
+    def columns(self) -> int:
+        """C, lanes of a weight row and of a sum."""
+        return self._columns
+
+
+class MemoryReadSignature(wiring.Signature):
+    """A reader of a vector memory, seen from the reader.
+
+    Each request is answered once, in order. `tag` travels with the request and comes back with
+    its vector. Back-pressure works both ways.
+    """
+
+    def __init__(self, shape: data.Layout, tag: object = 0) -> None:
+        tag_shape = unsigned(tag) if isinstance(tag, int) else tag
+        super().__init__(
+            {
+                "request": Out(
+                    stream.Signature(
+                        data.StructLayout({"address": unsigned(ADDRESS_BITS), "tag": tag_shape})
+                    )
+                ),
+                "response": In(
+                    stream.Signature(data.StructLayout({"vector": shape, "tag": tag_shape}))
+                ),
+            }
+        )
+
+
+def MemoryWriteSignature(lanes: int) -> stream.Signature:
+    """Stream of writes to the scratchpad: `mask` has a bit for each lane that is written."""
+    return stream.Signature(
+        data.StructLayout(
+            {"address": unsigned(ADDRESS_BITS), "vector": vector(lanes), "mask": unsigned(lanes)}
+        )
+    )
+
+
+class SemaphoreSignature(wiring.Signature):
+    """A unit's side of the semaphores, seen from the unit.
+
+    Members:
+        wait: set of semaphores that the unit's next instruction needs; 0 while it has none.
+        grant: combinational from `wait`: every semaphore of the set is above zero.
+        take: pulse in a cycle with `grant` in which the instruction starts; each semaphore of
+            `wait` goes down by one.
+        signal: set of semaphores that go up by one in this cycle.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "wait": Out(SEMAPHORES),
+                "grant": In(1),
+                "take": Out(1),
+                "signal": Out(SEMAPHORES),
+            }
+        )
+
+
+AccumulateJob = data.StructLayout(
+    {
+        "base": unsigned(field_width(Matmul, "accumulator")),
+        "rows": unsigned(_width(Extent)),
+        "columns": unsigned(_width(Extent)),
+        "overwrite": 1,
+        "signal": unsigned(SEMAPHORES),
+    }
+)
+"""One pass of a MATMUL: rows * columns sums are on their way, in order, for the accumulators from
+`base`. `overwrite` replaces what was there; `signal` is raised once the last is written."""
