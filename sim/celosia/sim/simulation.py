@@ -1,0 +1,232 @@
+"""Run cocotb tests in a built simulation and know for certain how they ended."""
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cocotb_tools.config
+import find_libpython
+
+_TAIL_LINES = 40
+
+
+class SimulationFailed(Exception):
+    """A cocotb test failed, or the simulator crashed, hung or wrote no results.
+
+    Attributes
+    ----------
+    log : Path
+        Everything the simulator printed.
+    """
+
+    def __init__(self, reason: str, log: Path) -> None:
+        super().__init__(f"{reason} (log: {log})\n{log_tail(log)}")
+        self.log = log
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One cocotb test: its name, simulated and wall time, and why it failed (None: it passed)."""
+
+    __test__ = False  # not a test class of pytest's
+
+    name: str
+    simulated_ns: float
+    wall_s: float
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a run gave: its tests, all passed; the log's text; seconds from start to end."""
+
+    tests: tuple[TestResult, ...]
+    log: str
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A built simulation.
+
+    Attributes
+    ----------
+    executable : Path
+        The simulator; beside it lie the Verilog and the build's log.
+    top : str
+        The module that cocotb tests get as ``dut``.
+    traces : bool
+        Whether it can write waves.
+    built : bool
+        Whether it was built now, rather than found in the cache.
+    """
+
+    executable: Path
+    top: str
+    traces: bool
+    built: bool
+
+    def run(
+        self,
+        test_module: str,
+        *,
+        test_filter: str | None = None,
+        env: Mapping[str, str] | None = None,
+        plusargs: Sequence[str] = (),
+        seed: int | None = None,
+        waves: Path | None = None,
+        timeout_s: float | None = None,
+    ) -> SimulationResult:
+        """Run the cocotb tests of a Python module in the simulator.
+
+        Parameters
+        ----------
+        test_module : str
+            Import path of the module.
+        test_filter : str, optional
+            Regular expression that selects tests by name.
+        env : mapping of str to str, optional
+            Variables to add to the simulator's environment.
+        plusargs : sequence of str
+            Arguments for the simulator, for ``$test$plusargs``.
+        seed : int, optional
+            Seed of cocotb's random generator.
+        waves : Path, optional
+            FST file to write; the simulation must have been built with ``trace_fst``.
+        timeout_s : float, optional
+            Seconds of wall time after which the simulator is killed.
+
+        Raises
+        ------
+        SimulationFailed
+            If any test fails or none runs, the simulator crashes, an assertion fires, or time
+            runs out. Its log stays on disk.
+        """
+        if waves is not None and not self.traces:
+            raise ValueError("waves need a simulation that was built with trace_fst=True")
+        folder = Path(tempfile.mkdtemp(prefix="celosia-run-"))
+        log, results = folder / "simulation.log", folder / "results.xml"
+        command = [str(self.executable), *plusargs]
+        if waves is not None:
+            command += ["--trace", "--trace-file", str(waves.absolute())]
+        environment = {
+            **os.environ,
+            **_cocotb_environment(),
+            "COCOTB_TOPLEVEL": self.top,
+            "COCOTB_TEST_MODULES": test_module,
+            "COCOTB_RESULTS_FILE": str(results),
+            **({"COCOTB_TEST_FILTER": test_filter} if test_filter is not None else {}),
+            **({"COCOTB_RANDOM_SEED": str(seed)} if seed is not None else {}),
+            **(env or {}),
+        }
+        start = time.perf_counter()
+        status = _execute(command, folder, environment, log, timeout_s)
+        wall_s = time.perf_counter() - start
+        tests = _judge(status, results, log, test_module, timeout_s)
+        done = SimulationResult(tests, log.read_text(errors="replace"), wall_s)
+        shutil.rmtree(folder)
+        return done
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a log file."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+
+
+@functools.cache
+def _libpython() -> str:
+    path = find_libpython.find_libpython()
+    if path is None:
+        raise SystemError("Python's shared library isn't installed, and cocotb needs it")
+    return path
+
+
+def _cocotb_environment() -> dict[str, str]:
+    return {
+        "GPI_USERS": f"{_libpython()};{cocotb_tools.config.pygpi_entry_point()}",
+        "PYGPI_PYTHON_BIN": sys.executable,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "TOPLEVEL_LANG": "verilog",
+        "COCOTB_ANSI_OUTPUT": "0",
+        # Verilator applies inertial writes itself; without this cocotb imitates them, slowly.
+        "COCOTB_TRUST_INERTIAL_WRITES": "1",
+    }
+
+
+def _execute(
+    command: list[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    timeout_s: float | None,
+) -> int | None:
+    """Exit status of the simulator, or None if it was killed because time ran out."""
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _judge(
+    status: int | None, results: Path, log: Path, test_module: str, timeout_s: float | None
+) -> tuple[TestResult, ...]:
+    if status is None:
+        raise SimulationFailed(f"{test_module} didn't end within {timeout_s} s", log)
+    if not results.is_file():
+        how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        raise SimulationFailed(f"the simulator ended {how} before {test_module} did", log)
+    tests = tuple(_read_results(results))
+    if not tests:
+        raise SimulationFailed(f"{test_module} ran no test", log)
+    failed = [test for test in tests if test.failure is not None]
+    if failed:
+        reasons = "".join(f"\n  {test.name}: {test.failure}" for test in failed)
+        raise SimulationFailed(f"{len(failed)} of {len(tests)} tests failed{reasons}\n", log)
+    if status:
+        raise SimulationFailed(f"the simulator ended with status {status}", log)
+    return tests
+
+
+def _read_results(results: Path) -> list[TestResult]:
+    """Tests in cocotb's results file, which follows the xUnit schema; skipped ones are left out."""
+    tests = []
+    for case in ElementTree.parse(results).getroot().iter("testcase"):
+        if case.find("skipped") is not None:
+            continue
+        bad = case.find("failure")
+        bad = case.find("error") if bad is None else bad
+        failure = None if bad is None else (bad.get("message") or bad.text or "failed")
+        tests.append(
+            TestResult(
+                name=f"{case.get('classname')}.{case.get('name')}",
+                simulated_ns=float(case.get("sim_time_ns", 0)),
+                wall_s=float(case.get("time", 0)),
+                failure=failure,
+            )
+        )
+    return tests
