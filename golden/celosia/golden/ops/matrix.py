@@ -1,4 +1,4 @@
-"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: exact int32 accumulators from float matrix products.
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: exact int32 sums from float matrix products.
 
 numpy has fast matrix products for floats only. A float32 sum of int8 products is exact while every
 partial sum stays below 2**24, that is up to 1024 products of 128 x 128; longer sums are cut into
