@@ -1,8 +1,8 @@
 """Transcendental functions in int32 fixed point, as the TFLite kernels take them from gemmlowp.
 
-`Qn` is a signed 32-bit number with n integer bits: its real value is `raw / 2**(31 - n)`. All arrays
-are int64 holding int32 values. The polynomial and barrel-shifter constants are those numbers in
-fixed point: exp(-1/8), 1/3, exp(-2**k), 48/17 and 32/17.
+`Qn` is a signed 32-bit number with n integer bits: its real value is `raw / 2**(31 - n)`. Arrays
+are int64 holding int32 values. The constants are these numbers in fixed point: exp(-1/8), 1/3,
+exp(-2**k), 48/17 and 32/17.
 """
 
 import math
