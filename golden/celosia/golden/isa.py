@@ -172,7 +172,8 @@ class LoadWeights(Instruction):
 class MatrixLoop(Instruction):
     """Set one level of MATRIX's loop nest.
 
-    The levels are 0 column, 1 row, 2 channel vector, 3 kernel x and 4 kernel y. The counts of levels 0 and 1 come with each MATMUL; those given here are not used.
+    The levels are 0 column, 1 row, 2 channel vector, 3 kernel x and 4 kernel y. The
+    counts of levels 0 and 1 come with each MATMUL; those given here are not used.
     """
 
     opcode: ClassVar[int] = 0x20
@@ -216,7 +217,8 @@ class Matmul(Instruction):
 class PostLoop(Instruction):
     """Set one level of POST's loop nest.
 
-    The levels are 0 window x, 1 window y, 2 channel vector, 3 column and 4 row. The counts of levels 3 and 4 come with each POOL; those given here are not used.
+    The levels are 0 window x, 1 window y, 2 channel vector, 3 column and 4 row. The
+    counts of levels 3 and 4 come with each POOL; those given here are not used.
     """
 
     opcode: ClassVar[int] = 0x30

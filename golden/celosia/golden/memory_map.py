@@ -1,8 +1,8 @@
 """The host's view of the NPU: regions, registers, counters, unit states.
 
 The host bus carries 32-bit words at byte addresses. Bits 28-31 choose the region. In a memory
-region vector v starts at `v * stride`, where the stride is the vector's size rounded up to a power of two
-of whole words; words beyond the vector read as zero and ignore writes.
+region vector v starts at `v * stride`, where the stride is the vector's size rounded
+up to a power of two of whole words; words beyond the vector read as zero and ignore writes.
 """
 
 from dataclasses import dataclass
