@@ -1,0 +1,71 @@
+"""Performance counters and their snapshots at the end of each layer."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.memory_map import Counter
+from celosia.hdl.npu.interfaces import MemoryReadSignature
+from celosia.hdl.npu.vector_memory import ResponseBuffer
+
+__all__ = ["COUNTERS", "PerformanceCounters"]
+
+COUNTERS = data.ArrayLayout(32, len(Counter))
+"""All counters, `Counter` by `Counter`."""
+
+
+class PerformanceCounters(wiring.Component):
+    """Counts events and stores all counts at each mark.
+
+    Members:
+        events: bit k is 1 in a cycle that counts for counter k.
+        clear: sets counters and marks to zero.
+        mark: stores the counts of the cycles before this one in the next profile entry; marks
+            beyond `depth` are counted but not stored.
+        values: the counts. marks: marks since `clear`.
+        read: the profile entries, seen from the memory; one cycle of latency at the earliest.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        super().__init__(
+            {
+                "events": In(len(Counter)),
+                "clear": In(1),
+                "mark": In(1),
+                "values": Out(COUNTERS),
+                "marks": Out(16),
+                "read": Out(MemoryReadSignature(COUNTERS).flip()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.profile = profile = memory.Memory(shape=COUNTERS, depth=self._depth, init=[])
+        write_port = profile.write_port()
+        read_port = profile.read_port()
+
+        for counter in Counter:
+            value = self.values[counter]
+            m.d.sync += value.eq(value + self.events[counter])
+        m.d.comb += [
+            write_port.addr.eq(self.marks),
+            Cat(write_port.data).eq(Cat(self.values)),
+            write_port.en.eq(self.mark & (self.marks < self._depth)),
+        ]
+        m.d.sync += self.marks.eq(self.marks + self.mark)
+        with m.If(self.clear):
+            m.d.sync += [self.values.eq(0), self.marks.eq(0)]
+
+        m.submodules.buffer = buffer = ResponseBuffer(self.read.response.payload.shape())
+        granted = Signal()
+        m.d.comb += [
+            self.read.request.ready.eq(buffer.free),
+            granted.eq(self.read.request.valid & buffer.free),
+            read_port.addr.eq(self.read.request.payload.address),
+            read_port.en.eq(granted),
+            buffer.arrival.vector.eq(read_port.data),
+        ]
+        m.d.sync += buffer.arrives.eq(granted)
+        wiring.connect(m, wiring.flipped(self.read.response), buffer.o)
+        return m

@@ -1,0 +1,194 @@
+"""The host's door: a 32-bit bus on registers and memories."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.isa import ADDRESS_BITS, Semaphore
+from celosia.golden.memory_map import (
+    IDENTITY,
+    REGION_SHIFT,
+    WORD_BYTES,
+    Control,
+    Counter,
+    Region,
+    Register,
+    memory_geometry,
+)
+from celosia.golden.rounding import RoundingProfile
+from celosia.hdl.npu.counters import COUNTERS
+from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
+from celosia.hdl.npu.semaphores import COUNT_BITS
+
+__all__ = ["HostPort", "HostRequest"]
+
+HostRequest = data.StructLayout({"write": 1, "address": 32, "data": 32})
+"""One access: a byte address (see `celosia.golden.memory_map`), and data to write."""
+
+STATUS = data.StructLayout({"busy": 1, "done": 1, "illegal": 1, "stepped": 1})
+"""The STATUS register, in the order of `memory_map.Status`."""
+
+
+class HostPort(wiring.Component):
+    """Serves the host's reads and writes one at a time, in order.
+
+    Writes of memory words are accepted one a cycle; a read is answered after a few cycles, later
+    where the NPU's own reads keep the memory busy. Unmapped addresses read as zero and ignore
+    writes.
+
+    Members:
+        request: stream of `HostRequest`. response: one 32-bit word for each read, in order.
+        scratchpad_read, weights_read, accumulators_read, profile_read: readers of the memories.
+        scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
+        start, step: pulses. step_mode, program: registers of the host.
+        status, program_counter, units, queues, semaphores, marks, counters: what it can read.
+    """
+
+    def __init__(self, config: NpuConfig) -> None:
+        self._config = config
+        rows, columns = config.rows, config.columns
+        super().__init__(
+            {
+                "request": In(stream.Signature(HostRequest)),
+                "response": Out(stream.Signature(32)),
+                "scratchpad_read": Out(MemoryReadSignature(vector(rows))),
+                "weights_read": Out(MemoryReadSignature(vector(columns))),
+                "accumulators_read": Out(MemoryReadSignature(vector(columns, 32))),
+                "profile_read": Out(MemoryReadSignature(COUNTERS)),
+                "scratchpad_write": Out(MemoryWriteSignature(rows)),
+                "weights_write": Out(MemoryWriteSignature(columns)),
+                "start": Out(1),
+                "step": Out(1),
+                "step_mode": Out(1),
+                "program": Out(ADDRESS_BITS),
+                "status": In(STATUS),
+                "program_counter": In(ADDRESS_BITS),
+                "units": In(16),
+                "queues": In(24),
+                "semaphores": In(COUNT_BITS * len(Semaphore)),
+                "marks": In(16),
+                "counters": In(COUNTERS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        access = self.request.payload
+        region = access.address[REGION_SHIFT:]
+        offset = access.address[:REGION_SHIFT]
+        answer = Signal(32)
+        m.d.comb += self.response.payload.eq(answer)
+
+        with m.FSM(name="host"):
+            with m.State("ACCESS"):
+                with m.If(self.request.valid & access.write):
+                    m.d.comb += self.request.ready.eq(1)
+                    with m.Switch(region):
+                        with m.Case(Region.REGISTERS):
+                            self._write_register(m, offset, access.data)
+                        with m.Case(Region.SCRATCHPAD):
+                            self._write_word(m, Region.SCRATCHPAD, self.scratchpad_write)
+                        with m.Case(Region.WEIGHTS):
+                            self._write_word(m, Region.WEIGHTS, self.weights_write)
+                with m.Elif(self.request.valid):
+                    with m.Switch(region):
+                        for memory in self._readers():
+                            with m.Case(memory):
+                                self._ask(m, memory)
+                        with m.Default():
+                            m.d.sync += answer.eq(Mux(region == 0, self._register(m, offset), 0))
+                            m.next = "ANSWER"
+            for memory in self._readers():
+                with m.State(f"FETCH_{memory.name}"):
+                    self._fetch(m, memory, answer)
+            with m.State("ANSWER"):
+                m.d.comb += self.response.valid.eq(1)
+                with m.If(self.response.ready):
+                    m.d.comb += self.request.ready.eq(1)
+                    m.next = "ACCESS"
+        return m
+
+    def _readers(self) -> dict[Region, wiring.PureInterface]:
+        return {
+            Region.SCRATCHPAD: self.scratchpad_read,
+            Region.WEIGHTS: self.weights_read,
+            Region.ACCUMULATORS: self.accumulators_read,
+            Region.PROFILE: self.profile_read,
+        }
+
+    def _position(self, region: Region) -> tuple[object, object]:
+        """The vector and the word in it that the request's address names."""
+        word_bits = ceil_log2(memory_geometry(self._config, region).stride_words)
+        words = self.request.payload.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
+        return words[word_bits:], words[:word_bits]
+
+    def _write_register(self, m: Module, offset: object, value: object) -> None:
+        with m.Switch(offset):
+            with m.Case(Register.CONTROL):
+                m.d.comb += [
+                    self.start.eq(value[ceil_log2(Control.START)]),
+                    self.step.eq(value[ceil_log2(Control.STEP)]),
+                ]
+                m.d.sync += self.step_mode.eq(value[ceil_log2(Control.STEP_MODE)])
+            with m.Case(Register.PROGRAM):
+                m.d.sync += self.program.eq(value)
+
+    def _write_word(self, m: Module, region: Region, port: stream.Interface) -> None:
+        geometry = memory_geometry(self._config, region)
+        address, word = self._position(region)
+        lanes = Signal(geometry.stride_words * WORD_BYTES, name=f"lanes_{region.name.lower()}")
+        m.d.comb += [
+            port.valid.eq(1),
+            port.payload.address.eq(address),
+            port.payload.vector.eq(self.request.payload.data.replicate(geometry.stride_words)),
+            lanes.word_select(word, WORD_BYTES).eq(-1),
+            port.payload.mask.eq(lanes),
+            self.request.ready.eq(port.ready),
+        ]
+
+    def _ask(self, m: Module, region: Region) -> None:
+        port = self._readers()[region]
+        address, _ = self._position(region)
+        m.d.comb += [port.request.valid.eq(1), port.request.payload.address.eq(address)]
+        with m.If(port.request.ready):
+            m.next = f"FETCH_{region.name}"
+
+    def _fetch(self, m: Module, region: Region, answer: Signal) -> None:
+        port = self._readers()[region]
+        _, word = self._position(region)
+        m.d.comb += port.response.ready.eq(1)
+        with m.If(port.response.valid):
+            size = memory_geometry(self._config, region).stride_words * 32
+            padded = Signal(size, name=f"padded_{region.name.lower()}")
+            m.d.comb += padded.eq(port.response.payload.vector.as_value())
+            m.d.sync += answer.eq(padded.word_select(word, 32))
+            m.next = "ANSWER"
+
+    def _register(self, m: Module, offset: object) -> Signal:
+        config = self._config
+        profiles = sum(1 << list(RoundingProfile).index(p) for p in config.profiles)
+        geometry = (
+            config.rows | config.columns << 8 | config.requantizer_lanes << 16 | profiles << 24
+        )
+        value = Signal(32, name="register_value")
+        with m.Switch(offset):
+            for register, source in {
+                Register.IDENTITY: Const(IDENTITY, 32),
+                Register.GEOMETRY: Const(geometry, 32),
+                Register.CONTROL: Cat(Const(0, 1), self.step_mode),
+                Register.STATUS: self.status.as_value(),
+                Register.PROGRAM: self.program,
+                Register.PROGRAM_COUNTER: self.program_counter,
+                Register.UNITS: self.units,
+                Register.QUEUES: self.queues,
+                Register.SEMAPHORES: self.semaphores,
+                Register.MARKS: self.marks,
+            }.items():
+                with m.Case(register):
+                    m.d.comb += value.eq(source)
+            for counter in Counter:
+                with m.Case(Register.COUNTERS + WORD_BYTES * counter):
+                    m.d.comb += value.eq(self.counters[counter])
+        return value

@@ -1,0 +1,59 @@
+"""Counting semaphores that order the units."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.isa import SEMAPHORES, Semaphore
+from celosia.hdl.npu.interfaces import SemaphoreSignature
+
+__all__ = ["COUNT_BITS", "Semaphores"]
+
+COUNT_BITS = 8
+
+
+class Semaphores(wiring.Component):
+    """One counter for each named semaphore; reserved ones are always granted and never counted.
+
+    Members:
+        unit_{i}: `SemaphoreSignature` of a unit, seen from here. A semaphore may be signalled by
+            several units in a cycle and waited for by one. A signal counts from the next cycle on.
+        extra: signals raised outside of the units (by the accumulators).
+        clear: sets every count to zero.
+        counts: the counts, eight bits each, semaphore 0 lowest.
+    """
+
+    def __init__(self, units: int) -> None:
+        self._units = units
+        super().__init__(
+            {
+                **{f"unit_{i}": Out(SemaphoreSignature().flip()) for i in range(units)},
+                "extra": In(SEMAPHORES),
+                "clear": In(1),
+                "counts": Out(COUNT_BITS * len(Semaphore)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        units = [getattr(self, f"unit_{i}") for i in range(self._units)]
+        counts = []
+        available = Signal(SEMAPHORES, init=(1 << SEMAPHORES) - 1)
+        for bit, semaphore in enumerate(Semaphore):
+            count = Signal(COUNT_BITS, name=f"count_{semaphore.name.lower()}")
+            raised = sum((unit.signal[bit] for unit in units), start=self.extra[bit])
+            taken = sum(
+                (unit.take & unit.wait[bit] for unit in units[1:]),
+                units[0].take & units[0].wait[bit],
+            )
+            m.d.sync += count.eq(count + raised - taken)
+            with m.If(self.clear):
+                m.d.sync += count.eq(0)
+            m.d.comb += available[bit].eq(count != 0)
+            counts.append(count)
+        for bit in range(len(Semaphore), SEMAPHORES):
+            m.d.comb += available[bit].eq(1)
+        for unit in units:
+            m.d.comb += unit.grant.eq((unit.wait & ~available) == 0)
+        m.d.comb += self.counts.eq(Cat(*counts))
+        return m

@@ -1,0 +1,134 @@
+"""SEQUENCER: fetches the program and hands each instruction to its unit."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.isa import (
+    ADDRESS_BITS,
+    INSTRUCTION_BITS,
+    INSTRUCTIONS,
+    Halt,
+    Unit,
+)
+from celosia.golden.memory_map import UnitState
+from celosia.hdl.npu.interfaces import InstructionStream, MemoryReadSignature, vector
+
+__all__ = ["Sequencer"]
+
+
+class Sequencer(wiring.Component):
+    """Runs a program: instructions go to the units' queues in program order.
+
+    An instruction takes ceil(16 / C) reads and three more cycles, then waits while its unit's queue
+    is full. HALT waits until `idle`; an opcode that no unit knows stops the program as well.
+
+    Members:
+        start: pulse, begins at vector `program`; ignored while `running`.
+        step_mode, step: in step mode the sequencer pauses after each instruction, once `settled`,
+            until `step` is pulsed.
+        read: reads of the weight memory.
+        load, matrix, post: instruction words to the units' queues.
+        idle: no unit has anything to do. settled: the same, LOAD's read-ahead aside.
+        running: from the cycle after `start` until HALT is complete. illegal: stopped at an illegal
+            opcode. stepped: paused in step mode.
+        program_counter: vector of the next fetch. state: `UnitState`.
+    """
+
+    def __init__(self, config: NpuConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "program": In(ADDRESS_BITS),
+                "step_mode": In(1),
+                "step": In(1),
+                "read": Out(MemoryReadSignature(vector(config.columns))),
+                **{unit.name.lower(): Out(InstructionStream) for unit in Unit if unit},
+                "idle": In(1),
+                "settled": In(1),
+                "running": Out(1),
+                "illegal": Out(1),
+                "stepped": Out(1),
+                "program_counter": Out(ADDRESS_BITS),
+                "state": Out(4),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        vectors = self._config.instruction_vectors
+        parts = [
+            Signal(8 * self._config.columns, name=f"part_{i}", reset_less=True)
+            for i in range(vectors)
+        ]
+        asked = Signal(range(vectors + 1))
+        received = Signal(range(vectors + 1))
+        word = Cat(*parts)[:INSTRUCTION_BITS]
+        opcode = word[:8]
+        queues = {unit: getattr(self, unit.name.lower()) for unit in Unit if unit}
+        for queue in queues.values():
+            m.d.comb += queue.payload.eq(word)
+        request, response = self.read.request, self.read.response
+        m.d.comb += [
+            request.payload.address.eq(self.program_counter),
+            self.running.eq(1),
+            self.state.eq(UnitState.RUNNING),
+        ]
+
+        with m.FSM(name="sequencer"):
+            with m.State("IDLE"):
+                m.d.comb += [self.running.eq(0), self.state.eq(UnitState.IDLE)]
+                with m.If(self.start):
+                    m.d.sync += [self.program_counter.eq(self.program), self.illegal.eq(0)]
+                    m.next = "FETCH"
+            with m.State("FETCH"):
+                m.d.comb += [
+                    request.valid.eq(asked != vectors),
+                    response.ready.eq(1),
+                    self.state.eq(UnitState.WAITING_MEMORY),
+                ]
+                with m.If(request.valid & request.ready):
+                    m.d.sync += [
+                        asked.eq(asked + 1),
+                        self.program_counter.eq(self.program_counter + 1),
+                    ]
+                with m.If(response.valid):
+                    # The first vector ends up lowest.
+                    for part, above in zip(
+                        parts, [*parts[1:], response.payload.vector], strict=True
+                    ):
+                        m.d.sync += part.eq(above)
+                    m.d.sync += received.eq(received + 1)
+                    with m.If(received == vectors - 1):
+                        m.d.sync += [asked.eq(0), received.eq(0)]
+                        m.next = "DISPATCH"
+            with m.State("DISPATCH"):
+                m.d.comb += self.state.eq(UnitState.WAITING_QUEUE)
+                with m.Switch(opcode):
+                    for unit, queue in queues.items():
+                        with m.Case(*(i.opcode for i in INSTRUCTIONS if i.unit() is unit)):
+                            m.d.comb += queue.valid.eq(1)
+                            with m.If(queue.ready):
+                                m.next = "SETTLE"
+                    with m.Case(Halt.opcode):
+                        m.next = "FINISH"
+                    with m.Default():
+                        m.d.sync += self.illegal.eq(1)
+                        m.next = "FINISH"
+            with m.State("SETTLE"):
+                m.next = "FETCH"
+                with m.If(self.step_mode):
+                    m.next = "SETTLE"
+                    with m.If(self.settled):
+                        m.next = "PAUSE"
+            with m.State("PAUSE"):
+                m.d.comb += [self.stepped.eq(1), self.state.eq(UnitState.STEP_PAUSE)]
+                with m.If(self.step):
+                    m.next = "FETCH"
+            with m.State("FINISH"):
+                m.d.comb += self.state.eq(UnitState.DRAINING)
+                with m.If(self.idle):
+                    m.next = "IDLE"
+        return m
