@@ -1,0 +1,30 @@
+"""What commands print through: results to standard output, everything else to standard error."""
+
+import json
+from collections.abc import Mapping
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError  # the command's frame decides the exit status, not rich
+
+
+#: For results that a person reads.
+results = _Console(highlight=False)
+#: For errors, logs and progress.
+errors = _Console(stderr=True, highlight=False)
+
+
+def print_json(result: Mapping[str, object]) -> None:
+    """The result for scripts: one JSON object, and nothing else, on standard output."""
+    print(json.dumps(result, indent=2))
+
+
+def download_progress() -> Progress:
+    """A progress bar for bytes; it shows on terminals only, and leaves nothing behind."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
