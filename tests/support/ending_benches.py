@@ -87,7 +87,7 @@ async def can_see_inside(dut: Any) -> None:
 async def waits_for_own_clock(dut: Any) -> None:
     """The DUT is a wrapper that drives its own clock while ``run`` is high."""
     dut.run.value = 1
-    await Timer(1005, "ns")
+    await Timer(1000, "ns")
     dut.run.value = 0
     await Timer(1, "ns")
     assert int(dut.count.value) == 100

@@ -88,7 +88,7 @@ class BlockBench:
 
     def __init__(self, dut: Any) -> None:
         self.parameters: dict[str, Any] = json.loads(os.environ[_PARAMETERS])
-        self.rng = random.Random(f"{cocotb.RANDOM_SEED}")
+        self.rng = random.Random(cocotb.RANDOM_SEED)  # cocotb derives it anew for each test
         self.clk = dut.clk
         self._dut = dut
         self._sources: list[StreamSource] = []

@@ -6,7 +6,7 @@ A packed payload carries element or field 0 in its lowest bits, as Amaranth's la
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Shape
+from amaranth.hdl import Shape, ShapeCastable
 from amaranth.lib import data
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
@@ -67,17 +67,14 @@ def fields_of(layout: Any, payload: int) -> Any:
     if not isinstance(layout, data.Layout):
         shape = Shape.cast(layout)
         payload &= (1 << shape.width) - 1
-        return (
-            payload - (1 << shape.width) if shape.signed and payload >> shape.width - 1 else payload
-        )
+        negative = shape.signed and payload >> shape.width - 1
+        return payload - (1 << shape.width) if negative else payload
     parts = {key: fields_of(field.shape, payload >> field.offset) for key, field in layout}
     return list(parts.values()) if isinstance(layout, data.ArrayLayout) else parts
 
 
 def _resolve(layout: Any) -> Any:
-    """The layout behind a `data.Struct` class; anything else as it is."""
-    while hasattr(layout, "as_shape"):
-        layout = layout.as_shape() if not isinstance(layout, data.Layout) else layout
-        if isinstance(layout, (data.Layout, Shape)):
-            break
+    """The layout or plain shape behind a `data.Struct` class or an enumeration."""
+    while isinstance(layout, ShapeCastable) and not isinstance(layout, data.Layout):
+        layout = layout.as_shape()
     return layout

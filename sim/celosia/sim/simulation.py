@@ -158,6 +158,7 @@ def _cocotb_environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "TOPLEVEL_LANG": "verilog",
         "COCOTB_ANSI_OUTPUT": "0",
+        "GPI_LOG_LEVEL": "WARNING",
         # Verilator applies inertial writes itself; without this cocotb imitates them, slowly.
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
     }
@@ -224,9 +225,14 @@ def _read_results(results: Path) -> list[TestResult]:
         tests.append(
             TestResult(
                 name=f"{case.get('classname')}.{case.get('name')}",
-                simulated_ns=float(case.get("sim_time_ns", 0)),
+                simulated_ns=_property(case, "sim_time_duration"),
                 wall_s=float(case.get("time", 0)),
                 failure=failure,
             )
         )
     return tests
+
+
+def _property(case: ElementTree.Element, name: str) -> float:
+    found = case.find(f"properties/property[@name='{name}']")
+    return 0.0 if found is None else float(found.get("value", 0))

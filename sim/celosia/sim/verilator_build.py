@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ from celosia.sim.toolchain import Toolchain, find_toolchain
 Visibility = Literal["ports", "default"]
 
 _EXECUTABLE = "simulator"  # fixed, so that no top's name can shadow a C++ header
-_FAST_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--assert", "--no-timing")
+_FAST_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--assert")
 _FAST_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 
 
@@ -58,97 +59,111 @@ def build_simulation(
     CelosiaError
         If a tool is missing, or the Verilog can't be built; then it names the build's log.
     """
-    tools = find_toolchain()
-    flags = _flags(top, dict(parameters or {}), timing, trace_fst, visibility)
-    make_flags = _FAST_MAKE if visibility == "ports" else ()
-    key = content_key(
-        {
-            "sources": dict(sources),
-            "flags": flags,
-            "make": [*make_flags, *tools.make_variables],
-            "verilator": [tools.version, tools.origin],
-            "compiler": tools.compiler_version,
-            # The executable remembers where cocotb's libraries are.
-            "cocotb": [cocotb.__version__, str(cocotb_tools.config.libs_dir)],
-        }
+    recipe = _Recipe(
+        tools=find_toolchain(),
+        sources=dict(sources),
+        top=top,
+        parameters=dict(parameters or {}),
+        timing=timing,
+        trace_fst=trace_fst,
+        visibility=visibility,
     )
-
-    def build(folder: Path) -> None:
-        _write_sources(folder, sources, top, visibility)
-        _verilate(tools, folder, key, flags, make_flags, [*_source_names(sources, visibility)])
-
-    folder, built = cached("verilator", key, build)
+    folder, built = cached("verilator", recipe.key(), recipe.build)
     return Simulation(executable=folder / _EXECUTABLE, top=top, traces=trace_fst, built=built)
 
 
-def _flags(
-    top: str, parameters: dict[str, int], timing: bool, trace_fst: bool, visibility: Visibility
-) -> list[str]:
-    flags = ["--cc", "--exe", "--vpi", "--top-module", top, "--prefix", "Vtop", "-Wno-fatal"]
-    flags += ["-o", _EXECUTABLE, "--timescale", "1ns/1ps"]
-    if visibility == "ports":
-        flags += [flag for flag in _FAST_FLAGS if not (timing and flag == "--no-timing")]
-    else:
-        flags += ["--public-flat-rw"]
-    if timing:
-        flags += ["--timing"]
-    if trace_fst:
-        flags += ["--trace-fst", "--trace-structs"]
-    return flags + [f"-G{name}={value}" for name, value in sorted(parameters.items())]
+@dataclass(frozen=True)
+class _Recipe:
+    """All that goes into a build."""
 
+    tools: Toolchain
+    sources: dict[str, str]
+    top: str
+    parameters: dict[str, int]
+    timing: bool
+    trace_fst: bool
+    visibility: Visibility
 
-def _source_names(sources: Mapping[str, str], visibility: Visibility) -> list[str]:
-    # Verilator reads control files only ahead of the Verilog that they control.
-    return (["visible.vlt"] if visibility == "ports" else []) + list(sources)
+    def key(self) -> str:
+        return content_key([self.sources, self.top, self.parameters, self._settings()])
 
+    def build(self, folder: Path) -> None:
+        """Fill a folder with the simulator, its Verilog and the build's log."""
+        for name, text in self.sources.items():
+            (folder / name).write_text(text)
+        names = list(self.sources)
+        if self.visibility == "ports":
+            # Verilator heeds a control file only for the Verilog that comes after it.
+            names.insert(0, "visible.vlt")
+            (folder / "visible.vlt").write_text(
+                f'`verilator_config\npublic_flat_rw -module "{self.top}" -port "*"\n'
+            )
+        libraries = cocotb_tools.config.libs_dir
+        link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
+        main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        objects = folder / "objects"
+        settings = [f"-G{name}={value}" for name, value in self.parameters.items()]
+        settings += ["--top-module", self.top, "-Mdir", objects.name, "-LDFLAGS", link]
+        self._execute(folder, [*self.tools.verilator, *self._flags(), *settings, str(main), *names])
+        library = cache_root() / "verilator-library" / content_key(self._settings())
+        _copy_objects(library, objects)
+        jobs = f"-j{os.cpu_count() or 1}"
+        make = [self.tools.make, jobs, "-C", objects.name, "-f", "Vtop.mk"]
+        self._execute(folder, [*make, *self._make_variables()])
+        _copy_objects(objects, library)
+        (objects / _EXECUTABLE).rename(folder / _EXECUTABLE)
+        shutil.rmtree(objects)  # it takes a hundred times the simulator's room
 
-def _write_sources(
-    folder: Path, sources: Mapping[str, str], top: str, visibility: Visibility
-) -> None:
-    for name, text in sources.items():
-        (folder / name).write_text(text)
-    if visibility == "ports":
-        (folder / "visible.vlt").write_text(
-            f'`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n'
-        )
+    def _settings(self) -> list[object]:
+        """What the objects of Verilator's own library depend on, too."""
+        return [
+            self._flags(),
+            self._make_variables(),
+            [self.tools.version, self.tools.origin, self.tools.compiler_version],
+            # The simulator remembers where cocotb's libraries are.
+            [cocotb.__version__, str(cocotb_tools.config.libs_dir)],
+        ]
 
+    def _flags(self) -> list[str]:
+        flags = ["--cc", "--exe", "--vpi", "--prefix", "Vtop", "-o", _EXECUTABLE, "-Wno-fatal"]
+        flags += ["--timescale", "1ns/1ps", "--timing" if self.timing else "--no-timing"]
+        flags += _FAST_FLAGS if self.visibility == "ports" else ["--public-flat-rw"]
+        return flags + (["--trace-fst", "--trace-structs"] if self.trace_fst else [])
 
-def _verilate(
-    tools: Toolchain,
-    folder: Path,
-    key: str,
-    flags: list[str],
-    make_flags: tuple[str, ...],
-    source_names: list[str],
-) -> None:
-    libraries = cocotb_tools.config.libs_dir
-    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
-    jobs = f"-j{os.cpu_count() or 1}"
-    objects = folder / "objects"
-    commands = [
-        [*tools.verilator, *flags, "-Mdir", "objects", "-LDFLAGS", link, str(main), *source_names],
-        [tools.make, jobs, "-C", "objects", "-f", "Vtop.mk", *make_flags, *tools.make_variables],
-    ]
-    # MAKEFLAGS of a surrounding `make` would bring its variables and job server in.
-    inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
-    log = folder / "build.log"
-    for command in commands:
+    def _make_variables(self) -> list[str]:
+        return [*(_FAST_MAKE if self.visibility == "ports" else ()), *self.tools.make_variables]
+
+    def _execute(self, folder: Path, command: list[str]) -> None:
+        # A surrounding make would hand its variables and its job server down.
+        inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+        log = folder / "build.log"
         with log.open("a") as out:
             done = subprocess.run(
                 command,
                 cwd=folder,
-                env={**inherited, **tools.environment},
+                env={**inherited, **self.tools.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 check=False,
             )
         if done.returncode:
-            kept = cache_root() / "verilator" / f"{key}.log"
-            shutil.copyfile(log, kept)
+            kept = folder.with_suffix(".log")
+            log.replace(kept)
             raise CelosiaError(
-                f"Verilator can't build {source_names[-1]} (log: {kept}):\n{log_tail(kept)}"
+                f"Verilator can't build {self.top!r} (log: {kept}):\n{log_tail(kept)}"
             )
-    (objects / _EXECUTABLE).rename(folder / _EXECUTABLE)
-    shutil.rmtree(objects)  # the C++ and its objects take a hundred times the room
+
+
+def _copy_objects(source: Path, target: Path) -> None:
+    """Copy compiled files of Verilator's own library, which are the same for every design.
+
+    They take most of a small design's build. Each appears in one step, and with the time of now,
+    so that make takes it for newer than what it was made from.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.glob("verilated*.o"):
+        if not (target / path.name).exists():
+            partial = target / f"{path.name}.{os.getpid()}"
+            shutil.copyfile(path, partial)
+            partial.replace(target / path.name)

@@ -1,0 +1,151 @@
+"""Scripts of host-bus accesses, which the harness carries out without Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.memory_map import (
+    REGION_SHIFT,
+    WORD_BYTES,
+    Control,
+    Counter,
+    Region,
+    Register,
+    Status,
+    UnitState,
+    memory_geometry,
+)
+
+_END, _WRITE, _READ, _POLL = range(4)
+
+STATE_REGISTERS = (
+    Register.STATUS,
+    Register.PROGRAM_COUNTER,
+    Register.UNITS,
+    Register.QUEUES,
+    Register.SEMAPHORES,
+    Register.MARKS,
+)
+"""Registers that say what every unit is doing, read after each run."""
+
+_STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
+_UNIT_NAMES = ("sequencer", "load", "matrix", "post")
+
+
+@dataclass(frozen=True)
+class NpuState:
+    """All registers of the NPU at one time, word by word."""
+
+    words: tuple[int, ...]
+
+    def __getitem__(self, register: Register) -> int:
+        return self.words[register // WORD_BYTES]
+
+    @property
+    def done(self) -> bool:
+        """The program ran to its HALT."""
+        return bool(self[Register.STATUS] & Status.DONE)
+
+    @property
+    def counters(self) -> dict[Counter, int]:
+        """The performance counters."""
+        first = Register.COUNTERS // WORD_BYTES
+        return {counter: self.words[first + counter] for counter in Counter}
+
+    def describe(self) -> str:
+        """What every unit is doing, for a report of a hang."""
+        units = self[Register.UNITS]
+        states = ", ".join(
+            f"{name} {UnitState(units >> 4 * i & 15).name.lower().replace('_', ' ')}"
+            for i, name in enumerate(_UNIT_NAMES)
+        )
+        queues = self[Register.QUEUES]
+        waiting = ", ".join(
+            f"{name} {queues >> 8 * i & 255}" for i, name in enumerate(_UNIT_NAMES[1:])
+        )
+        semaphores = self[Register.SEMAPHORES]
+        counts = ", ".join(
+            f"{name} {semaphores >> 8 * i & 255}"
+            for i, name in enumerate(("accumulated", "drained", "stored"))
+        )
+        return (
+            f"units: {states}; instructions waiting: {waiting}; semaphores: {counts}; "
+            f"program counter: {self[Register.PROGRAM_COUNTER]}; "
+            f"layers done: {self[Register.MARKS]}; cycles: {self.counters[Counter.CYCLES]}"
+        )
+
+
+class HostScript:
+    """A list of accesses, built in order; answers come back in the order of the reads."""
+
+    def __init__(self, config: NpuConfig) -> None:
+        self._config = config
+        self._words: list[NDArray[np.uint32]] = []
+        self.answers = 0
+        """Words that the script reads."""
+
+    def write_register(self, register: Register, value: int) -> None:
+        """Write one register."""
+        self._words.append(np.array([_WRITE, register, 1, value], np.uint32))
+
+    def write_vectors(self, region: Region, first: int, vectors: NDArray[np.generic]) -> None:
+        """Write consecutive vectors: an array [n, lanes] of the region's bytes."""
+        geometry = memory_geometry(self._config, region)
+        size = geometry.stride_words * WORD_BYTES
+        padded = np.zeros((len(vectors), size), np.uint8)
+        padded[:, : geometry.vector_bytes] = np.ascontiguousarray(vectors).view(np.uint8)
+        words = padded.view("<u4").reshape(-1)
+        header = np.array([_WRITE, geometry.address(first), len(words)], np.uint32)
+        if len(words):
+            self._words += [header, words.astype(np.uint32)]
+
+    def read_vectors(self, region: Region, first: int, count: int) -> slice:
+        """Read consecutive vectors; returns their place among the answers."""
+        geometry = memory_geometry(self._config, region)
+        return self._read(geometry.address(first), count * geometry.stride_words)
+
+    def read_state(self) -> slice:
+        """Read all registers; returns their place among the answers."""
+        return self._read(Region.REGISTERS << REGION_SHIFT, _STATE_WORDS)
+
+    def start(self, program: int, *, step_mode: bool = False) -> None:
+        """Start the program at a vector of the weight memory."""
+        self.write_register(Register.PROGRAM, program)
+        mode = Control.STEP_MODE if step_mode else 0
+        self.write_register(Register.CONTROL, Control.START | mode)
+
+    def step(self) -> None:
+        """In step mode, let the NPU carry out the next instruction."""
+        self.write_register(Register.CONTROL, Control.STEP_MODE | Control.STEP)
+
+    def wait(self, mask: int, limit: int) -> slice:
+        """Wait for a STATUS bit, at most `limit` cycles, then read all registers."""
+        self._words.append(np.array([_POLL, Register.STATUS, mask, limit], np.uint32))
+        return self.read_state()
+
+    def encode(self) -> bytes:
+        """The script as the harness reads it."""
+        end = np.array([_END], np.uint32)
+        return np.concatenate([*self._words, end]).astype(">u4").tobytes()
+
+    def vectors(
+        self, region: Region, answers: NDArray[np.uint32], dtype: type[np.generic]
+    ) -> NDArray[np.generic]:
+        """The answers of `read_vectors` as an array [n, lanes]."""
+        geometry = memory_geometry(self._config, region)
+        raw = answers.astype("<u4").view(np.uint8).reshape(-1, geometry.stride_words * WORD_BYTES)
+        return np.ascontiguousarray(raw[:, : geometry.vector_bytes]).view(dtype)
+
+    def _read(self, address: int, count: int) -> slice:
+        self._words.append(np.array([_READ, address, count], np.uint32))
+        place = slice(self.answers, self.answers + count)
+        self.answers += count
+        return place
+
+
+def state_of(answers: Sequence[int] | NDArray[np.uint32]) -> NpuState:
+    """The registers that `read_state` or `wait` read."""
+    return NpuState(tuple(int(word) for word in answers))
