@@ -36,6 +36,9 @@ class Server(ThreadingHTTPServer):
     declared: int | None = None
     asked: list[str]
 
+    def handle_error(self, *_: object) -> None:
+        pass  # a client that has read enough closes the connection
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/mirror"
