@@ -1,0 +1,110 @@
+"""Nested loops over addresses and image coordinates, as MATRIX and POST's POOL run them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.golden.errors import CelosiaError
+from celosia.golden.isa import ADDRESS_BITS, COORDINATE_BITS, LOOP_LEVELS
+
+Int64Array = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One loop: iterations, and what each adds to address, y and x."""
+
+    count: int
+    address_step: int
+    y_step: int
+    x_step: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """Bounds of the input image and the value that stands outside of it."""
+
+    height: int
+    width: int
+    padding: int
+
+
+class LoopNest:
+    """Loop levels, 0 innermost, and the image that they walk over."""
+
+    def __init__(self) -> None:
+        self._levels: dict[int, Level] = {}
+        self._image: Image | None = None
+
+    def set_level(self, level: int, value: Level) -> None:
+        """Set one level. Raises CelosiaError for a level or a count that doesn't exist."""
+        if level >= LOOP_LEVELS:
+            raise CelosiaError(f"loop level must be 0 to {LOOP_LEVELS - 1}, not {level}")
+        if value.count < 1:
+            raise CelosiaError(f"count of loop level {level} must be at least 1, not 0")
+        self._levels[level] = value
+
+    def set_image(self, image: Image) -> None:
+        """Set the image's bounds and padding value."""
+        self._image = image
+
+    @property
+    def image(self) -> Image:
+        """The image. Raises CelosiaError where none was set."""
+        if self._image is None:
+            raise CelosiaError("the input image must be set before this instruction")
+        return self._image
+
+    def count(self, level: int) -> int:
+        """Iterations of a level. Raises CelosiaError where it was not set."""
+        return self._level(level).count
+
+    def gather(
+        self,
+        memory: NDArray[np.int8],
+        start: tuple[int, int, int],
+        counts: tuple[int, ...],
+    ) -> NDArray[np.int8]:
+        """Vectors that the nest visits: [level 4, 3, 2, 1, 0, R].
+
+        `start` is (address, y, x); `counts` holds the iterations of levels 0 to 4. Outside the
+        image a vector is padding in all lanes, and its address doesn't matter.
+        """
+        address = _ramp(start[0], [self._level(k).address_step for k in range(5)], counts)
+        y = _ramp(start[1], [self._level(k).y_step for k in range(5)], counts)
+        x = _ramp(start[2], [self._level(k).x_step for k in range(5)], counts)
+        address &= (1 << ADDRESS_BITS) - 1
+        y, x = wrap(y, COORDINATE_BITS), wrap(x, COORDINATE_BITS)
+        image = self.image
+        inside = (y >= 0) & (y < image.height) & (x >= 0) & (x < image.width)
+        beyond = inside & (address >= len(memory))
+        if beyond.any():
+            raise CelosiaError(
+                f"scratchpad address must be below {len(memory)}, not {int(address[beyond][0])}"
+            )
+        vectors = memory[np.where(inside, address, 0)]
+        if not inside.all():
+            vectors[~inside] = image.padding
+        return vectors
+
+    def _level(self, level: int) -> Level:
+        if level not in self._levels:
+            raise CelosiaError(f"loop level {level} must be set before this instruction")
+        return self._levels[level]
+
+
+def wrap(values: Int64Array, bits: int) -> Int64Array:
+    """Two's complement value of the low `bits` bits."""
+    half = 1 << (bits - 1)
+    return ((values + half) & ((1 << bits) - 1)) - half
+
+
+def _ramp(start: int, steps: list[int], counts: tuple[int, ...]) -> Int64Array:
+    """start + sum of index * step over all levels, with level 4 as the first axis."""
+    total = np.full((1,) * len(counts), start, np.int64)
+    for level, (step, count) in enumerate(zip(steps, counts, strict=True)):
+        shape = [1] * len(counts)
+        shape[len(counts) - 1 - level] = count
+        total = total + (np.arange(count, dtype=np.int64) * step).reshape(shape)
+    return total

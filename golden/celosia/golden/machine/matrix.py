@@ -1,0 +1,90 @@
+"""LOAD and MATRIX of the golden machine: weight tiles, and the sums that MATMUL leaves."""
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.golden.errors import CelosiaError
+from celosia.golden.isa import LoadWeights, Matmul, MatrixInput, MatrixLoop
+from celosia.golden.machine.engine import MatrixEngine
+from celosia.golden.machine.loops import Image, Level, LoopNest, wrap
+
+
+class MatrixUnit:
+    """Executes the instructions of LOAD and MATRIX on the machine's memories."""
+
+    def __init__(
+        self,
+        scratchpad: NDArray[np.int8],
+        weights: NDArray[np.uint8],
+        accumulators: NDArray[np.int32],
+        engine: MatrixEngine,
+    ) -> None:
+        self._scratchpad = scratchpad
+        self._weights = weights.view(np.int8)
+        self._accumulators = accumulators
+        self._engine = engine
+        self._nest = LoopNest()
+        self._tiles: deque[int] = deque()
+
+    @property
+    def waiting_tiles(self) -> int:
+        """Tiles that were loaded and not yet used."""
+        return len(self._tiles)
+
+    def load_weights(self, instruction: LoadWeights) -> None:
+        """Queue tiles, by their addresses (the weight memory doesn't change while running)."""
+        rows = self._scratchpad.shape[1]
+        end = instruction.address + instruction.tiles * rows
+        if instruction.tiles < 1 or end > len(self._weights):
+            raise CelosiaError(
+                f"tiles must be at least 1 and end at weight vector {len(self._weights)} at the "
+                f"latest, not be {instruction.tiles} and end at {end}"
+            )
+        self._tiles.extend(range(instruction.address, end, rows))
+
+    def matrix_loop(self, instruction: MatrixLoop) -> None:
+        """Set a loop level."""
+        self._nest.set_level(
+            instruction.level,
+            Level(
+                instruction.count,
+                instruction.address_step,
+                instruction.y_step,
+                instruction.x_step,
+            ),
+        )
+
+    def matrix_input(self, instruction: MatrixInput) -> None:
+        """Set the image."""
+        self._nest.set_image(Image(instruction.height, instruction.width, instruction.padding))
+
+    def matmul(self, instruction: Matmul) -> None:
+        """All passes of a chunk."""
+        rows, columns = self._scratchpad.shape[1], self._accumulators.shape[1]
+        pixels = instruction.rows * instruction.columns
+        end = instruction.accumulator + pixels
+        if pixels < 1 or end > len(self._accumulators):
+            raise CelosiaError(
+                f"rows x columns must be at least 1 and end at accumulator "
+                f"{len(self._accumulators)} at the latest, not end at {end}"
+            )
+        kernel = tuple(self._nest.count(level) for level in (2, 3, 4))
+        passes = kernel[0] * kernel[1] * kernel[2]
+        if len(self._tiles) < passes:
+            raise CelosiaError(
+                f"{passes} weight tiles must be loaded before this instruction, "
+                f"not {len(self._tiles)}"
+            )
+        vectors = self._nest.gather(
+            self._scratchpad,
+            (instruction.address, instruction.y, instruction.x),
+            (instruction.columns, instruction.rows, *kernel),
+        )
+        addresses = np.array([self._tiles.popleft() for _ in range(passes)])
+        tiles = self._weights[addresses[:, None] + np.arange(rows)]
+        sums = self._engine.multiply(
+            vectors.reshape(passes, pixels, rows), tiles.reshape(passes, rows, columns)
+        )
+        self._accumulators[instruction.accumulator : end] = wrap(sums, 32)
