@@ -38,7 +38,7 @@ class RoundingMode(IntEnum):
 PROFILE_MODES = {
     RoundingProfile.TFLM: (RoundingMode.DOUBLE, RoundingMode.AVERAGE),
     RoundingProfile.LITERT: (RoundingMode.DOUBLE, RoundingMode.AVERAGE, RoundingMode.FLOAT64),
-    RoundingProfile.SINGLE: (RoundingMode.SINGLE, RoundingMode.AVERAGE),
+    RoundingProfile.SINGLE: (RoundingMode.DOUBLE, RoundingMode.SINGLE, RoundingMode.AVERAGE),
     RoundingProfile.FLOAT32: (RoundingMode.DOUBLE, RoundingMode.AVERAGE, RoundingMode.FLOAT32),
 }
-"""The modes that a requantiser needs for a profile."""
+"""The modes that a requantiser needs for a profile; pooling takes DOUBLE in every one."""
