@@ -2,8 +2,8 @@
 
 The `tflite` package decodes fields where the file's offsets point; a damaged file points anywhere.
 Here every vector and string must lie inside the file, the work is bounded by the file's size, and
-whatever else goes wrong in decoding comes out as one `CelosiaError`. Whether the content makes sense
-as a network is judged by `celosia.compiler.importer.load`.
+whatever else goes wrong in decoding comes out as one `CelosiaError`. Whether the content makes
+sense as a network is judged by `celosia.compiler.importer.load`.
 """
 
 import struct
@@ -96,16 +96,10 @@ def read_flatbuffer(data: bytes) -> RawModel:
         raise CelosiaError("this isn't a .tflite file: bytes 4 to 7 must be 'TFL3'")
     try:
         return _Reader(data).model()
-    except (
-        struct.error,
-        ValueError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-    ) as error:
+    except (struct.error, ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise CelosiaError(
-            "the .tflite file is damaged: its tables point outside the file; fetch or export it again"
+            "the .tflite file is damaged: its content doesn't fit together or isn't all there; "
+            "fetch or export it again"
         ) from error
 
 
@@ -137,9 +131,9 @@ class _Reader:
             yield get(index)
 
     def _array(self, owner: Any, field: str) -> NDArray[Any]:
-        """A vector of numbers, as a view into the file."""
-        values = getattr(owner, field + "AsNumpy")()
-        if isinstance(values, int):  # what the package says for an absent vector
+        """A vector of numbers, as a view into the file; empty where it or its owner is absent."""
+        values: Any = 0 if owner is None else getattr(owner, field + "AsNumpy")()
+        if isinstance(values, int):  # the package's way to say that a vector is absent
             return np.zeros(0)
         self._spend(values.nbytes)
         return np.asarray(values)
@@ -196,17 +190,15 @@ class _Reader:
         if index >= len(buffers):
             raise ValueError("buffer index out of range")
         quantization = tensor.Quantization()
-        nothing = np.zeros(0)
-        if quantization is not None:
-            self._array(quantization, "Min")
-            self._array(quantization, "Max")
+        self._array(quantization, "Min")
+        self._array(quantization, "Max")
         return RawTensor(
             name=self._text(tensor.Name()),
             type=_TYPES.get(tensor.Type(), f"type {tensor.Type()}"),
             shape=self._integers(tensor, "Shape"),
             signature=self._integers(tensor, "ShapeSignature"),
-            scale=nothing if quantization is None else self._array(quantization, "Scale"),
-            zero_point=nothing if quantization is None else self._array(quantization, "ZeroPoint"),
+            scale=self._array(quantization, "Scale"),
+            zero_point=self._array(quantization, "ZeroPoint"),
             axis=0 if quantization is None else quantization.QuantizedDimension(),
             data=buffers[index],
             is_variable=tensor.IsVariable(),

@@ -8,8 +8,9 @@ operator, the tensor and the reason; behind this edge a graph is trusted.
 import math
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ MAX_ELEMENTS = 1 << 26
 """Largest tensor that is accepted: a small file can declare any size."""
 MAX_RANK = 8
 
-DTYPES = {
+_DTYPES: Mapping[str, np.dtype[Any]] = {
     "FLOAT32": np.dtype(np.float32),
     "INT8": np.dtype(np.int8),
     "UINT8": np.dtype(np.uint8),
@@ -33,14 +34,14 @@ DTYPES = {
     "INT64": np.dtype(np.int64),
     "BOOL": np.dtype(np.bool_),
 }
-_NO_DTYPE = np.dtype(np.void)
+_NO_DTYPE: np.dtype[Any] = np.dtype(np.void)
 
 
 def load_tflite(source: str | os.PathLike[str] | bytes) -> Graph:
     """Import a .tflite model from a path or from the file's bytes.
 
-    Tensor indices of the graph are those of the file. Raises `CelosiaError` for a file that can't be
-    read, isn't a .tflite file, is damaged, or holds a network that can't run.
+    Tensor indices of the graph are those of the file. Raises `CelosiaError` for a file that can't
+    be read, isn't a .tflite file, is damaged, or holds a network that can't run.
     """
     if isinstance(source, bytes):
         return build_graph(read_flatbuffer(source))
@@ -122,7 +123,7 @@ def _check_edges(raw: RawModel, tensors: Sequence[Tensor]) -> None:
 
 def _tensor(index: int, raw: RawTensor, used: bool) -> Tensor:
     name = raw.name or f"tensor {index}"
-    dtype = DTYPES.get(raw.type, _NO_DTYPE)
+    dtype = _DTYPES.get(raw.type, _NO_DTYPE)
     if not used:
         return Tensor(name, raw.shape[:MAX_RANK], dtype)
     if len(raw.shape) > MAX_RANK or any(size < 0 for size in raw.shape):

@@ -214,8 +214,8 @@ def reshape(context: OperatorContext) -> Attributes:
     (x,), output = context.activations("input")
     context.require(
         math.prod(x.shape) == math.prod(output.shape),
-        f"output tensor '{output.name}' of shape {output.shape} must have as many elements as input "
-        f"tensor '{x.name}' of shape {x.shape}",
+        f"output tensor '{output.name}' of shape {output.shape} must have as many elements as "
+        f"input tensor '{x.name}' of shape {x.shape}",
     )
     return {}
 
