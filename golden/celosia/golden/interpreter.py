@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Operator, OpKind, Tensor
@@ -17,12 +18,14 @@ class Interpreter:
     """Runs a graph, one inference at a time.
 
     Preparing (folding biases, laying out weights, building tables) happens here once. `profile`
-    names the interpreter whose bytes are wanted.
+    names the interpreter whose bytes are wanted. Runs keep numpy's matrix products on one thread:
+    they are small, and a busy machine makes them wait for the second.
     """
 
     def __init__(self, graph: Graph, profile: RoundingProfile = RoundingProfile.TFLM) -> None:
         self.graph = graph
         self.profile = profile
+        self._blas = ThreadpoolController().select(user_api="blas")
         self._constants = {
             index: tensor.data
             for index, tensor in enumerate(graph.tensors)
@@ -43,8 +46,9 @@ class Interpreter:
         values: dict[int, NDArray[Any]] = dict(self._constants)
         self._check_inputs(inputs)
         values.update(zip(self.graph.inputs, inputs, strict=True))
-        for kernel, operands, output in self._steps:
-            values[output] = kernel(*[values[index] for index in operands])
+        with self._blas.limit(limits=1):
+            for kernel, operands, output in self._steps:
+                values[output] = kernel(*[values[index] for index in operands])
         return values
 
     def _check_inputs(self, inputs: Sequence[NDArray[Any]]) -> None:
