@@ -6,7 +6,7 @@ from celosia.hdl.stream import StreamFifo
 from celosia.sim.block_bench import run_block_bench
 
 
-@pytest.mark.parametrize(("shape", "depth"), [(8, 1), (8, 2), (72, 16)])
+@pytest.mark.parametrize(("shape", "depth"), [(8, 1), (8, 2), (8, 3), (72, 16)])
 def test_stream_fifo(shape, depth):
     run_block_bench(
         StreamFifo,

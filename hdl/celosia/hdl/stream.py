@@ -10,8 +10,8 @@ __all__ = ["StreamFifo"]
 class StreamFifo(wiring.Component):
     """First in, first out queue between two streams.
 
-    Latency: 1 cycle from an empty queue. Throughput: a beat every cycle, also when full and
-    drained. Back-pressure: ``i.ready`` is low exactly while ``depth`` beats are held and depends
+    Latency: 2 cycles through an empty queue, 1 if ``depth`` is 1. Throughput: a beat every cycle,
+    every second one if ``depth`` is less than 3. Back-pressure: ``i.ready`` is low exactly while ``depth`` beats are held and depends
     on no input combinationally. Reset empties the queue.
 
     Parameters

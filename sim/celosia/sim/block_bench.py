@@ -14,6 +14,7 @@ import cocotb
 from amaranth.lib.wiring import Component
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.utils import get_sim_time
 
 from celosia.hdl.emit import emit_verilog
 from celosia.sim.simulation import SimulationResult
@@ -26,7 +27,7 @@ _CLOCK_PERIOD_NS = 10
 
 
 def run_block_bench(
-    component_factory: Callable[..., Component[Any]],
+    component_factory: "Callable[..., Component[Any]]",
     test_module: str,
     *,
     name: str,
@@ -108,17 +109,29 @@ class BlockBench:
         return bench
 
     async def reset(self, cycles: int = 2) -> None:
-        """Hold reset for some cycles; sinks forget what was under way."""
+        """Hold reset for some cycles; what was under way is forgotten on both sides.
+
+        A test that resets amid a `StreamSource.send` must cancel its task first.
+        """
+        for source in self._sources:
+            source.withdraw()
+        for sink in self._sinks:
+            sink.look_away()
         self._dut.rst.value = 1
         await ClockCycles(self.clk, cycles)
         self._dut.rst.value = 0
         for sink in self._sinks:
-            sink.forget()
+            sink.look_again()
 
     async def cycles(self, count: int = 1) -> None:
         """Wait for clock edges."""
         for _ in range(count):
             await RisingEdge(self.clk)
+
+    @property
+    def cycle(self) -> int:
+        """Clock cycles since the simulation began."""
+        return int(get_sim_time("ns")) // _CLOCK_PERIOD_NS
 
     def source(self, prefix: str, stall: Stall = Stall.NEVER) -> StreamSource:
         """An end that sends into the DUT's stream ``prefix``."""

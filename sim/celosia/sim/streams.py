@@ -77,6 +77,10 @@ class StreamSource:
             self._sent += 1
         valid.value = 0
 
+    def withdraw(self) -> None:
+        """Offer nothing from now on: the DUT is being reset. A `send` under way must be ended."""
+        self._valid.value = 0
+
     def status(self) -> str:
         """What it is doing, for the message of a hang."""
         if self._valid.value:
@@ -112,7 +116,7 @@ class StreamSink:
         self._taken = 0
         self._wanted = 0
         self._arrival = Event()
-        self._held: int | None = None
+        self._looking = True
         self._ready.value = 0
         self._task = cocotb.start_soon(self._watch())
 
@@ -142,10 +146,14 @@ class StreamSink:
                 f"the first {self._beats[0]:#x}"
             )
 
-    def forget(self) -> None:
-        """Forget beats that nobody received and an offer under way: the DUT is being reset."""
+    def look_away(self) -> None:
+        """Take nothing and check nothing from now on: the DUT is being reset."""
+        self._looking = False
+
+    def look_again(self) -> None:
+        """Begin anew, without the beats that nobody received."""
         self._beats.clear()
-        self._held = None
+        self._looking = True
 
     def status(self) -> str:
         """What it is doing, for the message of a hang."""
@@ -157,22 +165,28 @@ class StreamSink:
     async def _watch(self) -> None:
         payload, valid, ready, edge = self._payload, self._valid, self._ready, self._edge
         is_ready = False
+        held: int | None = None  # offered and not taken yet
         while True:
             await edge
+            if not self._looking:
+                held = None
+                is_ready = False
+                ready.value = 0
+                continue
             if valid.value:
                 beat = payload.value.to_unsigned()
-                if self._held is not None and beat != self._held:
+                if held is not None and beat != held:
                     raise AssertionError(
-                        f"{self._prefix}: payload changed from {self._held:#x} to {beat:#x} "
+                        f"{self._prefix}: payload changed from {held:#x} to {beat:#x} "
                         "before it was taken"
                     )
-                self._held = None if is_ready else beat
+                held = None if is_ready else beat
                 if is_ready:
                     self._beats.append(beat)
                     self._arrival.set()
-            elif self._held is not None:
+            elif held is not None:
                 raise AssertionError(
-                    f"{self._prefix}: valid was dropped before {self._held:#x} was taken"
+                    f"{self._prefix}: valid was dropped before {held:#x} was taken"
                 )
             is_ready = not next(self._stalls)
             ready.value = is_ready
