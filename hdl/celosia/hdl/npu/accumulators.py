@@ -1,0 +1,210 @@
+"""The accumulators: where the sums of a chunk's passes come together."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from celosia.hdl.npu.interfaces import SEMAPHORES, AccumulateJob, MemoryReadSignature, vector
+
+__all__ = ["Accumulators"]
+
+SUM_BITS = 32
+HALVES = 2
+
+
+class Accumulators(wiring.Component):
+    """Adds the sums of each pass to a memory of ``depth`` vectors of ``columns`` int32.
+
+    The memory is two halves of ``depth / 2`` vectors, each with a read and a write port of its own,
+    so that one is drained while the other is filled. For each job the next rows * columns beats of
+    ``sums`` are added to, or with ``overwrite`` replace, the vectors from ``base`` on. Sums wrap
+    at 32 bits.
+
+    Throughput: a sum every cycle, without a gap between jobs, and a read every cycle. Latency: the
+    memory holds the new value 4 cycles after its sum was taken; ``signal`` pulses in that cycle for
+    the last sum of a job, and a read that is requested then, or later, sees it. A read's vector is
+    offered 1 cycle after its request.
+
+    A vector must not be added to again before 4 cycles have passed: nothing checks it. A matrix
+    engine of at least 4 rows keeps this by itself, since its passes take as many cycles.
+
+    Back-pressure: ``sums.ready`` is high while a job is present, but for cycles in which a vector
+    that was read from the same half waits for the reader; it depends on no input combinationally.
+    ``read.request.ready`` is low in a cycle in which a sum is offered for the same half.
+
+    Reset forgets the job and sums under way; the memory keeps its contents.
+
+    Parameters
+    ----------
+    columns : int
+        C, lanes of a vector.
+    depth : int
+        Vectors in both halves, even, at least 4.
+    tag : int or shape-like
+        Shape of the reader's tag.
+
+    Members
+    -------
+    jobs : In(stream.Signature(AccumulateJob))
+        One for each pass, at the latest with its first sum; ``base`` and the sums after it must
+        stay below ``depth``, and within a half.
+    sums : In(stream.Signature(vector(columns, 32)))
+        From the matrix engine.
+    signal : Out(7)
+        Set of semaphores that go up in this cycle.
+    read : In(MemoryReadSignature(vector(columns, 32), tag))
+        For whoever drains; addresses must be below ``depth``.
+    busy : Out(1)
+        A job is present, or its end has not been signalled.
+    """
+
+    jobs: stream.Interface
+    sums: stream.Interface
+    signal: Signal
+    read: wiring.PureInterface
+    busy: Signal
+
+    def __init__(self, *, columns, depth, tag=0):
+        if not isinstance(depth, int) or depth < 4 or depth % 2:
+            raise ValueError(
+                f"accumulator depth must be an even integer of at least 4, not {depth!r}"
+            )
+        self.columns = columns
+        self.depth = depth
+        super().__init__(
+            {
+                "jobs": In(stream.Signature(AccumulateJob)),
+                "sums": In(stream.Signature(vector(columns, SUM_BITS))),
+                "signal": Out(SEMAPHORES),
+                "read": In(MemoryReadSignature(vector(columns, SUM_BITS), tag)),
+                "busy": Out(1),
+            }
+        )
+
+    # A sum moves through four stages, which never stall:
+    #   0 taken; its half's read port gets the address
+    #   1 the old value is at the read port
+    #   2 the old value is in a register
+    #   3 the new value is in a register, and written at the end of this cycle
+
+    def elaborate(self, platform):
+        m = Module()
+        half_depth = self.depth // 2
+        offset_bits = ceil_log2(half_depth)
+        lanes = vector(self.columns, SUM_BITS)
+
+        banks = []
+        for half in range(HALVES):
+            bank = memory.Memory(shape=unsigned(lanes.size), depth=half_depth, init=[])
+            m.submodules[f"half_{half}"] = bank
+            banks.append((bank.read_port(), bank.write_port()))
+        at_port = Array(read_port.data for read_port, _ in banks)
+
+        def locate(address):
+            """Half of an address, and its offset there."""
+            half = address >= half_depth
+            return half, Mux(half, address - half_depth, address)[:offset_bits]
+
+        # The job in hand.
+        present = Signal()
+        half = Signal()
+        offset = Signal(offset_bits)
+        columns_left = Signal(AccumulateJob["columns"].shape)
+        rows_left = Signal(AccumulateJob["rows"].shape)
+        job_columns = Signal(AccumulateJob["columns"].shape)
+        overwrite = Signal()
+        job_signal = Signal(SEMAPHORES)
+
+        take = Signal()
+        last_column = Signal()
+        last = Signal()
+        reading_half = Signal()
+        m.d.comb += [
+            self.sums.ready.eq(present & ~(self.read.response.valid & (reading_half == half))),
+            take.eq(self.sums.valid & self.sums.ready),
+            last_column.eq(columns_left == 1),
+            last.eq(last_column & (rows_left == 1)),
+            self.jobs.ready.eq(~present | (take & last)),
+        ]
+        with m.If(take):
+            m.d.sync += [offset.eq(offset + 1), columns_left.eq(columns_left - 1)]
+            with m.If(last_column):
+                m.d.sync += [columns_left.eq(job_columns), rows_left.eq(rows_left - 1)]
+            with m.If(last):
+                m.d.sync += present.eq(0)
+        with m.If(self.jobs.valid & self.jobs.ready):
+            job = self.jobs.payload
+            job_half, job_offset = locate(job.base)
+            m.d.sync += [
+                present.eq(1),
+                half.eq(job_half),
+                offset.eq(job_offset),
+                columns_left.eq(job.columns),
+                rows_left.eq(job.rows),
+                job_columns.eq(job.columns),
+                overwrite.eq(job.overwrite),
+                job_signal.eq(job.signal),
+            ]
+
+        # Reads: the vector stays at the half's read port until it is taken.
+        request, response = self.read.request, self.read.response
+        issue = Signal()
+        request_half, request_offset = locate(request.payload.address[: ceil_log2(self.depth)])
+        conflict = self.sums.valid & present & (request_half == half)
+        pending = Signal()
+        tag = Signal.like(response.payload.tag, reset_less=True)
+        m.d.comb += [
+            request.ready.eq((~pending | response.ready) & ~conflict),
+            issue.eq(request.valid & request.ready),
+            response.valid.eq(pending),
+            response.payload.tag.eq(tag),
+            response.payload.vector.eq(at_port[reading_half]),
+        ]
+        with m.If(response.ready):
+            m.d.sync += pending.eq(0)
+        with m.If(issue):
+            m.d.sync += [pending.eq(1), reading_half.eq(request_half), tag.eq(request.payload.tag)]
+
+        for number, (read_port, _) in enumerate(banks):
+            accumulate_here = take & (half == number)
+            m.d.comb += [
+                read_port.addr.eq(Mux(accumulate_here, offset, request_offset)),
+                read_port.en.eq(accumulate_here | (issue & (request_half == number))),
+            ]
+
+        def stages(value, count, name, *, reset_less):
+            """``value`` and its copies 1 to ``count`` cycles later."""
+            copies = [value]
+            for stage in range(1, count + 1):
+                copy = Signal.like(value, name=f"{name}_{stage}", reset_less=reset_less)
+                m.d.sync += copy.eq(copies[-1])
+                copies.append(copy)
+            return copies
+
+        job_done = Signal(SEMAPHORES)
+        with m.If(take & last):
+            m.d.comb += job_done.eq(job_signal)
+        taken = stages(take, 4, "taken", reset_less=False)
+        done = stages(job_done, 4, "done", reset_less=False)
+        half_of = stages(half, 3, "half", reset_less=True)
+        offset_of = stages(offset, 3, "offset", reset_less=True)
+        replace = stages(overwrite, 2, "replace", reset_less=True)
+        sums = stages(self.sums.payload, 2, "sums", reset_less=True)
+
+        old = Signal(lanes, reset_less=True)
+        new = Signal(lanes, reset_less=True)
+        m.d.sync += old.eq(at_port[half_of[1]])
+        for c in range(self.columns):
+            m.d.sync += new[c].eq(Mux(replace[2], 0, old[c]) + sums[2][c])
+        for number, (_, write_port) in enumerate(banks):
+            m.d.comb += [
+                write_port.addr.eq(offset_of[3]),
+                write_port.data.eq(new),
+                write_port.en.eq(taken[3] & (half_of[3] == number)),
+            ]
+        m.d.comb += [
+            self.signal.eq(done[4]),
+            self.busy.eq(present | Cat(taken[1:]).any()),
+        ]
+        return m

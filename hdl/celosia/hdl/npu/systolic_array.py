@@ -1,0 +1,141 @@
+"""The systolic array: the exact matrix engine."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.utils import ceil_log2
+
+from celosia.hdl.npu.interfaces import MatrixEngineSignature
+from celosia.hdl.npu.processing_element import PRODUCT_BITS, ProcessingElement
+
+__all__ = ["SystolicArray"]
+
+
+class SystolicArray(wiring.Component):
+    """Weight-stationary array of ``rows`` x ``columns`` int8 multiply-accumulate cells.
+
+    Computes, for each activation vector x, the sums x . W with the tile W in use. Exact: a sum of
+    up to 64 products stays below 2^21 and arrives sign-extended to 32 bits.
+
+    Throughput: one vector a cycle, without a gap between passes that have at least ``rows``
+    vectors; shorter passes take ``rows`` cycles each, because a tile is loaded one row a cycle.
+    Latency: a vector that is taken in cycle t is offered as sums in cycle t + rows + columns + 1
+    (``latency``), counted in cycles in which the array moves.
+
+    Back-pressure: while ``sums`` offers a beat that is not taken, everything stands still and
+    neither input is ready. ``activations.ready`` depends on the ``first`` of its payload, which
+    waits for a complete tile. ``weights.ready`` is low while a complete tile waits for its pass,
+    up to the cycle in which the pass's first vector is taken: that cycle takes row 0 of the tile
+    after it. Both depend combinationally on ``sums.ready``, and ``weights.ready`` on
+    ``activations``.
+
+    Reset forgets vectors and rows under way; the next vector must be the first of a pass.
+
+    Parameters
+    ----------
+    rows : int
+        R, at least 2.
+    columns : int
+        C, at least 1.
+
+    Members
+    -------
+    weights, activations, sums
+        See `MatrixEngineSignature`.
+    """
+
+    weights: stream.Interface
+    activations: stream.Interface
+    sums: stream.Interface
+
+    def __init__(self, *, rows, columns):
+        if not isinstance(rows, int) or rows < 2:
+            raise ValueError(f"systolic array rows must be an integer of at least 2, not {rows!r}")
+        if not isinstance(columns, int) or columns < 1:
+            raise ValueError(f"systolic array columns must be a positive integer, not {columns!r}")
+        self.rows = rows
+        self.columns = columns
+        super().__init__(MatrixEngineSignature(rows, columns))
+
+    @property
+    def latency(self):
+        """Cycles in which the array moves, from taking a vector to offering its sums."""
+        return self.rows + self.columns + 1
+
+    # Time in the array is skewed. A vector that enters in cycle t is at the input of cell (r, c) in
+    # cycle t + r + c, and there, if it is the first of its pass, the cell's weight in use takes the
+    # shadow's value. A weight row that enters in cycle u reaches the shadow of column c in cycle
+    # u + 1 + c. Hence:
+    # - A tile is in time: its row r entered in cycle t - R + r at the latest, because all R rows
+    #   entered before t, one a cycle. t - R + r + 1 + c is before t + r + c where R >= 2.
+    # - The next tile is not early: its row r enters in cycle t + r at the earliest, and writes the
+    #   shadow one cycle after the old value was used.
+    # Both hold whatever the gaps, because all of it moves with one enable.
+
+    def elaborate(self, platform):
+        m = Module()
+        rows, columns = self.rows, self.columns
+        advance = Signal()
+        take_activation = Signal()
+        take_first = Signal()
+        take_row = Signal()
+        tile_complete = Signal()
+        next_row = Signal(range(rows))
+
+        first = self.activations.payload.first
+        m.d.comb += [
+            advance.eq(~self.sums.valid | self.sums.ready),
+            self.activations.ready.eq(advance & (~first | tile_complete)),
+            take_activation.eq(self.activations.valid & self.activations.ready),
+            take_first.eq(take_activation & first),
+            self.weights.ready.eq(advance & (~tile_complete | take_first)),
+            take_row.eq(self.weights.valid & self.weights.ready),
+        ]
+        with m.If(take_first):
+            m.d.sync += tile_complete.eq(0)
+        with m.If(take_row):
+            m.d.sync += next_row.eq(next_row + 1)
+            with m.If(next_row == rows - 1):
+                m.d.sync += [next_row.eq(0), tile_complete.eq(1)]
+
+        def delay(value, cycles, name, *, reset_less=True):
+            """``value`` and its copies 1 to ``cycles`` enabled cycles later."""
+            stages = [value]
+            for stage in range(1, cycles + 1):
+                register = Signal(value.shape(), name=f"{name}_{stage}", reset_less=reset_less)
+                with m.If(advance):
+                    m.d.sync += register.eq(stages[-1])
+                stages.append(register)
+            return stages
+
+        swaps = delay(take_first, rows + columns - 2, "swap", reset_less=False)
+        selected_row = Signal(rows)
+        m.d.comb += selected_row.eq(take_row << next_row)
+        loads = delay(selected_row, columns, "load", reset_less=False)
+        weights = [delay(self.weights.payload[c], 1 + c, f"weight_{c}")[-1] for c in range(columns)]
+        activations = [
+            delay(self.activations.payload.vector[r], r, f"activation_{r}")[-1] for r in range(rows)
+        ]
+
+        sum_bits = PRODUCT_BITS + ceil_log2(rows)
+        sums = [Signal(signed(sum_bits), name=f"top_{c}") for c in range(columns)]
+        for r in range(rows):
+            activation = activations[r]
+            for c in range(columns):
+                m.submodules[f"pe_{r}_{c}"] = element = ProcessingElement(sum_bits=sum_bits)
+                m.d.comb += [
+                    element.enable.eq(advance),
+                    element.i_activation.eq(activation),
+                    element.i_sum.eq(sums[c]),
+                    element.swap.eq(swaps[r + c]),
+                    element.load.eq(loads[1 + c][r]),
+                    element.weight.eq(weights[c]),
+                ]
+                activation = element.o_activation
+                sums[c] = element.o_sum
+
+        valid = delay(take_activation, self.latency, "valid", reset_less=False)[-1]
+        m.d.comb += self.sums.valid.eq(valid)
+        for c in range(columns):
+            aligned = delay(sums[c], columns - 1 - c, f"sum_{c}")[-1]
+            m.d.comb += self.sums.payload[c].eq(aligned)
+        return m
