@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from celosia.golden.errors import CelosiaError
-from celosia.golden.isa import ADDRESS_BITS, INSTRUCTION_BYTES
+from celosia.golden.isa import INSTRUCTION_BYTES
 from celosia.golden.rounding import RoundingProfile
 
 _LIMITS = {
+    # 16 MiB of 4-byte vectors keep addresses within their 24 bits, sign included.
     # The accumulators revisit an address after R cycles at the earliest; their read-modify-write
     # takes three, and a table entry of four bytes must fit a weight vector.
     "rows": (4, 64),
@@ -73,12 +74,6 @@ class NpuConfig:
                 f"not {self.accumulator_depth}"
             )
         self._check_profiles()
-        for memory, depth in (("scratchpad", self.scratchpad_depth), ("weight", self.weight_depth)):
-            if depth > 1 << (ADDRESS_BITS - 1):
-                raise CelosiaError(
-                    f"{memory}_kib must be small enough for {ADDRESS_BITS - 1}-bit vector "
-                    f"addresses, not {depth} vectors"
-                )
         least = self.instruction_vectors + self.rows + self.parameter_vectors
         if self.weight_depth < least:
             raise CelosiaError(
