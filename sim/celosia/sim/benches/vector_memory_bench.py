@@ -1,0 +1,219 @@
+"""Bench of `celosia.hdl.npu.vector_memory.VectorMemory`: every port in every cycle."""
+
+from collections import deque
+from typing import Any
+
+import cocotb
+import numpy as np
+from amaranth.lib import data
+from cocotb.triggers import RisingEdge
+
+from celosia.golden.isa import ADDRESS_BITS
+from celosia.hdl.npu.interfaces import vector
+from celosia.sim.block_bench import BlockBench
+from celosia.sim.packing import fields_of, pack_fields
+from celosia.sim.stalls import Stall
+
+ACCESSES = 300
+HELD = 2
+"""Answers that wait for a reader before its next request is refused."""
+
+
+class Golden:
+    """Watches all ports in every cycle and says which handshakes and answers are right."""
+
+    def __init__(self, dut: Any, bench: BlockBench) -> None:
+        parameters = bench.parameters
+        self._edge = RisingEdge(bench.clk)
+        self._reset = dut.rst
+        lanes = parameters["lanes"]
+        self._write_layout = write_layout(bench)
+        self._vector_bits = 8 * lanes
+        self._requests = [
+            [getattr(dut, f"read_{i}__request__{p}") for p in ("payload", "valid", "ready")]
+            for i in range(len(parameters["tags"]))
+        ]
+        self._responses = [
+            [getattr(dut, f"read_{i}__response__{p}") for p in ("payload", "valid", "ready")]
+            for i in range(len(parameters["tags"]))
+        ]
+        self._writes = [
+            [getattr(dut, f"write_{i}__{p}") for p in ("payload", "valid", "ready")]
+            for i in range(parameters["writers"])
+        ]
+        self.contents = np.zeros((parameters["depth"], lanes), np.int8)
+        self.expected: list[deque[int]] = [deque() for _ in self._requests]
+        self.cycle = 0
+        self.read_cycles: list[int] = []
+        self.write_cycles: list[int] = []
+        self.old_values = 0
+        cocotb.start_soon(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            await self._edge
+            self.cycle += 1
+            room = [len(answers) < HELD for answers in self.expected]
+            self._check_responses()
+            read = self._check_requests(room)
+            written = self._check_writes()
+            self.old_values += read is not None and read == written
+            if self._reset.value:
+                for answers in self.expected:
+                    answers.clear()
+
+    def _check_responses(self) -> None:
+        for i, (payload, valid, ready) in enumerate(self._responses):
+            answers = self.expected[i]
+            assert bool(valid.value) == bool(answers), (
+                f"read_{i} offers {valid.value} with {len(answers)} answers due"
+            )
+            if valid.value and ready.value:
+                got, due = payload.value.to_unsigned(), answers.popleft()
+                assert got == due, f"read_{i} answers {got:#x}, expected {due:#x}"
+
+    def _check_requests(self, room: list[bool]) -> int | None:
+        free, address = True, None
+        for i, (payload, valid, ready) in enumerate(self._requests):
+            assert bool(ready.value) == (free and room[i]), f"ready of read_{i} is {ready.value}"
+            if valid.value and room[i]:
+                if free:
+                    request = payload.value.to_unsigned()
+                    address = request % (1 << ADDRESS_BITS)
+                    tag = request >> ADDRESS_BITS
+                    stored = int.from_bytes(self.contents[address].tobytes(), "little")
+                    self.expected[i].append(stored | tag << self._vector_bits)
+                    self.read_cycles.append(self.cycle)
+                free = False
+        return address
+
+    def _check_writes(self) -> int | None:
+        free, address = True, None
+        for i, (payload, valid, ready) in enumerate(self._writes):
+            assert bool(ready.value) == free, f"ready of write_{i} is {ready.value}"
+            if valid.value:
+                if free:
+                    beat = fields_of(self._write_layout, payload.value.to_unsigned())
+                    address = beat["address"]
+                    lanes = [k for k in range(self.contents.shape[1]) if beat["mask"] >> k & 1]
+                    self.contents[address, lanes] = np.array(beat["vector"], np.int8)[lanes]
+                    self.write_cycles.append(self.cycle)
+                free = False
+        return address
+
+
+def write_layout(bench: BlockBench) -> data.StructLayout:
+    """Payload of a write."""
+    lanes = bench.parameters["lanes"]
+    return data.StructLayout({"address": ADDRESS_BITS, "vector": vector(lanes), "mask": lanes})
+
+
+def random_reads(bench: BlockBench, tag_bits: int, count: int) -> list[int]:
+    """Requests for a few neighbouring vectors, so that they meet the writes, with random tags."""
+    return [
+        random_address(bench) | bench.rng.getrandbits(tag_bits) << ADDRESS_BITS
+        for _ in range(count)
+    ]
+
+
+def random_writes(bench: BlockBench, count: int) -> list[int]:
+    """Writes with any mask, none and all among them."""
+    lanes = bench.parameters["lanes"]
+    every = (1 << lanes) - 1
+    return [
+        pack_fields(
+            write_layout(bench),
+            {
+                "address": random_address(bench),
+                "vector": [bench.rng.randrange(-128, 128) for _ in range(lanes)],
+                "mask": bench.rng.choice([0, every, bench.rng.getrandbits(lanes)]),
+            },
+        )
+        for _ in range(count)
+    ]
+
+
+def random_address(bench: BlockBench) -> int:
+    """The first or last vectors, or any."""
+    depth = bench.parameters["depth"]
+    return bench.rng.choice([0, 1, depth - 2, depth - 1, bench.rng.randrange(depth)])
+
+
+async def start(dut: Any) -> tuple[BlockBench, Golden]:
+    """A bench whose memory holds known values: reset leaves the previous test's."""
+    bench = await BlockBench.start(dut)
+    for i in range(len(bench.parameters["tags"])):
+        getattr(dut, f"read_{i}__request__valid").value = 0
+    for i in range(bench.parameters["writers"]):
+        getattr(dut, f"write_{i}__valid").value = 0
+    golden = Golden(dut, bench)
+    lanes = bench.parameters["lanes"]
+    every = (1 << lanes) - 1
+    await bench.source("write_0").send(
+        [
+            pack_fields(write_layout(bench), {"address": i, "vector": [i] * lanes, "mask": every})
+            for i in range(bench.parameters["depth"])
+        ]
+    )
+    await bench.cycles(1)
+    golden.write_cycles.clear()
+    return bench, golden
+
+
+@cocotb.test()
+@cocotb.parametrize(request_stall=list(Stall), response_stall=list(Stall))
+async def reads_and_writes_agree(dut: Any, request_stall: Stall, response_stall: Stall) -> None:
+    bench, golden = await start(dut)
+    tags, writers = bench.parameters["tags"], bench.parameters["writers"]
+    sinks = [bench.sink(f"read_{i}__response", response_stall) for i in range(len(tags))]
+    tasks = [
+        cocotb.start_soon(
+            bench.source(f"read_{i}__request", request_stall).send(
+                random_reads(bench, tag, ACCESSES)
+            )
+        )
+        for i, tag in enumerate(tags)
+    ]
+    for i in range(writers):
+        source = bench.source(f"write_{i}", bench.rng.choice(list(Stall)))
+        tasks.append(cocotb.start_soon(source.send(random_writes(bench, ACCESSES))))
+    for task in tasks:
+        await task
+    for sink in sinks:
+        await sink.receive(ACCESSES)
+    assert len(golden.read_cycles) == ACCESSES * len(tags)
+    assert len(golden.write_cycles) == ACCESSES * writers
+    assert golden.old_values > 0, "no read ever met a write of its vector"
+
+
+@cocotb.test()
+async def one_vector_is_read_and_one_written_in_a_cycle(dut: Any) -> None:
+    bench, golden = await start(dut)
+    tags, writers = bench.parameters["tags"], bench.parameters["writers"]
+    for i in range(len(tags)):
+        bench.sink(f"read_{i}__response")
+    await bench.cycles(2)
+    reads = [bench.source(f"read_{i}__request") for i in range(len(tags))]
+    writes = [bench.source(f"write_{i}") for i in range(writers)]
+    for source, tag in zip(reads, tags, strict=True):
+        cocotb.start_soon(source.send(random_reads(bench, tag, ACCESSES)))
+    for source in writes:
+        cocotb.start_soon(source.send(random_writes(bench, ACCESSES)))
+    # The first client gets every cycle until it has no more requests, then the next.
+    await bench.cycles(ACCESSES * max(len(tags), writers) + 10)
+    for cycles, clients in ((golden.read_cycles, len(tags)), (golden.write_cycles, writers)):
+        assert cycles == list(range(cycles[0], cycles[0] + ACCESSES * clients))
+
+
+@cocotb.test()
+async def reset_forgets_answers(dut: Any) -> None:
+    bench, _ = await start(dut)
+    for _ in range(50):
+        requests = random_reads(bench, bench.parameters["tags"][0], ACCESSES)
+        task = cocotb.start_soon(bench.source("read_0__request").send(requests))
+        for _ in range(bench.rng.randrange(1, 30)):
+            dut.read_0__response__ready.value = bench.rng.getrandbits(1)
+            await bench.cycles(1)
+        task.cancel()
+        dut.read_0__request__valid.value = 0
+        await bench.reset(1)
