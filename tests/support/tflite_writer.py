@@ -338,10 +338,11 @@ class ModelBuilder:
         """MEAN over `axes`."""
         options = schema.ReducerOptionsT()
         options.keepDims = keep_dims
+        reduced = {axis % len(self.shape(x)) for axis in axes}
         shape = [
-            1 if axis in axes else size
+            1 if axis in reduced else size
             for axis, size in enumerate(self.shape(x))
-            if keep_dims or axis not in axes
+            if keep_dims or axis not in reduced
         ]
         if output_scale is None:
             output_scale = float(self.scale(x)) * self.rng.uniform(0.2, 1.5)

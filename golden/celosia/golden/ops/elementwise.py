@@ -9,7 +9,7 @@ from celosia.golden.quantization import (
     Int64Array,
     RoundingMode,
     activation_range,
-    effective_scale_float32,
+    effective_scale,
     quantize_multiplier,
 )
 
@@ -58,8 +58,8 @@ def add(
 def mul(
     a: Tensor, b: Tensor, output: Tensor, *, activation: Activation, mode: RoundingMode
 ) -> Kernel:
-    """MUL: the product of the centred operands, requantised (scales multiply in float32)."""
-    real = effective_scale_float32(scale_of(a), scale_of(b), scale_of(output))
+    """MUL: the product of the centred operands, requantised."""
+    real = effective_scale(scale_of(a), scale_of(b), scale_of(output))
     scaler = FixedPointScaler(*quantize_multiplier(real), mode)
     zero_a, zero_b, zero_point = zero_point_of(a), zero_point_of(b), zero_point_of(output)
     low, high = activation_range(activation, scale_of(output), zero_point)
