@@ -96,5 +96,5 @@ def test_what_cannot_be_gets_a_sentence(tmp_path: Path, text: str, message: str)
 def test_an_unknown_name_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CelosiaError, match=r"or a \.toml file, not 'npu5x5'$"):
         load_config("npu5x5")
-    with pytest.raises(CelosiaError, match="can't read configuration .*: No such file"):
+    with pytest.raises(CelosiaError, match=r"can't read configuration .*: No such file"):
         load_config(tmp_path / "none.toml")
