@@ -76,14 +76,14 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["doctr"], "No such command 'doctr' (did you mean 'doctor'?); see 'celosia --help'."),
-        (["--what"], "No such option: --what; see 'celosia --help'."),
-        (["doctor", "--what"], "No such option: --what; see 'celosia doctor --help'."),
+        (["doctr"], "no such command 'doctr' (did you mean 'doctor'?); see 'celosia --help'"),
+        (["--what"], "no such option: --what; see 'celosia --help'"),
+        (["doctor", "--what"], "no such option: --what; see 'celosia doctor --help'"),
         (
             ["doctor", "more"],
-            "Got unexpected extra argument(s) (more); see 'celosia doctor --help'.",
+            "got unexpected extra argument(s) (more); see 'celosia doctor --help'",
         ),
-        (["models", "fetch"], "Missing argument 'NAME'; see 'celosia models fetch --help'."),
+        (["models", "fetch"], "missing argument 'NAME'; see 'celosia models fetch --help'"),
     ],
 )
 def test_usage_errors(arguments: list[str], sentence: str, capsys):
@@ -101,11 +101,11 @@ def test_defect_is_one_sentence(capsys, monkeypatch):
     assert run(capsys, "doctor") == (
         3,
         "",
-        "error: Unexpected failure (RuntimeError: boom [/]); run the command with -v to see "
-        "where.\n",
+        "error: unexpected failure (RuntimeError: boom [/]); run the command with -v to see "
+        "where\n",
     )
     fail_with(monkeypatch, AssertionError())
-    assert "Unexpected failure (AssertionError);" in run(capsys, "doctor")[2]
+    assert "unexpected failure (AssertionError);" in run(capsys, "doctor")[2]
 
 
 def test_defect_with_verbose_shows_the_traceback(capsys, monkeypatch):
@@ -118,7 +118,7 @@ def test_defect_with_verbose_shows_the_traceback(capsys, monkeypatch):
 
 def test_interrupt(capsys, monkeypatch):
     fail_with(monkeypatch, KeyboardInterrupt())
-    assert run(capsys, "doctor") == (130, "", "error: Interrupted.\n")
+    assert run(capsys, "doctor") == (130, "", "error: interrupted\n")
 
 
 def test_exit_status_of_a_command(capsys, monkeypatch):

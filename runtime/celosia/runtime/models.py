@@ -5,7 +5,6 @@ The models stay where their authors publish them; the catalogue pins their exact
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -16,6 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from celosia.golden.errors import CelosiaError
+from celosia.golden.files import write_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def find(name: str) -> PublicModel:
         near = get_close_matches(name, by_name, n=2, cutoff=0.4)
         near += [known for known in by_name if name and name in known and known not in near]
         hint = f"did you mean {' or '.join(near)}" if near else f"known are {', '.join(by_name)}"
-        raise CelosiaError(f"No public model is called {name!r}; {hint}.")
+        raise CelosiaError(f"no public model is called {name!r}; {hint}")
     return by_name[name]
 
 
@@ -147,7 +147,7 @@ def fetch(
     written; nothing has been written then.
     """
     if not base_url.startswith(("http://", "https://")):
-        raise CelosiaError(f"The base URL must start with http:// or https://, not {base_url!r}.")
+        raise CelosiaError(f"the base URL must start with http:// or https://, not {base_url!r}")
     if model.path is None:
         body = embedded_data(model.filename)
         source = "the installed package"
@@ -156,7 +156,13 @@ def fetch(
         source = f"{base_url.rstrip('/')}/{model.path}"
         body = _download(source, model.size, on_bytes)
     _check(model, body, source)
-    return _write(folder / model.filename, body)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CelosiaError(f"can't make the folder {str(folder)!r}: {error.strerror}") from error
+    path = folder / model.filename
+    write_atomically(path, body)
+    return path
 
 
 def _download(url: str, size: int, on_bytes: Callable[[int], None]) -> bytes:
@@ -171,7 +177,7 @@ def _download(url: str, size: int, on_bytes: Callable[[int], None]) -> bytes:
     except HTTPError as error:
         error.close()
         raise CelosiaError(
-            f"The server answered {error.code} {error.reason} for {url}; is the base URL right?"
+            f"the server answered {error.code} {error.reason} for {url}; is the base URL right?"
         ) from error
     except (OSError, HTTPException, ValueError) as error:
         reason = str(error.reason if isinstance(error, URLError) else error)
@@ -185,32 +191,15 @@ def _download(url: str, size: int, on_bytes: Callable[[int], None]) -> bytes:
 def _check(model: PublicModel, body: bytes, source: str) -> None:
     if len(body) < model.size:
         raise CelosiaError(
-            f"{source} ended after {len(body)} of {model.size} bytes; try it once more."
+            f"{source} ended after {len(body)} of {model.size} bytes; try it once more"
         )
     if len(body) > model.size:
         raise CelosiaError(
-            f"{source} holds more than the {model.size} bytes of {model.name}; it isn't that model."
+            f"{source} holds more than the {model.size} bytes of {model.name}; it isn't that model"
         )
     digest = hashlib.sha256(body).hexdigest()
     if digest != model.sha256:
         raise CelosiaError(
             f"{source} has SHA-256 {digest}, but {model.name} must have {model.sha256}; it isn't "
-            "that model."
+            "that model"
         )
-
-
-def _write(path: Path, body: bytes) -> Path:
-    """Write the whole file or nothing: under another name first, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(body)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CelosiaError(
-            f"{path} can't be written ({error.strerror}); choose another folder."
-        ) from error
-    return path

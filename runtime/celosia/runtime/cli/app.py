@@ -76,7 +76,7 @@ def _run(arguments: list[str]) -> int:
     except TyperException as error:
         return _fail(_usage(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("Interrupted.", 130)
+        return _fail("interrupted", 130)
     except BrokenPipeError:
         return _reader_gone()
     except Exception as error:
@@ -85,7 +85,7 @@ def _run(arguments: list[str]) -> int:
             traceback.print_exc()
             return 3
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return _fail(f"Unexpected failure ({what}); run the command with -v to see where.", 3)
+        return _fail(f"unexpected failure ({what}); run the command with -v to see where", 3)
     return 0
 
 
@@ -100,7 +100,7 @@ def _usage(error: TyperException) -> str:
     message = re.sub(r"\. (Did you mean .*\?)", lambda match: f" ({match[1].lower()})", message)
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "celosia"
-    return f"{message}; see '{path} --help'."
+    return f"{message[:1].lower()}{message[1:]}; see '{path} --help'"
 
 
 def _reader_gone() -> int:
