@@ -107,6 +107,20 @@ def find_toolchain() -> Toolchain:
     )
 
 
+@functools.cache
+def has_fst_libraries(compiler: str) -> bool:
+    """Whether a C++ compiler finds zlib and LZ4, which Verilator compresses FST waves with."""
+    source = "#include <lz4.h>\n#include <zlib.h>\nint main() { return !zlibVersion(); }\n"
+    done = subprocess.run(
+        [compiler, "-x", "c++", "-", "-o", os.devnull, "-llz4", "-lz"],
+        input=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
 def _find_compiler() -> str:
     asked = os.environ.get("CXX")
     for name in (asked,) if asked else _COMPILERS:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +18,16 @@ import cocotb_tools.config
 from celosia.golden.errors import CelosiaError
 from celosia.sim.cache import cache_root, cached, content_key
 from celosia.sim.simulation import Simulation, log_tail
-from celosia.sim.toolchain import Toolchain, find_toolchain
+from celosia.sim.toolchain import Toolchain, find_toolchain, has_fst_libraries
 
 Visibility = Literal["ports", "default"]
 
+# What makes a build fast to run, for Verilator and for make.
+FAST_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--assert")
+FAST_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 _EXECUTABLE = "simulator"  # fixed, so that no top's name can shadow a C++ header
-_FAST_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--assert")
-_FAST_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+_TIMING = {True: "--timing", False: "--no-timing"}
+_STAND_INS = Path(__file__).parent / "fst_stand_ins"
 
 
 def build_simulation(
@@ -36,7 +39,7 @@ def build_simulation(
     trace_fst: bool = False,
     visibility: Visibility = "ports",
 ) -> Simulation:
-    """Build a simulation, or find it in the cache.
+    """Build a simulation for cocotb, or find it in the cache.
 
     Parameters
     ----------
@@ -59,15 +62,19 @@ def build_simulation(
     CelosiaError
         If a tool is missing, or the Verilog can't be built; then it names the build's log.
     """
+    fast = visibility == "ports"
+    visible = f'`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n'
     recipe = _Recipe(
         tools=find_toolchain(),
-        sources=dict(sources),
         top=top,
+        # Verilator heeds a control file only for the Verilog that comes after it.
+        sources={"visible.vlt": visible, **sources} if fast else dict(sources),
         parameters=dict(parameters or {}),
-        timing=timing,
-        trace_fst=trace_fst,
-        visibility=visibility,
+        flags=[*(FAST_FLAGS if fast else ("--public-flat-rw",)), _TIMING[timing]],
+        make_variables=list(FAST_MAKE) if fast else [],
     )
+    if trace_fst:
+        recipe = recipe.with_fst()
     folder, built = cached("verilator", recipe.key(), recipe.build)
     return Simulation(executable=folder / _EXECUTABLE, top=top, traces=trace_fst, built=built)
 
@@ -77,39 +84,54 @@ class _Recipe:
     """All that goes into a build."""
 
     tools: Toolchain
-    sources: dict[str, str]
     top: str
+    sources: dict[str, str]  # in the order that Verilator reads them
     parameters: dict[str, int]
-    timing: bool
-    trace_fst: bool
-    visibility: Visibility
+    flags: list[str]
+    make_variables: list[str]
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def with_fst(self) -> "_Recipe":
+        """The same build, able to write waves."""
+        recipe = replace(self, flags=[*self.flags, "--trace-fst", "--trace-structs"])
+        if has_fst_libraries(self.tools.compiler):
+            return recipe
+        if self.tools.origin == "native":
+            raise CelosiaError(
+                "zlib and LZ4 must be installed to write waves (Debian: zlib1g-dev, liblz4-dev)."
+            )
+        # The wheel's FST writer gets by with stand-ins that store instead of compress. Its
+        # makefile links the real ones, unless it is told what to link.
+        return replace(
+            recipe,
+            headers={path.name: path.read_text() for path in sorted(_STAND_INS.glob("*.h"))},
+            flags=[*recipe.flags, "-CFLAGS", "-I../headers"],
+            make_variables=[*self.make_variables, f"LDLIBS={_cocotb_link()} -pthread"],
+        )
 
     def key(self) -> str:
-        return content_key([self.sources, self.top, self.parameters, self._settings()])
+        return content_key(
+            [self.top, list(self.sources.items()), self.parameters, self._settings()]
+        )
 
     def build(self, folder: Path) -> None:
-        """Fill a folder with the simulator, its Verilog and the build's log."""
+        """Fill a folder with the simulator, its sources and the build's log."""
         for name, text in self.sources.items():
             (folder / name).write_text(text)
-        names = list(self.sources)
-        if self.visibility == "ports":
-            # Verilator heeds a control file only for the Verilog that comes after it.
-            names.insert(0, "visible.vlt")
-            (folder / "visible.vlt").write_text(
-                f'`verilator_config\npublic_flat_rw -module "{self.top}" -port "*"\n'
-            )
-        libraries = cocotb_tools.config.libs_dir
-        link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
-        main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        for name, text in self.headers.items():
+            (folder / "headers").mkdir(exist_ok=True)
+            (folder / "headers" / name).write_text(text)
         objects = folder / "objects"
-        settings = [f"-G{name}={value}" for name, value in self.parameters.items()]
-        settings += ["--top-module", self.top, "-Mdir", objects.name, "-LDFLAGS", link]
-        self._execute(folder, [*self.tools.verilator, *self._flags(), *settings, str(main), *names])
+        main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        verilate = [*self.tools.verilator, "--cc", "--exe", "--vpi", "--top-module", self.top]
+        verilate += ["--prefix", "Vtop", "-o", _EXECUTABLE, "-Mdir", objects.name, "-Wno-fatal"]
+        verilate += ["--timescale", "1ns/1ps", "-LDFLAGS", _cocotb_link(), *self.flags]
+        verilate += [f"-G{name}={value}" for name, value in self.parameters.items()]
+        self._execute(folder, [*verilate, str(main), *self.sources])
         library = cache_root() / "verilator-library" / content_key(self._settings())
         _copy_objects(library, objects)
-        jobs = f"-j{os.cpu_count() or 1}"
-        make = [self.tools.make, jobs, "-C", objects.name, "-f", "Vtop.mk"]
-        self._execute(folder, [*make, *self._make_variables()])
+        make = [self.tools.make, f"-j{os.cpu_count() or 1}", "-C", objects.name, "-f", "Vtop.mk"]
+        self._execute(folder, [*make, *self.tools.make_variables, *self.make_variables])
         _copy_objects(objects, library)
         (objects / _EXECUTABLE).rename(folder / _EXECUTABLE)
         shutil.rmtree(objects)  # it takes a hundred times the simulator's room
@@ -117,21 +139,13 @@ class _Recipe:
     def _settings(self) -> list[object]:
         """What the objects of Verilator's own library depend on, too."""
         return [
-            self._flags(),
-            self._make_variables(),
+            self.flags,
+            self.make_variables,
+            self.headers,
+            list(self.tools.make_variables),
             [self.tools.version, self.tools.origin, self.tools.compiler_version],
-            # The simulator remembers where cocotb's libraries are.
-            [cocotb.__version__, str(cocotb_tools.config.libs_dir)],
+            [cocotb.__version__, _cocotb_link()],
         ]
-
-    def _flags(self) -> list[str]:
-        flags = ["--cc", "--exe", "--vpi", "--prefix", "Vtop", "-o", _EXECUTABLE, "-Wno-fatal"]
-        flags += ["--timescale", "1ns/1ps", "--timing" if self.timing else "--no-timing"]
-        flags += _FAST_FLAGS if self.visibility == "ports" else ["--public-flat-rw"]
-        return flags + (["--trace-fst", "--trace-structs"] if self.trace_fst else [])
-
-    def _make_variables(self) -> list[str]:
-        return [*(_FAST_MAKE if self.visibility == "ports" else ()), *self.tools.make_variables]
 
     def _execute(self, folder: Path, command: list[str]) -> None:
         # A surrounding make would hand its variables and its job server down.
@@ -153,6 +167,11 @@ class _Recipe:
             raise CelosiaError(
                 f"Verilator can't build {self.top!r} (log: {kept}):\n{log_tail(kept)}"
             )
+
+
+def _cocotb_link() -> str:
+    libraries = cocotb_tools.config.libs_dir  # the simulator remembers where they are
+    return f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
 
 
 def _copy_objects(source: Path, target: Path) -> None:
