@@ -115,11 +115,10 @@ def test_package_stands_in_for_a_program(monkeypatch: pytest.MonkeyPatch):
     assert finding("no-such-tool").found is None
 
 
-def test_headers_for_waves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(doctor, "find_toolchain", lambda: tools)
-    for answer, found in (("true", "present"), ("false", None)):
-        tools = Toolchain(("verilator",), "5.48", "native", answer, "g++ 12.2.0", "make")
-        assert finding("zlib and lz4 headers").found == found
+@pytest.mark.parametrize(("there", "found"), [(True, "present"), (False, None)])
+def test_libraries_for_waves(monkeypatch: pytest.MonkeyPatch, there: bool, found: str | None):
+    monkeypatch.setattr(doctor, "has_fst_libraries", lambda compiler: there)
+    assert finding("zlib and LZ4").found == found
 
 
 def test_models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.models import CATALOGUE
-from celosia.sim.toolchain import Toolchain, find_toolchain
+from celosia.sim.toolchain import find_toolchain, has_fst_libraries
 
 
 @dataclass(frozen=True)
@@ -119,24 +119,13 @@ def _simulator() -> list[Finding]:
         Finding("C++ compiler", purpose, True, compiler, ""),
         Finding("make", purpose, True, _tool("make", None) or tools.make, ""),
         Finding(
-            "zlib and lz4 headers",
-            "waves (run --waves)",
+            "zlib and LZ4",
+            "compressed waves",
             False,
-            _trace_headers(tools),
+            "present" if has_fst_libraries(tools.compiler) else None,
             "apt install zlib1g-dev liblz4-dev",
         ),
     ]
-
-
-def _trace_headers(tools: Toolchain) -> str | None:
-    done = subprocess.run(
-        [tools.compiler, "-fsyntax-only", "-x", "c++", "-"],
-        input="#include <lz4.h>\n#include <zlib.h>\n",
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    return "present" if done.returncode == 0 else None
 
 
 def _tool(name: str, stand_in: str | None) -> str | None:
