@@ -27,8 +27,10 @@ class LoadUnit(wiring.Component):
     Members:
         instructions: LOAD_WEIGHTS words only.
         read: reads of the weight memory.
-        weights: tile rows in order, to the engine; its back-pressure stops the reads.
-        state: `UnitState`. busy: an instruction runs or a row is under way.
+        weights: tile rows in order, to the engine; its back-pressure stops the reads. Two cycles
+            from an instruction to its first row.
+        state: `UnitState`. busy: an instruction runs or a row is under way, as long as the memory
+            answers in the cycle after a read, which `VectorMemory` does.
     """
 
     def __init__(self, config: NpuConfig) -> None:
