@@ -47,6 +47,12 @@ def test_no_such_stream():
         run("NONE", "no_such_stream")
 
 
+def test_waves_on_request(monkeypatch, tmp_path):
+    monkeypatch.setenv("CELOSIA_BENCH_WAVES", str(tmp_path))
+    run("NONE")
+    assert (tmp_path / "faulty_stage.fst").stat().st_size > 1000
+
+
 def test_parameters_and_seed_are_printed(capsys):
     run("NONE")
     assert "support.faulty_stage_bench {'fault': 'NONE'} seed=3" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 
 from celosia.golden.errors import CelosiaError
 from celosia.sim import toolchain
-from celosia.sim.toolchain import find_toolchain
+from celosia.sim.toolchain import find_python_library, find_toolchain
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,16 @@ def test_no_make(programs):
     add_program(programs, "g++")
     with pytest.raises(CelosiaError, match=r"^GNU make must be installed .*\(Debian: make\)\.$"):
         find_toolchain()
+
+
+def test_no_python_library(monkeypatch):
+    find_python_library.cache_clear()
+    monkeypatch.setattr("find_libpython.find_libpython", lambda: None)
+    with pytest.raises(
+        CelosiaError,
+        match=r"^Python's shared library must be .*\(Debian: libpython3\.\d+\);",
+    ):
+        find_python_library()
 
 
 def test_no_verilator(programs, monkeypatch):

@@ -8,6 +8,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import cocotb
@@ -23,6 +24,7 @@ from celosia.sim.streams import StreamSink, StreamSource
 from celosia.sim.verilator_build import build_simulation
 
 _PARAMETERS = "CELOSIA_BENCH_PARAMETERS"
+_WAVES = "CELOSIA_BENCH_WAVES"
 _CLOCK_PERIOD_NS = 10
 
 
@@ -37,6 +39,9 @@ def run_block_bench(
     timeout_s: float = 300,
 ) -> SimulationResult:
     """Emit a block's Verilog, build it through the cache and run its bench.
+
+    If the environment variable ``CELOSIA_BENCH_WAVES`` names a folder, the run writes its waves
+    to ``<name>.fst`` there.
 
     Parameters
     ----------
@@ -60,14 +65,16 @@ def run_block_bench(
     SimulationFailed
         If any test fails, or the simulator doesn't end well.
     """
+    waves = os.environ.get(_WAVES)
     print(f"{test_module} {dict(parameters)} seed={seed}")
     verilog = emit_verilog(component_factory(**parameters), name)
-    simulation = build_simulation({f"{name}.v": verilog}, name)
+    simulation = build_simulation({f"{name}.v": verilog}, name, trace_fst=bool(waves))
     return simulation.run(
         test_module,
         test_filter=test_filter,
         env={_PARAMETERS: json.dumps(dict(parameters))},
         seed=seed,
+        waves=Path(waves, f"{name}.fst") if waves else None,
         timeout_s=timeout_s,
     )
 

@@ -1,7 +1,6 @@
 """Run cocotb tests in a built simulation and know for certain how they ended."""
 
 import contextlib
-import functools
 import os
 import shutil
 import signal
@@ -15,7 +14,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import cocotb_tools.config
-import find_libpython
+
+from celosia.sim.toolchain import find_python_library
 
 _TAIL_LINES = 40
 
@@ -143,17 +143,9 @@ def log_tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
 
 
-@functools.cache
-def _libpython() -> str:
-    path = find_libpython.find_libpython()
-    if path is None:
-        raise SystemError("Python's shared library isn't installed, and cocotb needs it")
-    return path
-
-
 def _cocotb_environment() -> dict[str, str]:
     return {
-        "GPI_USERS": f"{_libpython()};{cocotb_tools.config.pygpi_entry_point()}",
+        "GPI_USERS": f"{find_python_library()};{cocotb_tools.config.pygpi_entry_point()}",
         "PYGPI_PYTHON_BIN": sys.executable,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "TOPLEVEL_LANG": "verilog",

