@@ -218,7 +218,7 @@ def test_tables(kind):
     for seed in range(3 * MODELS):
         model = ModelBuilder(seed)
         rng = model.rng
-        x = model.input((1, 256), log_uniform(rng, 1e-3, 1.0))
+        x = model.input((1, 256), log_uniform(rng, 1e-6, 40.0))
         scale = float(model.scale(x)) * log_uniform(rng, 0.02, 50)
         y = model.unary(kind, x, scale)
         assert_equals_referee(model.finish(y), seed, inputs=[[every]], note=f"{model.scale(x)}")
@@ -247,6 +247,24 @@ def test_softmax():
         model = ModelBuilder(seed)
         rng = model.rng
         shape = (int(rng.integers(1, 4)), int(rng.integers(1, 40)))
-        x = model.input(shape if seed % 4 else (1, 2, *shape), log_uniform(rng, 1e-4, 5.0))
+        x = model.input(shape if seed % 4 else (1, 2, *shape), log_uniform(rng, 1e-6, 60.0))
         y = model.softmax(x, beta=float(rng.choice([1.0, 0.5, 2.0])))
         assert_equals_referee(model.finish(y), seed, count=6)
+
+
+def test_scales_are_divided_in_double():
+    """Found by fuzzing: with these scales one byte tells a float32 quotient from a float64 one."""
+    every = np.arange(-128, 128).astype(np.int8)
+    cases = [
+        ("RELU", (0.102488235, 17), (0.1886509, 50)),
+        ("RELU", (0.0015259385, -11), (0.0013672409, -40)),
+        ("HARD_SWISH", (0.00011082607, -119), (0.00023932311, -68)),
+    ]
+    for kind, source, target in cases:
+        model = ModelBuilder()
+        y = model.unary(kind, model.input((1, 256), *source), *target)
+        assert_equals_referee(model.finish(y), kind, inputs=[[every[None]]])
+    model = ModelBuilder()
+    a, b = model.input((256, 1), 0.02866046, -29), model.input((1, 256), 0.005613162, 56)
+    y = model.mul(a, b, output_scale=0.038227685, output_zero_point=-103)
+    assert_equals_referee(model.finish(y), "MUL", inputs=[[every[:, None], every[None]]])

@@ -148,13 +148,15 @@ class OperatorContext:
         assert quantization is not None
         count = quantization.scale.size
         self.require(count == 1, f"{role} tensor '{tensor.name}' must have one scale, not {count}")
+        scale = float(quantization.scale[0])
+        self.require(scale > 0, f"scale of {role} tensor '{tensor.name}' must be positive, not 0")
         zero_point = int(quantization.zero_point[0])
         self.require(
             -128 <= zero_point <= 127,
             f"zero point of {role} tensor '{tensor.name}' must be from -128 to 127, "
             f"not {zero_point}",
         )
-        return float(quantization.scale[0])
+        return scale
 
     def activations(self, *roles: str) -> tuple[list[Tensor], Tensor]:
         """int8 per-tensor inputs in the order of `roles`, and the output, checked alike."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from celosia.golden.errors import CelosiaError
 
 IDENTIFIER = b"TFL3"
+MAX_NAME = 1000
 # A sound file may use a vector more than once, but not without end.
 _WORK_PER_BYTE = 16
 
@@ -142,8 +143,12 @@ class _Reader:
         return tuple(int(value) for value in self._array(owner, field))
 
     def _text(self, value: bytes | None) -> str:
+        """A string as one printable line: names come up in messages and reports."""
         self._spend(len(value or b""))
-        return (value or b"").decode("utf-8", errors="replace")
+        text = (value or b"").decode("utf-8", errors="replace")[:MAX_NAME]
+        return "".join(
+            letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+        )
 
     def model(self) -> RawModel:
         root = tflite.Model.GetRootAs(self._data, 0)

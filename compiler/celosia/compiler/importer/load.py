@@ -151,8 +151,11 @@ def _tensor(index: int, raw: RawTensor, used: bool) -> Tensor:
 def _quantization(name: str, raw: RawTensor) -> Quantization | None:
     if raw.scale.size == 0:
         return None
+    if raw.type != "INT8":
+        return None  # a bias gets its scale from input and weights
     scale = np.array(raw.scale, np.float32)
-    if not (np.isfinite(scale).all() and (scale > 0).all()):
+    # A dead channel of weights may have scale 0.
+    if not (np.isfinite(scale).all() and (scale >= 0).all()):
         raise CelosiaError(f"scales of tensor '{name}' must be positive numbers")
     if raw.zero_point.size not in (0, 1, scale.size):
         raise CelosiaError(

@@ -55,10 +55,7 @@ def _clamp_only(x: Tensor) -> Int8Array:
 
 def _rescale(kind: OpKind, x: Tensor, output: Tensor, mode: RoundingMode) -> Int8Array:
     scale, zero_point = scale_of(output), zero_point_of(output)
-    if kind is OpKind.QUANTIZE:
-        real = float(scale_of(x)) / float(scale)
-    else:
-        real = float(scale_of(x) / scale)  # these kernels divide in float32
+    real = float(scale_of(x)) / float(scale)
     activation = {OpKind.RELU: Activation.RELU, OpKind.RELU6: Activation.RELU6}.get(
         kind, Activation.NONE
     )
@@ -100,9 +97,8 @@ def _hard_swish(x: Tensor, output: Tensor) -> Int8Array:
     moved from [-1, 1] to [0, 1] it is relu6(x + 3) / 6.
     """
     fine_scale = np.float32(1.0 / 128.0) * scale_of(x)
-    out_multiplier, out_exponent = _int16_multiplier(float(fine_scale / scale_of(output)))
-    gate_scale = np.float32(3.0) / np.float32(32768.0)
-    gate_multiplier, gate_exponent = _int16_multiplier(float(fine_scale / gate_scale))
+    out_multiplier, out_exponent = _int16_multiplier(float(fine_scale) / float(scale_of(output)))
+    gate_multiplier, gate_exponent = _int16_multiplier(float(fine_scale) * 32768 / 3)
 
     fine = _centred(x) << 7
     gate = fine
