@@ -15,11 +15,13 @@ COUNT_BITS = 8
 class Semaphores(wiring.Component):
     """One counter for each named semaphore; reserved ones are always granted and never counted.
 
+    Counts are zero after reset and go up to 255; a program never raises a semaphore further.
+
     Members:
         unit_{i}: `SemaphoreSignature` of a unit, seen from here. A semaphore may be signalled by
             several units in a cycle and waited for by one. A signal counts from the next cycle on.
         extra: signals raised outside of the units (by the accumulators).
-        clear: sets every count to zero.
+        clear: sets every count to zero; signals in the same cycle are lost.
         counts: the counts, eight bits each, semaphore 0 lowest.
     """
 
@@ -38,7 +40,7 @@ class Semaphores(wiring.Component):
         m = Module()
         units = [getattr(self, f"unit_{i}") for i in range(self._units)]
         counts = []
-        available = Signal(SEMAPHORES, init=(1 << SEMAPHORES) - 1)
+        available = Signal(SEMAPHORES)
         for bit, semaphore in enumerate(Semaphore):
             count = Signal(COUNT_BITS, name=f"count_{semaphore.name.lower()}")
             raised = sum((unit.signal[bit] for unit in units), start=self.extra[bit])
