@@ -15,15 +15,17 @@ COUNTERS = data.ArrayLayout(32, len(Counter))
 
 
 class PerformanceCounters(wiring.Component):
-    """Counts events and stores all counts at each mark.
+    """Counts events, modulo 2^32, and stores all counts at each mark.
 
     Members:
         events: bit k is 1 in a cycle that counts for counter k.
-        clear: sets counters and marks to zero.
+        clear: sets counters and marks to zero, whatever else happens in the cycle.
         mark: stores the counts of the cycles before this one in the next profile entry; marks
             beyond `depth` are counted but not stored.
-        values: the counts. marks: marks since `clear`.
-        read: the profile entries, seen from the memory; one cycle of latency at the earliest.
+        values: the counts. marks: marks since `clear`, at most 65535.
+        read: the profile entries, seen from the memory; one cycle of latency at the earliest, one
+            entry a cycle. An entry that is being stored is read with its old value; what stands at
+            or beyond `depth` is undefined.
     """
 
     def __init__(self, depth: int) -> None:
@@ -53,7 +55,8 @@ class PerformanceCounters(wiring.Component):
             Cat(write_port.data).eq(Cat(self.values)),
             write_port.en.eq(self.mark & (self.marks < self._depth)),
         ]
-        m.d.sync += self.marks.eq(self.marks + self.mark)
+        with m.If(self.mark & ~self.marks.all()):
+            m.d.sync += self.marks.eq(self.marks + 1)
         with m.If(self.clear):
             m.d.sync += [self.values.eq(0), self.marks.eq(0)]
 
