@@ -55,7 +55,7 @@ class NpuConfig:
     requantizer_lanes: int
     profiles: tuple[RoundingProfile, ...]
     queue_depth: int = 8
-    profile_depth: int = 64
+    profile_depth: int = 256
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -159,8 +159,8 @@ PRESETS: Mapping[str, NpuConfig] = {
             name="npu8x8",
             rows=8,
             columns=8,
-            scratchpad_kib=112,
-            weight_kib=272,
+            scratchpad_kib=96,
+            weight_kib=288,
             accumulator_depth=256,
             requantizer_lanes=4,
             profiles=tuple(RoundingProfile),
@@ -169,8 +169,8 @@ PRESETS: Mapping[str, NpuConfig] = {
             name="npu16x16",
             rows=16,
             columns=16,
-            scratchpad_kib=112,
-            weight_kib=272,
+            scratchpad_kib=96,
+            weight_kib=288,
             accumulator_depth=256,
             requantizer_lanes=8,
             profiles=tuple(RoundingProfile),
