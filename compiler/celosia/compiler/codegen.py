@@ -1,0 +1,344 @@
+"""Instructions of a whole body, with the semaphores that order its units.
+
+MATMUL i of the program uses half i mod 2 of the accumulators: it waits for DRAIN i - 2, and DRAIN i
+waits for it. A matrix layer waits for the last POST instruction of its producer, unless an earlier
+layer has already waited for one as late: POST works in order. Every semaphore is back at zero when
+the program ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from celosia.compiler.assembler import ImageBuilder
+from celosia.compiler.costs import post_cycles
+from celosia.compiler.layers import (
+    AddLayer,
+    AnyLayer,
+    ColumnTile,
+    Finish,
+    Image,
+    MatrixLayer,
+    PoolLayer,
+    Window,
+)
+from celosia.compiler.tiling import Chunk, tile_layer
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+from celosia.golden.isa import (
+    Add,
+    Drain,
+    Halt,
+    Instruction,
+    LoadParameters,
+    LoadTable,
+    LoadWeights,
+    Matmul,
+    MatrixInput,
+    MatrixLoop,
+    Pool,
+    PostInput,
+    PostLoop,
+    PostOutput,
+    PostScale,
+    Semaphore,
+    Unit,
+)
+
+_TILES_AT_ONCE = 0xFFFF
+_VECTORS_AT_ONCE = 0xFFFF
+_EXTENT = 0xFFF
+
+
+@dataclass(frozen=True)
+class LayerCode:
+    """A layer's instructions are `first` up to `end` (excluded); `cycles` is an estimate."""
+
+    layer: AnyLayer
+    first: int
+    end: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """The program of a body."""
+
+    instructions: tuple[Instruction, ...]
+    layers: tuple[LayerCode, ...]
+
+
+def generate(
+    layers: Sequence[AnyLayer],
+    addresses: Mapping[int, int],
+    config: NpuConfig,
+    image: ImageBuilder,
+) -> Code:
+    """Instructions for layers whose tensors stand at `addresses`; constants go into `image`.
+
+    Raises:
+        CelosiaError: a size exceeds a field of the instruction set; the message names the layer.
+    """
+    return _Generator(layers, addresses, config, image).code()
+
+
+class _Generator:
+    def __init__(
+        self,
+        layers: Sequence[AnyLayer],
+        addresses: Mapping[int, int],
+        config: NpuConfig,
+        image: ImageBuilder,
+    ) -> None:
+        self._layers = layers
+        self._addresses = addresses
+        self._config = config
+        self._image = image
+        self._instructions: list[Instruction] = []
+        self._settings: dict[object, Instruction] = {}
+        self._last_post = -1
+        self._stored: dict[int, int] = {}
+        self._waited = -1
+        self._chunks: list[int] = []
+        self._cycles = 0
+
+    def code(self) -> Code:
+        codes = []
+        for index, layer in enumerate(self._layers):
+            first = len(self._instructions)
+            following = self._layers[index + 1] if index + 1 < len(self._layers) else None
+            try:
+                self._layer(layer, following)
+            except ValueError as error:
+                raise CelosiaError(
+                    f"operator {layer.operator} ({layer.kind.value}, output '{layer.name}') is "
+                    f"too large for one instruction: {error}"
+                ) from error
+            self._change(self._last_post, mark=1)
+            self._stored[layer.output] = self._last_post
+            codes.append(LayerCode(layer, first, len(self._instructions), self._cycles))
+        for position in self._chunks[:-2]:
+            self._signal(position, Semaphore.DRAINED)
+        self._emit(Halt())
+        return Code(tuple(self._instructions), tuple(codes))
+
+    def _layer(self, layer: AnyLayer, following: AnyLayer | None) -> None:
+        match layer:
+            case MatrixLayer():
+                self._matrix(layer, following)
+            case AddLayer():
+                self._add(layer)
+            case PoolLayer():
+                self._pool(layer)
+
+    def _emit(self, instruction: Instruction) -> None:
+        instruction.encode()
+        if instruction.unit() is Unit.POST:
+            self._last_post = len(self._instructions)
+        self._instructions.append(instruction)
+
+    def _set(self, key: object, instruction: Instruction) -> None:
+        """Emit a setting unless it is what the unit already has."""
+        if self._settings.get(key) != instruction:
+            self._settings[key] = instruction
+            self._emit(instruction)
+
+    def _change(self, position: int, **fields: int) -> None:
+        # A mark isn't a setting: those are compared by what they were before.
+        self._instructions[position] = replace(self._instructions[position], **fields)
+
+    def _signal(self, position: int, semaphore: Semaphore) -> None:
+        self._change(position, signal=self._instructions[position].signal | semaphore)
+
+    def _matrix(self, layer: MatrixLayer, following: AnyLayer | None) -> None:
+        tiling = tile_layer(layer, self._config)
+        self._cycles = tiling.cycles
+        self._matrix_settings(layer)
+        stored = self._stored.get(layer.source, -1)
+        wait = Semaphore.NONE
+        if stored > self._waited:
+            self._signal(stored, Semaphore.STORED)
+            self._waited = stored
+            wait = Semaphore.STORED
+        weights = self._image.add(
+            b"".join(tile.weights.tobytes() for tile in layer.tiles), layer.name
+        )
+        once = len(tiling.chunks) == 1
+        if once:
+            # Every weight tile is used once, in the order in which they lie.
+            self._load_weights(weights, sum(tile.passes for tile in layer.tiles))
+        for tile in layer.tiles:
+            self._set(("matrix", 2), MatrixLoop(level=2, count=tile.input_vectors, address_step=1))
+            parameters = self._image.add(tile.parameters, layer.name)
+            for chunk in tiling.chunks:
+                if not once:
+                    self._load_weights(weights, tile.passes)
+                self._matmul(layer, tile, chunk, wait)
+                wait = Semaphore.NONE
+                self._set("parameters", LoadParameters(address=parameters))
+                self._post_output(layer.finish, layer.result.vectors, layer.result.width)
+                if isinstance(following, AddLayer):
+                    # POST has nothing to do while the first chunk is computed.
+                    self._tables(following)
+                self._drain(layer, tile, chunk)
+            weights += tile.passes * self._config.rows
+
+    def _matrix_settings(self, layer: MatrixLayer) -> None:
+        image, window = layer.image, layer.window
+        self._set(
+            "matrix input",
+            MatrixInput(height=image.height, width=image.width, padding=image.padding),
+        )
+        for level, (count, step, y_step, x_step) in _steps(image, window).items():
+            self._set(
+                ("matrix", level),
+                MatrixLoop(
+                    level=level, count=count, address_step=step, y_step=y_step, x_step=x_step
+                ),
+            )
+
+    def _load_weights(self, address: int, tiles: int) -> None:
+        for start in range(0, tiles, _TILES_AT_ONCE):
+            self._emit(
+                LoadWeights(
+                    address=address + start * self._config.rows,
+                    tiles=min(_TILES_AT_ONCE, tiles - start),
+                )
+            )
+
+    def _matmul(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk, wait: Semaphore) -> None:
+        index = len(self._chunks)
+        offset, y, x = _start(layer.image, layer.window, chunk.image, chunk.row, chunk.column)
+        self._emit(
+            Matmul(
+                address=self._addresses[layer.source] + offset + tile.input_vector,
+                y=y,
+                x=x,
+                accumulator=self._half(index),
+                rows=chunk.rows,
+                columns=chunk.columns,
+                wait=wait | (Semaphore.DRAINED if index >= 2 else Semaphore.NONE),
+                signal=Semaphore.ACCUMULATED,
+            )
+        )
+
+    def _drain(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk) -> None:
+        result = layer.result
+        pixel = (chunk.image * result.height + chunk.row) * result.width + chunk.column
+        self._emit(
+            Drain(
+                accumulator=self._half(len(self._chunks)),
+                output=self._addresses[layer.output] + pixel * result.vectors + tile.output_vector,
+                rows=chunk.rows,
+                columns=chunk.columns,
+                vectors=tile.output_vectors,
+                slice=tile.slice,
+                wait=Semaphore.ACCUMULATED,
+            )
+        )
+        self._chunks.append(self._last_post)
+
+    def _half(self, index: int) -> int:
+        return index % 2 * (self._config.accumulator_depth // 2)
+
+    def _post_output(self, finish: Finish, vectors: int, width: int) -> None:
+        self._set(
+            "output",
+            PostOutput(
+                column_step=vectors,
+                row_step=width * vectors,
+                mode=finish.mode,
+                zero_point=finish.zero_point,
+                low=finish.low,
+                high=finish.high,
+            ),
+        )
+
+    def _tables(self, layer: AddLayer) -> None:
+        for table, data in enumerate(layer.tables):
+            address = self._image.add(data, layer.name)
+            self._set(("table", table), LoadTable(address=address, table=table))
+
+    def _add(self, layer: AddLayer) -> None:
+        self._cycles = post_cycles(self._config, layer)
+        self._tables(layer)
+        self._post_output(layer.finish, 0, 0)
+        self._set("scale", PostScale(multiplier=layer.multiplier, exponent=layer.exponent))
+        a, b, output = (self._addresses[t] for t in (layer.a, layer.b, layer.output))
+        for start in range(0, layer.count, _VECTORS_AT_ONCE):
+            count = min(_VECTORS_AT_ONCE, layer.count - start)
+            self._emit(Add(a=a + start, b=b + start, output=output + start, count=count))
+
+    def _pool(self, layer: PoolLayer) -> None:
+        self._cycles = post_cycles(self._config, layer)
+        image, window, result = layer.image, layer.window, layer.result
+        self._set(
+            "post input",
+            PostInput(
+                height=image.height,
+                width=image.width,
+                padding=image.padding,
+                reduction=layer.reduction,
+            ),
+        )
+        steps = _steps(image, window)
+        # POST's nest has the window inside and the pixels outside, MATRIX's the other way round.
+        for level, (count, step, y_step, x_step) in (
+            (0, steps[3]),
+            (1, steps[4]),
+            (2, (result.vectors, 1, 0, 0)),
+            (3, steps[0]),
+            (4, steps[1]),
+        ):
+            self._set(
+                ("post", level),
+                PostLoop(level=level, count=count, address_step=step, y_step=y_step, x_step=x_step),
+            )
+        for region in layer.regions:
+            self._post_output(region.finish, result.vectors, result.width)
+            self._set(
+                "scale",
+                PostScale(multiplier=region.multiplier, exponent=region.exponent, bias=region.bias),
+            )
+            for number in range(image.count):
+                self._pool_image(
+                    layer, number, region.row, region.column, region.rows, region.columns
+                )
+
+    def _pool_image(
+        self, layer: PoolLayer, number: int, row: int, column: int, rows: int, columns: int
+    ) -> None:
+        result = layer.result
+        for y_out in range(row, row + rows, _EXTENT):
+            for x_out in range(column, column + columns, _EXTENT):
+                offset, y, x = _start(layer.image, layer.window, number, y_out, x_out)
+                pixel = (number * result.height + y_out) * result.width + x_out
+                self._emit(
+                    Pool(
+                        address=self._addresses[layer.source] + offset,
+                        y=y,
+                        x=x,
+                        output=self._addresses[layer.output] + pixel * result.vectors,
+                        rows=min(_EXTENT, row + rows - y_out),
+                        columns=min(_EXTENT, column + columns - x_out),
+                    )
+                )
+
+
+def _steps(image: Image, window: Window) -> dict[int, tuple[int, int, int, int]]:
+    """(count, address step, y step, x step) of MATRIX's levels 0, 1, 3 and 4."""
+    (stride_y, stride_x), (dilation_y, dilation_x) = window.stride, window.dilation
+    return {
+        0: (1, stride_x * image.column_step, 0, stride_x),
+        1: (1, stride_y * image.row_step, stride_y, 0),
+        3: (window.size[1], dilation_x * image.column_step, 0, dilation_x),
+        4: (window.size[0], dilation_y * image.row_step, dilation_y, 0),
+    }
+
+
+def _start(
+    image: Image, window: Window, number: int, row: int, column: int
+) -> tuple[int, int, int]:
+    """Address offset, y and x of the first tap of an output pixel."""
+    y = window.origin[0] + row * window.stride[0]
+    x = window.origin[1] + column * window.stride[1]
+    return number * image.step + y * image.row_step + x * image.column_step, y, x

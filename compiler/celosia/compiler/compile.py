@@ -1,0 +1,150 @@
+"""The compiler's passes in order: from a model to a program."""
+
+import os
+from collections.abc import Sequence
+
+from celosia.compiler.assembler import ImageBuilder
+from celosia.compiler.codegen import Code, generate
+from celosia.compiler.costs import layer_passes
+from celosia.compiler.importer import load_tflite
+from celosia.compiler.lowering import Body, lower_body
+from celosia.compiler.memory_planner import MemoryPlan, plan_memory
+from celosia.compiler.partition import Partition, partition, variable_inputs
+from celosia.compiler.program import HostStage, LayerInfo, Port, Program, TensorPlacement
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+from celosia.golden.graph import Graph
+from celosia.golden.rounding import RoundingProfile
+
+
+def compile_model(
+    model: str | os.PathLike[str] | bytes | Graph,
+    config: NpuConfig,
+    profile: RoundingProfile = RoundingProfile.TFLM,
+) -> Program:
+    """Compile a model (a graph, or a .tflite file or its bytes) for one NPU.
+
+    The same model, configuration and profile always give the same program.
+
+    Raises:
+        CelosiaError: the model can't be read, can't run on this NPU, or doesn't fit its memories.
+    """
+    graph = model if isinstance(model, Graph) else load_tflite(model)
+    if profile not in config.profiles:
+        raise CelosiaError(
+            f"rounding profile must be one that configuration '{config.name}' is built for "
+            f"({', '.join(config.profiles)}), not {profile}"
+        )
+    parts = partition(graph)
+    body, plan = _place(graph, parts, config, profile)
+    image = ImageBuilder(config)
+    code = generate(body.layers, plan.addresses, config, image)
+    start = image.vectors
+    tensors = graph.tensors
+    return Program(
+        name=graph.name,
+        config=config,
+        profile=profile,
+        image=image.finish(code.instructions),
+        start=start,
+        signature_inputs={index: tensors[index] for index in graph.inputs},
+        signature_outputs={index: tensors[index] for index in graph.outputs},
+        inputs=_ports(graph, body, plan, body.inputs),
+        outputs=_ports(graph, body, plan, body.outputs),
+        prologue=_host_stage(graph, parts.prologue, [*body.inputs, *graph.outputs], profile),
+        epilogue=_host_stage(graph, parts.epilogue, graph.outputs, profile),
+        layers=_layers(code),
+        tensors=_placements(graph, body, plan),
+    )
+
+
+def _place(
+    graph: Graph, parts: Partition, config: NpuConfig, profile: RoundingProfile
+) -> tuple[Body, MemoryPlan]:
+    """Lower and plan; packed rows are given up where the scratchpad can't hold them."""
+    body = lower_body(graph, parts, config, profile, pack_rows=True)
+    try:
+        return body, plan_memory(body, config)
+    except CelosiaError:
+        body = lower_body(graph, parts, config, profile, pack_rows=False)
+        return body, plan_memory(body, config)
+
+
+def _ports(graph: Graph, body: Body, plan: MemoryPlan, values: Sequence[int]) -> tuple[Port, ...]:
+    return tuple(
+        Port(
+            value,
+            graph.tensors[value],
+            plan.addresses[body.origin(value)],
+            body.layouts[body.origin(value)],
+        )
+        for value in values
+    )
+
+
+def _host_stage(
+    graph: Graph, operators: Sequence[int], wanted: Sequence[int], profile: RoundingProfile
+) -> HostStage:
+    """The operators as a graph of their own, with only the tensors that they touch."""
+    made = {graph.operators[index].outputs[0] for index in operators}
+    inputs = variable_inputs(graph, operators)
+    outputs = [index for index in dict.fromkeys(wanted) if index in made]
+    touched = sorted(
+        {
+            tensor
+            for index in operators
+            for tensor in (*graph.operators[index].inputs, *graph.operators[index].outputs)
+            if tensor >= 0
+        }
+    )
+    number = {tensor: position for position, tensor in enumerate(touched)} | {-1: -1}
+    stage = Graph(
+        name=graph.name,
+        tensors=tuple(graph.tensors[tensor] for tensor in touched),
+        operators=tuple(
+            type(node)(
+                kind=node.kind,
+                name=node.name,
+                inputs=tuple(number[tensor] for tensor in node.inputs),
+                outputs=tuple(number[tensor] for tensor in node.outputs),
+                attributes=node.attributes,
+            )
+            for node in (graph.operators[index] for index in operators)
+        ),
+        inputs=tuple(number[tensor] for tensor in inputs),
+        outputs=tuple(number[tensor] for tensor in outputs),
+    )
+    return HostStage(stage, tuple(inputs), tuple(outputs), profile)
+
+
+def _layers(code: Code) -> tuple[LayerInfo, ...]:
+    return tuple(
+        LayerInfo(
+            name=item.layer.name,
+            op=item.layer.kind.value,
+            engine="systolic",
+            output=item.layer.output,
+            macs=item.layer.macs,
+            passes=layer_passes(item.layer),
+            estimated_cycles=item.cycles,
+            first=item.first,
+            end=item.end,
+        )
+        for item in code.layers
+    )
+
+
+def _placements(graph: Graph, body: Body, plan: MemoryPlan) -> tuple[TensorPlacement, ...]:
+    return tuple(
+        TensorPlacement(
+            value=item.tensor,
+            name=graph.tensors[item.tensor].name,
+            shape=graph.tensors[item.tensor].shape,
+            layout=body.layouts[item.tensor],
+            address=plan.addresses[item.tensor],
+            vectors=item.vectors,
+            first=item.first,
+            last=item.last,
+        )
+        for item in plan.intervals
+    )

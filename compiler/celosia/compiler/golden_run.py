@@ -1,0 +1,38 @@
+"""Programs on the golden machine."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.compiler.program import Program
+from celosia.golden.machine import Machine, MatrixEngine
+
+
+def load_machine(program: Program, engine: MatrixEngine | None = None) -> Machine:
+    """A machine of the program's configuration with the program in its weight memory."""
+    machine = Machine(program.config, engine)
+    image = np.frombuffer(program.image, np.uint8)
+    machine.weights.reshape(-1)[: image.size] = image
+    return machine
+
+
+def run_on_machine(
+    program: Program, inputs: Sequence[NDArray[Any]], machine: Machine | None = None
+) -> list[NDArray[Any]]:
+    """One inference on a machine (by default a new one) that holds the program.
+
+    Raises:
+        CelosiaError: the inputs aren't the model's, or the program can't be executed.
+    """
+    machine = load_machine(program) if machine is None else machine
+    values, writes = program.prepare(inputs)
+    for address, vectors in writes:
+        machine.scratchpad[address : address + len(vectors)] = vectors
+    machine.run(program.start)
+    reads = [
+        machine.scratchpad[port.address : port.address + port.vectors(program.config)]
+        for port in program.outputs
+    ]
+    return program.finish(values, reads)

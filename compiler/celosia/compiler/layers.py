@@ -1,0 +1,167 @@
+"""What the body of a network has become after lowering: matrix, add and pool layers.
+
+A layer knows its geometry in scratchpad vectors and its constants as bytes of the weight memory;
+only addresses are still open. Tensors are named by their index in the graph; `source` and `output`
+are those of the tensors that own the storage (a reshaped tensor shares its origin's).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.golden.graph import OpKind
+from celosia.golden.isa import Reduction
+from celosia.golden.rounding import RoundingMode
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """How results are rounded, shifted and clamped."""
+
+    mode: RoundingMode
+    zero_point: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """Input images in the scratchpad; steps are in vectors."""
+
+    count: int
+    height: int
+    width: int
+    column_step: int
+    padding: int
+
+    @property
+    def row_step(self) -> int:
+        """From one row to the next."""
+        return self.width * self.column_step
+
+    @property
+    def step(self) -> int:
+        """From one image to the next."""
+        return self.height * self.row_step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Kernel or pooling window: size, stride, dilation and where the first one starts."""
+
+    size: Pair
+    stride: Pair
+    dilation: Pair
+    origin: Pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputImage:
+    """Output images: `vectors` to a pixel."""
+
+    height: int
+    width: int
+    vectors: int
+
+    @property
+    def step(self) -> int:
+        """From one image to the next, in vectors."""
+        return self.height * self.width * self.vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnTile:
+    """The share of a matrix layer that one set of array columns computes.
+
+    Attributes:
+        weights: int8 [passes, R, C]; passes run over kernel y, kernel x and input vector.
+        parameters: the parameter record.
+        input_vector: first of the pixel's `input_vectors` vectors that it reads.
+        output_vector: first of the pixel's `output_vectors` vectors that it fills.
+        slice: which lanes it fills where several tiles share a vector.
+    """
+
+    weights: NDArray[np.int8]
+    parameters: bytes
+    input_vector: int
+    input_vectors: int
+    output_vector: int
+    output_vectors: int
+    slice: int
+
+    @property
+    def passes(self) -> int:
+        """Weight tiles to a chunk."""
+        return len(self.weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What every layer has. `operator` is the index in the graph."""
+
+    operator: int
+    name: str
+    kind: OpKind
+    output: int
+    finish: Finish
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixLayer(Layer):
+    """A convolution or matrix product: window over an image, times column tiles."""
+
+    source: int
+    image: Image
+    window: Window
+    result: OutputImage
+    tiles: tuple[ColumnTile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddLayer(Layer):
+    """Sum of `count` vectors of two tensors, through the tables of each."""
+
+    a: int
+    b: int
+    count: int
+    tables: tuple[bytes, bytes]
+    multiplier: int
+    exponent: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolRegion:
+    """Output rows and columns whose windows hold equally many taps, and how these are scaled."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    finish: Finish
+    multiplier: int
+    exponent: int
+    bias: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolLayer(Layer):
+    """Windows reduced per channel."""
+
+    source: int
+    image: Image
+    window: Window
+    result: OutputImage
+    reduction: Reduction
+    regions: tuple[PoolRegion, ...]
+
+
+AnyLayer = MatrixLayer | AddLayer | PoolLayer
+
+
+def sources(layer: AnyLayer) -> tuple[int, ...]:
+    """The tensors that a layer reads."""
+    return (layer.a, layer.b) if isinstance(layer, AddLayer) else (layer.source,)

@@ -1,0 +1,115 @@
+"""The whole body: input layouts, then one layer after another."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from celosia.compiler.layers import AnyLayer
+from celosia.compiler.layout import Layout, PixelLayout
+from celosia.compiler.lowering.addition import lower_addition
+from celosia.compiler.lowering.context import LoweringContext
+from celosia.compiler.lowering.convolution import lower_convolution, row_packing
+from celosia.compiler.lowering.fully_connected import lower_fully_connected
+from celosia.compiler.lowering.pooling import lower_pooling
+from celosia.compiler.partition import Partition, variable_inputs
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+from celosia.golden.graph import Graph, Operator, OpKind
+from celosia.golden.rounding import RoundingProfile
+
+_LOWERINGS: Mapping[OpKind, Callable[[LoweringContext], AnyLayer]] = {
+    OpKind.CONV_2D: lower_convolution,
+    OpKind.FULLY_CONNECTED: lower_fully_connected,
+    OpKind.ADD: lower_addition,
+    OpKind.AVERAGE_POOL_2D: lower_pooling,
+    OpKind.MAX_POOL_2D: lower_pooling,
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    """The device's share of a network.
+
+    Attributes:
+        layers: in execution order.
+        inputs, outputs: tensors that the host writes and reads.
+        layouts: of every tensor that owns storage.
+        origins: the owner of each reshaped tensor's storage.
+    """
+
+    layers: tuple[AnyLayer, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    layouts: Mapping[int, Layout]
+    origins: Mapping[int, int]
+
+    def origin(self, tensor: int) -> int:
+        """The tensor that owns the storage of `tensor`."""
+        return self.origins.get(tensor, tensor)
+
+
+def lower_body(
+    graph: Graph,
+    parts: Partition,
+    config: NpuConfig,
+    profile: RoundingProfile,
+    *,
+    pack_rows: bool,
+) -> Body:
+    """Lower the body's operators. `pack_rows` allows row-packed inputs, which take more memory.
+
+    Raises:
+        CelosiaError: an operator can't run; the message names it.
+    """
+    inputs = tuple(variable_inputs(graph, parts.body))
+    context = LoweringContext(graph, config, profile)
+    for index in inputs:
+        tensor = graph.tensors[index]
+        if tensor.dtype != np.int8:
+            raise CelosiaError(
+                f"tensor '{tensor.name}' must be int8 to reach the NPU, not {tensor.dtype.name}"
+            )
+        consumers = [graph.operators[i] for i in parts.body if index in graph.operators[i].inputs]
+        context.layouts[index] = _input_layout(graph, index, consumers, config, pack_rows)
+    layers = []
+    for index in parts.body:
+        context.operator = index
+        operator = graph.operators[index]
+        if operator.kind is OpKind.RESHAPE:
+            context.origins[operator.outputs[0]] = context.origin(operator.inputs[0])
+        else:
+            layers.append(_LOWERINGS[operator.kind](context))
+    return Body(
+        layers=tuple(layers),
+        inputs=inputs,
+        outputs=_outputs(graph, parts),
+        layouts=context.layouts,
+        origins=context.origins,
+    )
+
+
+def _input_layout(
+    graph: Graph, index: int, consumers: list[Operator], config: NpuConfig, pack_rows: bool
+) -> Layout:
+    shape = graph.tensors[index].shape
+    size = int(np.prod(shape))
+    kinds = {operator.kind for operator in consumers}
+    if kinds == {OpKind.CONV_2D} and len(consumers) == 1 and pack_rows:
+        packed = row_packing(graph, consumers[0], config.rows)
+        if packed is not None:
+            return packed
+    if kinds == {OpKind.FULLY_CONNECTED}:
+        depths = {graph.tensors[operator.inputs[1]].shape[1] for operator in consumers}
+        if len(depths) == 1:
+            depth = depths.pop()
+            return PixelLayout(size // depth, depth)
+    channels = shape[-1] if shape else 1
+    return PixelLayout(size // channels, channels)
+
+
+def _outputs(graph: Graph, parts: Partition) -> tuple[int, ...]:
+    """Tensors of the body that the epilogue or the user takes."""
+    made = [graph.operators[index].outputs[0] for index in parts.body]
+    wanted = {*variable_inputs(graph, parts.epilogue), *graph.outputs}
+    return tuple(index for index in made if index in wanted)

@@ -1,0 +1,88 @@
+"""What lowering knows while it walks over the body: layouts, and how to name what can't run."""
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
+from celosia.compiler.partition import describe
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+from celosia.golden.graph import Graph, Operator, Tensor
+from celosia.golden.rounding import RoundingProfile
+
+
+@dataclass
+class LoweringContext:
+    """The network being lowered, and the layouts of the tensors so far.
+
+    Attributes:
+        origins: the tensor whose storage a tensor has, for reshaped ones.
+        layouts: layout of each tensor that owns storage.
+        operator: index of the operator at hand.
+    """
+
+    graph: Graph
+    config: NpuConfig
+    profile: RoundingProfile
+    origins: dict[int, int] = field(default_factory=dict)
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    operator: int = 0
+
+    def fail(self, reason: str) -> NoReturn:
+        """Refuse the operator at hand."""
+        raise CelosiaError(f"{describe(self.graph, self.operator)} can't run: {reason}")
+
+    @property
+    def node(self) -> Operator:
+        """The operator at hand."""
+        return self.graph.operators[self.operator]
+
+    def input(self, position: int) -> Tensor:
+        """An input that the importer has checked to be there."""
+        return self.graph.tensors[self.node.inputs[position]]
+
+    def optional_input(self, position: int) -> Tensor | None:
+        """An input that may be absent."""
+        inputs = self.node.inputs
+        present = position < len(inputs) and inputs[position] >= 0
+        return self.graph.tensors[inputs[position]] if present else None
+
+    @property
+    def output(self) -> Tensor:
+        """The output tensor."""
+        return self.graph.tensors[self.node.outputs[0]]
+
+    def origin(self, tensor: int) -> int:
+        """The tensor that owns the storage of `tensor`."""
+        return self.origins.get(tensor, tensor)
+
+    def define(self, channels: int) -> int:
+        """Give the output storage of its own, `channels` to a pixel; returns its index."""
+        index = self.node.outputs[0]
+        size = 1
+        for extent in self.output.shape:
+            size *= extent
+        self.layouts[index] = PixelLayout(size // channels, channels)
+        return index
+
+    def source(self, position: int = 0) -> tuple[int, Layout]:
+        """Owner and layout of the storage that an input has."""
+        index = self.node.inputs[position]
+        if self.graph.tensors[index].data is not None:
+            self.fail(f"input '{self.graph.tensors[index].name}' must not be a constant")
+        owner = self.origin(index)
+        return owner, self.layouts[owner]
+
+    def pixels(self, channels: int, position: int = 0) -> tuple[int, PixelLayout]:
+        """An input's storage as pixels of `channels`; refuses where it can't be seen so."""
+        owner, layout = self.source(position)
+        if isinstance(layout, RowPackedLayout):
+            raise AssertionError("only the convolution that it was packed for reads packed rows")
+        seen = layout.with_channels(channels, self.config.rows)
+        if seen is None:
+            self.fail(
+                f"input '{self.input(position).name}' is stored in pixels of {layout.channels} "
+                f"channels, which can't be regrouped into {channels} in place (both must be "
+                f"multiples of {self.config.rows}); the reshape in front of it must be avoided"
+            )
+        return owner, seen

@@ -1,0 +1,58 @@
+"""FULLY_CONNECTED: rows of the input are pixels; a flattened image is a kernel over its pixels."""
+
+from typing import Any
+
+import numpy as np
+
+from celosia.compiler.layers import Image, MatrixLayer, OutputImage, Window
+from celosia.compiler.layout import PixelLayout, ceil_div
+from celosia.compiler.lowering.context import LoweringContext
+from celosia.compiler.lowering.convolution import matrix_finish
+from celosia.compiler.lowering.matrix import channel_scales, column_tiles
+from celosia.golden.ops.matrix import constant, folded_bias
+from celosia.golden.ops.stage import zero_point_of
+
+
+def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
+    """A FULLY_CONNECTED as a matrix layer of one image row."""
+    x, output = context.input(0), context.output
+    attributes: Any = context.node.attributes
+    weights = constant(context.input(1))
+    out, depth = weights.shape
+    owner, layout = context.source()
+    # Each row of the product is `joined` neighbouring pixels: a kernel along the width.
+    joined = 1
+    if isinstance(layout, PixelLayout) and depth % layout.channels == 0:
+        joined = depth // layout.channels
+        channels = layout.channels
+    else:
+        _, layout = context.pixels(depth)
+        channels = depth
+    rows = layout.pixels // joined
+    if rows * joined != layout.pixels:
+        context.fail(f"its input must hold whole rows of {depth} values")
+    finish = matrix_finish(context, attributes["activation"])
+    bias = context.optional_input(2)
+    folded = folded_bias(weights.T, None if bias is None else bias.data, zero_point_of(x))
+    scales = channel_scales(x, context.input(1), output, out, finish.mode)
+    return MatrixLayer(
+        operator=context.operator,
+        name=output.name,
+        kind=context.node.kind,
+        source=owner,
+        output=context.define(out),
+        finish=finish,
+        macs=int(np.prod(output.shape)) * depth,
+        image=Image(
+            count=1,
+            height=1,
+            width=layout.pixels,
+            column_step=ceil_div(channels, context.config.rows),
+            padding=zero_point_of(x),
+        ),
+        window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),
+        result=OutputImage(height=1, width=rows, vectors=ceil_div(out, context.config.rows)),
+        tiles=column_tiles(
+            context.config, weights.reshape(out, 1, joined, channels), folded, scales
+        ),
+    )

@@ -1,0 +1,125 @@
+"""Column tiles and parameter records: how weights and scales are laid out for the array."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.compiler.layers import ColumnTile
+from celosia.compiler.layout import ceil_div
+from celosia.golden.config import NpuConfig
+from celosia.golden.graph import Tensor
+from celosia.golden.ops.stage import quantization_of, scale_of
+from celosia.golden.quantization import (
+    Int64Array,
+    RoundingMode,
+    effective_scale,
+    effective_scale_float32,
+    float32_scale_parts,
+    float64_scale_parts,
+    quantize_multiplier,
+    wrap_int32,
+)
+
+_EXPONENTS = (-128, 127)
+
+
+def channel_scales(
+    x: Tensor, weights: Tensor, output: Tensor, channels: int, mode: RoundingMode
+) -> tuple[Int64Array, Int64Array]:
+    """Multiplier and exponent of every output channel, as parameter records hold them."""
+    scales = (scale_of(x), quantization_of(weights).scale, scale_of(output))
+    if mode is RoundingMode.FLOAT32:
+        multiplier, exponent = float32_scale_parts(effective_scale_float32(*scales))
+    elif mode is RoundingMode.FLOAT64:
+        multiplier, exponent = float64_scale_parts(effective_scale(*scales))
+    else:
+        multiplier, exponent = quantize_multiplier(effective_scale(*scales))
+    low, high = _EXPONENTS
+    # Below the field every product rounds to zero; above it every product saturates.
+    vanished = (exponent < low) | (multiplier == 0)
+    multiplier = np.where(vanished, 0, multiplier)
+    exponents = np.where(vanished, 0, np.minimum(exponent, high)).astype(np.int64)
+    return np.broadcast_to(multiplier, channels), np.broadcast_to(exponents, channels)
+
+
+def column_tiles(
+    config: NpuConfig,
+    weights: NDArray[np.int8],
+    bias: Int64Array,
+    scales: tuple[Int64Array, Int64Array],
+    connected: NDArray[np.bool_] | None = None,
+) -> tuple[ColumnTile, ...]:
+    """The column tiles of weights [out, kh, kw, in].
+
+    `bias` [out] has the input's zero point folded in. `connected` [out, in] tells which input
+    channels an output channel depends on (all where None): a tile reads only their vectors.
+    """
+    rows = config.rows
+    out, kernel_h, kernel_w, channels = weights.shape
+    vectors = ceil_div(channels, rows)
+    # One more output channel, of zeros, stands for the array's unused columns.
+    padded = np.zeros((kernel_h, kernel_w, vectors * rows, out + 1), np.int8)
+    padded[:, :, :channels, :out] = weights.transpose(1, 2, 3, 0)
+    planes = _parameter_planes(config, bias, scales)
+    tiles = []
+    for output_vector, output_vectors, slice_, column in _columns(config, out):
+        first, count = 0, vectors
+        if connected is not None:
+            used = np.flatnonzero(connected[column[column < out]].any(axis=0))
+            first = int(used[0]) // rows
+            count = int(used[-1]) // rows + 1 - first
+        block = padded[:, :, first * rows : (first + count) * rows][..., column]
+        tiles.append(
+            ColumnTile(
+                weights=block.reshape(-1, rows, config.columns),
+                parameters=planes[:, column].tobytes(),
+                input_vector=first,
+                input_vectors=count,
+                output_vector=output_vector,
+                output_vectors=output_vectors,
+                slice=slice_,
+            )
+        )
+    return tuple(tiles)
+
+
+def _columns(config: NpuConfig, out: int) -> list[tuple[int, int, int, NDArray[np.intp]]]:
+    """(output vector, vectors, slice, output channel of every column) of each tile.
+
+    Columns without an output channel have the number `out`.
+    """
+    rows, columns = config.rows, config.columns
+    column = np.arange(columns)
+    result = []
+    if columns >= rows:
+        width = config.tile_vectors * rows
+        for start in range(0, out, width):
+            channel = np.where(column < width, start + column, out)
+            vectors = ceil_div(min(width, out - start), rows)
+            result.append((start // rows, vectors, 0, np.minimum(channel, out)))
+    else:
+        for vector_start in range(0, out, rows):
+            for slice_ in range(config.tile_slices):
+                lane = slice_ * columns + column
+                channel = np.where(lane < rows, vector_start + lane, out)
+                channel = np.minimum(channel, out)
+                if (channel < out).any():
+                    result.append((vector_start // rows, 1, slice_, channel))
+    return result
+
+
+def _parameter_planes(
+    config: NpuConfig, bias: Int64Array, scales: tuple[Int64Array, Int64Array]
+) -> NDArray[np.uint8]:
+    """Byte planes of every channel's record, with one channel of zeros at the end: [planes, n]."""
+    multiplier, exponent = scales
+    fields = (
+        (wrap_int32(bias), 4),
+        (multiplier, config.multiplier_bytes),
+        (exponent, 1),
+    )
+    planes = [
+        ((values >> (8 * index)) & 0xFF).astype(np.uint8)
+        for values, size in fields
+        for index in range(size)
+    ]
+    return np.pad(np.stack(planes), ((0, 0), (0, 1)))

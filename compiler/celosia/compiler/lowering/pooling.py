@@ -1,0 +1,168 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D as POOL instructions, exact for every tap count.
+
+The mean of n taps is their sum divided by n, half away from zero. One multiply and two rounding
+stages do it exactly, with 1/n ~ M * 2**-(31 + RS):
+
+- n odd has no ties. The sum is made positive by a bias of 128 n, taken back by a zero point of
+  -128, and AVERAGE rounds sum * M / 2**(31 + RS) half up.
+- n even: DOUBLE rounds twice. Its first stage adds half of its last place, 2**-(RS + 1) of the
+  result, and its second takes twice as much from negative values: ties move away from zero, and no
+  other value crosses a tie, as those are 1/n apart and 2**(RS + 1) > n.
+
+`_check` proves it for the constants at hand.
+"""
+
+from dataclasses import replace
+from itertools import groupby, product
+from typing import Any
+
+import numpy as np
+
+from celosia.compiler.layers import (
+    Finish,
+    Image,
+    OutputImage,
+    PoolLayer,
+    PoolRegion,
+    Window,
+)
+from celosia.compiler.layout import ceil_div
+from celosia.compiler.lowering.context import LoweringContext
+from celosia.golden.graph import OpKind
+from celosia.golden.isa import Reduction
+from celosia.golden.ops.stage import scale_of, zero_point_of
+from celosia.golden.quantization import (
+    INT8_MIN,
+    FixedPointScaler,
+    RoundingMode,
+    activation_range,
+)
+
+IDENTITY = (1 << 30, 1)
+"""Multiplier and exponent that leave a value as it is."""
+
+
+def lower_pooling(context: LoweringContext) -> PoolLayer:
+    """An AVERAGE_POOL_2D or MAX_POOL_2D."""
+    x, output = context.input(0), context.output
+    attributes: Any = context.node.attributes
+    images, height, width, channels = x.shape
+    owner, _ = context.pixels(channels)
+    vectors = ceil_div(channels, context.config.rows)
+    (top, _), (left, _) = attributes["padding"]
+    low, high = activation_range(attributes["activation"], scale_of(output), zero_point_of(output))
+    window = Window(
+        size=attributes["window"],
+        stride=attributes["stride"],
+        dilation=(1, 1),
+        origin=(-top, -left),
+    )
+    result = OutputImage(height=output.shape[1], width=output.shape[2], vectors=vectors)
+    finish = Finish(mode=RoundingMode.DOUBLE, zero_point=0, low=low, high=high)
+    maximum = context.node.kind is OpKind.MAX_POOL_2D
+    if maximum:
+        regions: tuple[PoolRegion, ...] = (
+            PoolRegion(
+                row=0,
+                column=0,
+                rows=result.height,
+                columns=result.width,
+                finish=finish,
+                multiplier=IDENTITY[0],
+                exponent=IDENTITY[1],
+                bias=0,
+            ),
+        )
+    else:
+        regions = _average_regions(context, window, (height, width), result, finish)
+    return PoolLayer(
+        operator=context.operator,
+        name=output.name,
+        kind=context.node.kind,
+        source=owner,
+        output=context.define(channels),
+        finish=finish,
+        macs=0,
+        image=Image(
+            count=images,
+            height=height,
+            width=width,
+            column_step=vectors,
+            padding=INT8_MIN if maximum else 0,
+        ),
+        window=window,
+        result=result,
+        reduction=Reduction.MAXIMUM if maximum else Reduction.SUM,
+        regions=regions,
+    )
+
+
+def _average_regions(
+    context: LoweringContext,
+    window: Window,
+    shape: tuple[int, int],
+    result: OutputImage,
+    finish: Finish,
+) -> tuple[PoolRegion, ...]:
+    spans = [
+        _spans(count, window, shape[axis], axis)
+        for axis, count in enumerate((result.height, result.width))
+    ]
+    regions = []
+    for (row, rows, taps_y), (column, columns, taps_x) in product(*spans):
+        taps = taps_y * taps_x
+        mode, multiplier, exponent, bias, zero_point = average_constants(taps)
+        if not average_is_exact(taps):
+            context.fail(f"a mean of {taps} values can't be exact; its window must be smaller")
+        regions.append(
+            PoolRegion(
+                row=row,
+                column=column,
+                rows=rows,
+                columns=columns,
+                finish=replace(finish, mode=mode, zero_point=zero_point),
+                multiplier=multiplier,
+                exponent=exponent,
+                bias=bias,
+            )
+        )
+    return tuple(regions)
+
+
+def _spans(count: int, window: Window, size: int, axis: int) -> list[tuple[int, int, int]]:
+    """Runs of output positions along an axis with equally many taps: (first, positions, taps)."""
+    start = window.origin[axis] + np.arange(count) * window.stride[axis]
+    taps = np.minimum(start + window.size[axis], size) - np.maximum(start, 0)
+    spans, first = [], 0
+    for value, run in groupby(taps.tolist()):
+        length = len(list(run))
+        spans.append((first, length, int(value)))
+        first += length
+    return spans
+
+
+def average_constants(taps: int) -> tuple[RoundingMode, int, int, int, int]:
+    """(mode, multiplier, exponent, bias, zero point) for the mean of `taps` values."""
+    shift = taps.bit_length() - 1
+    if taps == 1:
+        return RoundingMode.DOUBLE, *IDENTITY, 0, 0
+    if taps % 2:
+        multiplier = ceil_div(1 << (31 + shift), taps)
+        return RoundingMode.AVERAGE, multiplier, -shift, 128 * taps, -128
+    multiplier = min(ceil_div(1 << (31 + shift), taps), (1 << 31) - 1)
+    return RoundingMode.DOUBLE, multiplier, -shift, 0, 0
+
+
+def average_is_exact(taps: int) -> bool:
+    """Whether `average_constants` gives the exact mean of every possible sum.
+
+    Both are monotonic in the sum, so that agreeing around every rounding threshold is enough.
+    """
+    mode, multiplier, exponent, bias, zero_point = average_constants(taps)
+    thresholds = (2 * np.arange(-128, 128, dtype=np.int64) + 1) * taps // 2
+    sums = (thresholds[:, None] + np.arange(-2, 3)).reshape(-1)
+    sums = np.clip(sums, -128 * taps, 127 * taps)
+    magnitude = (np.abs(sums) + taps // 2) // taps
+    wanted = np.where(sums < 0, -magnitude, magnitude)
+    scaler = FixedPointScaler(multiplier, exponent, mode)
+    return bool((scaler.scale(sums + bias) + zero_point == wanted).all())

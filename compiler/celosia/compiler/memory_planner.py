@@ -1,0 +1,157 @@
+"""Where tensors live in the scratchpad: they may overlap in space or in time, never in both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from celosia.compiler.layers import AddLayer, sources
+from celosia.compiler.lowering import Body
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A tensor's share of the scratchpad: layers `first` to `last` (both included) need it."""
+
+    tensor: int
+    vectors: int
+    first: int
+    last: int
+
+    def meets(self, other: "Interval") -> bool:
+        """Whether both are needed at the same time."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Addresses of the tensors that own storage, in vectors; `peak` is the highest end."""
+
+    intervals: tuple[Interval, ...]
+    addresses: Mapping[int, int]
+    peak: int
+
+
+def plan_memory(body: Body, config: NpuConfig) -> MemoryPlan:
+    """Place every tensor of the body.
+
+    Raises:
+        CelosiaError: they don't fit; the message says by how many bytes and at which layer.
+    """
+    intervals = _intervals(body, config)
+    shared = _in_place(body, intervals)
+    blocks = _merge(intervals, shared)
+    addresses, peak = _place_best(blocks)
+    if peak > config.scratchpad_depth:
+        _refuse(body, config, intervals, blocks, peak)
+    return MemoryPlan(
+        intervals=tuple(intervals.values()),
+        addresses={tensor: addresses[shared.get(tensor, tensor)] for tensor in intervals},
+        peak=peak,
+    )
+
+
+def _intervals(body: Body, config: NpuConfig) -> dict[int, Interval]:
+    first = dict.fromkeys(body.inputs, 0)
+    last = dict(first)
+    for index, layer in enumerate(body.layers):
+        first[layer.output] = last[layer.output] = index
+        for source in sources(layer):
+            last[source] = index
+    for tensor in body.outputs:
+        last[body.origin(tensor)] = len(body.layers) - 1
+    return {
+        tensor: Interval(
+            tensor, body.layouts[tensor].vectors(config.rows), first[tensor], last[tensor]
+        )
+        for tensor in first
+    }
+
+
+def _in_place(body: Body, intervals: Mapping[int, Interval]) -> dict[int, int]:
+    """Tensors that take over the place of one that is read for the last time: {tensor: owner}.
+
+    ADD reads vector i of both operands before it writes vector i of the sum.
+    """
+    shared: dict[int, int] = {}
+    for index, layer in enumerate(body.layers):
+        if not isinstance(layer, AddLayer):
+            continue
+        for operand in (layer.a, layer.b):
+            if intervals[operand].last == index:
+                shared[layer.output] = shared.get(operand, operand)
+                break
+    return shared
+
+
+def _merge(intervals: Mapping[int, Interval], shared: Mapping[int, int]) -> list[Interval]:
+    blocks = {t: item for t, item in intervals.items() if t not in shared}
+    for tensor, owner in shared.items():
+        block, item = blocks[owner], intervals[tensor]
+        blocks[owner] = Interval(owner, block.vectors, block.first, max(block.last, item.last))
+    return list(blocks.values())
+
+
+def _place_best(blocks: list[Interval]) -> tuple[dict[int, int], int]:
+    """The best of several greedy orders: large first, early first, long-lived first."""
+    orders = (
+        lambda b: (-b.vectors, b.first),
+        lambda b: (b.first, -b.vectors),
+        lambda b: (b.first - b.last, -b.vectors),
+        lambda b: (-b.vectors * (b.last - b.first + 1), b.first),
+    )
+    plans = [_place(sorted(blocks, key=order)) for order in orders]
+    return min(plans, key=lambda plan: plan[1])
+
+
+def _place(blocks: Sequence[Interval]) -> tuple[dict[int, int], int]:
+    """Give each block in turn the smallest gap that fits among those placed at its time."""
+    addresses: dict[int, int] = {}
+    placed: list[Interval] = []
+    peak = 0
+    for block in blocks:
+        neighbours = sorted(
+            (addresses[other.tensor], addresses[other.tensor] + other.vectors)
+            for other in placed
+            if other.meets(block)
+        )
+        address = _best_gap(neighbours, block.vectors)
+        addresses[block.tensor] = address
+        placed.append(block)
+        peak = max(peak, address + block.vectors)
+    return addresses, peak
+
+
+def _best_gap(taken: Sequence[tuple[int, int]], size: int) -> int:
+    best: tuple[int, int] | None = None
+    end = 0
+    for start, stop in taken:
+        if start - end >= size and (best is None or start - end < best[0]):
+            best = (start - end, end)
+        end = max(end, stop)
+    return end if best is None else best[1]
+
+
+def _refuse(
+    body: Body,
+    config: NpuConfig,
+    intervals: Mapping[int, Interval],
+    blocks: Sequence[Interval],
+    peak: int,
+) -> None:
+    # What is in use at once is the least that any plan needs; the plan may need more.
+    in_use = [
+        sum(block.vectors for block in blocks if block.first <= index <= block.last)
+        for index in range(len(body.layers))
+    ]
+    worst = max(range(len(in_use)), key=lambda index: in_use[index])
+    layer = body.layers[worst]
+    needed = peak * config.rows
+    available = config.scratchpad_depth * config.rows
+    tensors = sum(item.first <= worst <= item.last for item in intervals.values())
+    raise CelosiaError(
+        f"activations need {needed} bytes of scratchpad, {needed - available} more than the "
+        f"{available} of configuration '{config.name}': most are in use at layer '{layer.name}' "
+        f"({layer.kind.value}), {in_use[worst] * config.rows} bytes in {tensors} tensors; "
+        f"scratchpad_kib must be at least {-(-needed // 1024)}"
+    )

@@ -1,0 +1,106 @@
+"""Which operators run on the NPU, and which on the host before and after it.
+
+Operators that the NPU doesn't have may stand at the ends of a network: the host runs them exactly,
+with the golden interpreter. Between operators of the NPU they can't run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from celosia.golden.errors import CelosiaError
+from celosia.golden.graph import Graph, Operator, OpKind
+
+DEVICE_KINDS = frozenset(
+    {
+        OpKind.CONV_2D,
+        OpKind.FULLY_CONNECTED,
+        OpKind.ADD,
+        OpKind.AVERAGE_POOL_2D,
+        OpKind.MAX_POOL_2D,
+    }
+)
+"""Operators that the NPU executes; RESHAPE, which moves nothing, may stand between them."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Operator indices of each part, in execution order."""
+
+    prologue: tuple[int, ...]
+    body: tuple[int, ...]
+    epilogue: tuple[int, ...]
+
+
+def partition(graph: Graph) -> Partition:
+    """Split a graph into host prologue, device body and host epilogue.
+
+    Raises:
+        CelosiaError: an operator that the NPU doesn't have stands between two that it has, or
+            there is nothing for it to do.
+    """
+    operators = graph.operators
+    known = set(graph.inputs)
+    prologue = []
+    for index, operator in enumerate(operators):
+        if not _on_device(graph, operator) and known.issuperset(_inputs(graph, operator)):
+            prologue.append(index)
+            known.update(operator.outputs)
+    needed: set[int] = set()
+    epilogue = []
+    for index in reversed(range(len(operators))):
+        operator = operators[index]
+        if index in prologue:
+            continue
+        if not _on_device(graph, operator) and needed.isdisjoint(operator.outputs):
+            epilogue.append(index)
+        else:
+            needed.update(_inputs(graph, operator))
+    hosted = {*prologue, *epilogue}
+    body = tuple(index for index in range(len(operators)) if index not in hosted)
+    for index in body:
+        operator = operators[index]
+        if operator.kind is not OpKind.RESHAPE and not _on_device(graph, operator):
+            raise CelosiaError(
+                f"{describe(graph, index)} can't run: the NPU has no such operator and it stands "
+                f"between operators of the NPU; it must be replaced in the model, or be moved to "
+                f"the model's beginning or end, where the host runs it"
+            )
+    if not body:
+        raise CelosiaError(
+            f"model '{graph.name}' must have at least one operator that the NPU runs "
+            f"({', '.join(sorted(kind.value for kind in DEVICE_KINDS))})"
+        )
+    return Partition(tuple(prologue), body, tuple(reversed(epilogue)))
+
+
+def describe(graph: Graph, index: int) -> str:
+    """An operator as error messages name it: index, kind and output tensor."""
+    operator = graph.operators[index]
+    output = graph.tensors[operator.outputs[0]].name
+    return f"operator {index} ({operator.kind.value}, output '{output}')"
+
+
+def variable_inputs(graph: Graph, operators: Sequence[int]) -> list[int]:
+    """Tensors that a run of operators takes from outside of it, in the order of their use."""
+    made: set[int] = set()
+    taken: list[int] = []
+    for index in operators:
+        operator = graph.operators[index]
+        for tensor in _inputs(graph, operator):
+            if tensor not in made and tensor not in taken:
+                taken.append(tensor)
+        made.update(operator.outputs)
+    return taken
+
+
+def _on_device(graph: Graph, operator: Operator) -> bool:
+    if operator.kind is OpKind.ADD:
+        # A constant or broadcast operand isn't in the scratchpad in the sum's shape.
+        shapes = {graph.tensors[index].shape for index in operator.inputs[:2]}
+        variable = _inputs(graph, operator)
+        return len(shapes) == 1 and variable == operator.inputs[:2]
+    return operator.kind in DEVICE_KINDS
+
+
+def _inputs(graph: Graph, operator: Operator) -> tuple[int, ...]:
+    return tuple(i for i in operator.inputs if i >= 0 and graph.tensors[i].data is None)

@@ -1,0 +1,166 @@
+"""The program: what the compiler makes of a model, and all that running it takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.compiler.layout import Layout, PixelLayout
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+from celosia.golden.graph import Graph, Tensor
+from celosia.golden.interpreter import Interpreter
+from celosia.golden.rounding import RoundingProfile
+
+Arrays = dict[int, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A tensor that the host writes to or reads from the scratchpad.
+
+    `value` is its index in the model, `address` its first vector.
+    """
+
+    value: int
+    tensor: Tensor
+    address: int
+    layout: Layout
+
+    def vectors(self, config: NpuConfig) -> int:
+        """Vectors that it takes."""
+        return self.layout.vectors(config.rows)
+
+    def pack_input(self, values: NDArray[Any], config: NpuConfig) -> NDArray[np.int8]:
+        """The tensor as scratchpad vectors: int8 [n, R]."""
+        return self.layout.pack(values, config.rows)
+
+    def unpack_output(self, vectors: NDArray[np.int8]) -> NDArray[np.int8]:
+        """The tensor that scratchpad vectors [n, R] hold."""
+        assert isinstance(self.layout, PixelLayout)
+        return self.layout.unpack(vectors, self.tensor.shape)
+
+
+@dataclass(frozen=True)
+class HostStage:
+    """Operators that the host runs; `inputs` and `outputs` are indices in the model."""
+
+    graph: Graph
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    profile: RoundingProfile
+
+    @cached_property
+    def _interpreter(self) -> Interpreter:
+        return Interpreter(self.graph, self.profile)
+
+    def run(self, values: Arrays) -> None:
+        """Add the outputs to `values`, which hold the inputs."""
+        if self.graph.operators:
+            results = self._interpreter.run([values[index] for index in self.inputs])
+            values.update(zip(self.outputs, results, strict=True))
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A layer of the body: instructions `first` up to `end` (excluded) of the listing."""
+
+    name: str
+    op: str
+    engine: str
+    output: int
+    macs: int
+    passes: int
+    estimated_cycles: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True)
+class TensorPlacement:
+    """Where a tensor of the body lives: layers `first` to `last` (both included) need it."""
+
+    value: int
+    name: str
+    shape: tuple[int, ...]
+    layout: Layout
+    address: int
+    vectors: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled model.
+
+    Attributes:
+        name: the model's name.
+        config, profile: what it was compiled for.
+        image: bytes of the weight memory from vector 0.
+        start: weight vector of the first instruction.
+        signature_inputs, signature_outputs: the model's own tensors by their index, in its order.
+        inputs, outputs: what the host writes and reads.
+        prologue, epilogue: what the host computes before and after.
+        layers: layers of the body in order; each sets one mark.
+        tensors: tensors that own storage, by the order in which they are made.
+    """
+
+    name: str
+    config: NpuConfig
+    profile: RoundingProfile
+    image: bytes
+    start: int
+    signature_inputs: Mapping[int, Tensor]
+    signature_outputs: Mapping[int, Tensor]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    prologue: HostStage
+    epilogue: HostStage
+    layers: tuple[LayerInfo, ...]
+    tensors: tuple[TensorPlacement, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference on the NPU."""
+        return sum(layer.macs for layer in self.layers)
+
+    def prepare(
+        self, inputs: Sequence[NDArray[Any]]
+    ) -> tuple[Arrays, list[tuple[int, NDArray[np.int8]]]]:
+        """Run the prologue: the values so far, and (address, vectors) to write to the scratchpad.
+
+        Raises:
+            CelosiaError: the inputs aren't the model's in number, shape or type.
+        """
+        values = self._check(inputs)
+        self.prologue.run(values)
+        writes = [
+            (port.address, port.pack_input(values[port.value], self.config)) for port in self.inputs
+        ]
+        return values, writes
+
+    def finish(self, values: Arrays, reads: Sequence[NDArray[np.int8]]) -> list[NDArray[Any]]:
+        """Run the epilogue on what was read for each of `outputs`; returns the model's outputs."""
+        for port, vectors in zip(self.outputs, reads, strict=True):
+            values[port.value] = port.unpack_output(vectors)
+        self.epilogue.run(values)
+        return [values[index] for index in self.signature_outputs]
+
+    def _check(self, inputs: Sequence[NDArray[Any]]) -> Arrays:
+        wanted = self.signature_inputs
+        if len(inputs) != len(wanted):
+            raise CelosiaError(
+                f"inputs must be {len(wanted)} arrays, one for each input of the network, "
+                f"not {len(inputs)}"
+            )
+        for tensor, value in zip(wanted.values(), inputs, strict=True):
+            if value.shape != tensor.shape or value.dtype != tensor.dtype:
+                raise CelosiaError(
+                    f"input '{tensor.name}' must be {tensor.dtype.name} of shape {tensor.shape}, "
+                    f"not {value.dtype.name} of shape {value.shape}"
+                )
+        return dict(zip(wanted, inputs, strict=True))
