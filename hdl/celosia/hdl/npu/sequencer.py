@@ -27,7 +27,7 @@ class Sequencer(wiring.Component):
     Members:
         start: pulse, begins at vector `program`; ignored while `running`.
         step_mode, step: in step mode the sequencer pauses after each instruction, once `settled`,
-            until `step` is pulsed.
+            until `step` is pulsed; a pulse at any other time is ignored.
         read: reads of the weight memory.
         load, matrix, post: instruction words to the units' queues.
         idle: no unit has anything to do. settled: the same, LOAD's read-ahead aside.
