@@ -1,14 +1,17 @@
 """The performance counters in Verilator."""
 
+import pytest
+
 from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.sim.block_bench import run_block_bench
 
 
-def test_counters():
+@pytest.mark.parametrize("depth", [1, 4])
+def test_counters(depth):
     run_block_bench(
         PerformanceCounters,
         "celosia.sim.benches.counters_bench",
         name="counters",
-        parameters={"depth": 6},
+        parameters={"depth": depth},
         seed=1,
     )
