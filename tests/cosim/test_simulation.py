@@ -20,6 +20,11 @@ endmodule
 """
 
 
+@pytest.fixture(autouse=True)
+def logs_of_failures_go_here(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 @pytest.fixture(scope="module")
 def counter() -> Simulation:
     return build_simulation({"counter.v": COUNTER}, "counter")
@@ -83,8 +88,7 @@ def test_hang(counter, where):
     assert time.monotonic() - start < 10
 
 
-def test_log_is_removed_on_success(counter, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_log_is_removed_on_success(counter, tmp_path):
     counter.run(BENCHES, test_filter=r"\.passes$")
     assert os.listdir(tmp_path) == []
 

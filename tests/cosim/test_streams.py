@@ -7,6 +7,11 @@ from celosia.sim.block_bench import run_block_bench
 from celosia.sim.simulation import SimulationFailed
 
 
+@pytest.fixture(autouse=True)
+def logs_of_failures_go_here(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 def run(fault: str, test: str = "beats_arrive") -> None:
     run_block_bench(
         FaultyStage,
