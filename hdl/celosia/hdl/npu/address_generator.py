@@ -1,6 +1,6 @@
 """Nested counters that walk an image without a multiplier: implicit im2col, and pooling windows."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -38,7 +38,7 @@ Bounds = data.StructLayout(
 """Size of the image; positions outside of it are padding."""
 
 
-def run_layout(tag):
+def run_layout(tag: Shape) -> data.StructLayout:
     """A run: where it starts, and its own counts for the two levels that the instruction gives.
 
     ``tag`` is a shape; its value comes back with every position of the run.
@@ -54,7 +54,7 @@ def run_layout(tag):
     )
 
 
-def position_layout(tag):
+def position_layout(tag: Shape) -> data.StructLayout:
     """A position: its address, 0 where it isn't ``inside`` the image, and its place in the nest.
 
     Bit l of ``first`` and of ``last`` is 1 in the first and in the last iteration of level l.

@@ -1,0 +1,221 @@
+"""MATRIX: turns instructions into the matrix engine's activation vectors."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.isa import Matmul, MatrixInput, MatrixLoop
+from celosia.golden.memory_map import UnitState
+from celosia.hdl.npu.address_generator import AddressGenerator
+from celosia.hdl.npu.interfaces import (
+    SEMAPHORES,
+    AccumulateJob,
+    InstructionStream,
+    MatrixEngineSignature,
+    MemoryReadSignature,
+    SemaphoreSignature,
+    field_width,
+    instruction_layout,
+    vector,
+)
+from celosia.hdl.stream import StreamFifo
+
+__all__ = ["MatrixUnit"]
+
+IN_FLIGHT_BITS = 8
+MEMORY_CYCLES = 16
+"""Latency of the scratchpad up to which jobs of short passes find room without a pause."""
+
+RequestTag = data.StructLayout(
+    {
+        "first": 1,
+        "inside": 1,
+        "padding": signed(field_width(MatrixInput, "padding")),
+    }
+)
+"""What becomes of the vector that the scratchpad answers with."""
+
+RunTag = data.StructLayout(
+    {
+        "accumulator": unsigned(field_width(Matmul, "accumulator")),
+        "rows": unsigned(field_width(Matmul, "rows")),
+        "columns": unsigned(field_width(Matmul, "columns")),
+        "signal": unsigned(SEMAPHORES),
+        "padding": signed(field_width(MatrixInput, "padding")),
+    }
+)
+"""What a MATMUL's positions need to know of it."""
+
+
+class MatrixUnit(wiring.Component):
+    """Executes MATRIX_LOOP, MATRIX_INPUT and MATMUL, as `celosia.golden.isa` defines them.
+
+    For every position of a MATMUL's loop nest it reads a vector from the scratchpad and hands it,
+    or ``padding`` in all lanes where the position lies outside the image, to the matrix engine.
+    Positions outside read address 0. Every pass, that is every run through levels 0 and 1, begins
+    with a vector that is ``first`` and is announced by a job, which leaves at the latest with
+    the request for that vector. The last pass's job carries the MATMUL's ``signal``.
+
+    Throughput: a request every cycle, without a gap between passes and between MATMULs whose
+    semaphores are there; settings take a cycle each, and wait for the requests of the MATMUL
+    before them, not for its vectors. Latency: the first request 2 cycles after its MATMUL was
+    taken; from response to activation 0.
+
+    Back-pressure: ``read.response.ready`` follows ``activations.ready`` combinationally. Requests
+    pause while the queue of jobs is full; it holds those of all the passes between the scratchpad
+    and the accumulators. At most 255 requests may be between memory and engine.
+
+    Reset forgets everything but the settings.
+
+    Parameters
+    ----------
+    config : NpuConfig
+        Sizes.
+
+    Members
+    -------
+    instructions : In(InstructionStream)
+        MATRIX's instructions, in order; taken when they start.
+    semaphores : Out(SemaphoreSignature())
+        ``signal`` is for settings only: a MATMUL signals through its last job.
+    read : Out(MemoryReadSignature(vector(rows), RequestTag))
+        The scratchpad.
+    activations : Out(stream.Signature({"vector", "first"}))
+        To the matrix engine.
+    jobs : Out(stream.Signature(AccumulateJob))
+        To the accumulators.
+    state : Out(4)
+        `UnitState`: what the unit does, or what the next vector waits for.
+    busy : Out(1)
+        A vector is still to be taken by the engine, or a job by the accumulators.
+    """
+
+    instructions: stream.Interface
+    semaphores: wiring.PureInterface
+    read: wiring.PureInterface
+    activations: stream.Interface
+    jobs: stream.Interface
+    state: Signal
+    busy: Signal
+
+    def __init__(self, config):
+        self.config = config
+        engine = MatrixEngineSignature(config.rows, config.columns)
+        super().__init__(
+            {
+                "instructions": In(InstructionStream),
+                "semaphores": Out(SemaphoreSignature()),
+                "read": Out(MemoryReadSignature(vector(config.rows), RequestTag)),
+                "activations": engine.members["activations"].flip(),
+                "jobs": Out(stream.Signature(AccumulateJob)),
+                "state": Out(4),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.generator = generator = AddressGenerator(run_levels=(0, 1), tag=RunTag)
+        rows, columns = self.config.rows, self.config.columns
+        passes_in_flight = -(-(rows + columns + MEMORY_CYCLES) // rows) + 2
+        m.submodules.jobs = jobs = StreamFifo(shape=AccumulateJob, depth=passes_in_flight)
+        wiring.connect(m, jobs.o, wiring.flipped(self.jobs))
+
+        is_matmul = self._start(m, generator)
+
+        # A position is a request, and the first of a pass is a job as well.
+        position, run = generator.positions, generator.positions.payload.tag
+        request, response = self.read.request, self.read.response
+        is_first = position.payload.first[:2].all()
+        m.d.comb += [
+            request.valid.eq(position.valid & (~is_first | jobs.i.ready)),
+            request.payload.address.eq(position.payload.address),
+            request.payload.tag.first.eq(is_first),
+            request.payload.tag.inside.eq(position.payload.inside),
+            request.payload.tag.padding.eq(run.padding),
+            position.ready.eq(request.ready & (~is_first | jobs.i.ready)),
+            jobs.i.valid.eq(position.valid & is_first & request.ready),
+            jobs.i.payload.base.eq(run.accumulator),
+            jobs.i.payload.rows.eq(run.rows),
+            jobs.i.payload.columns.eq(run.columns),
+            jobs.i.payload.overwrite.eq(position.payload.first[2:].all()),
+            jobs.i.payload.signal.eq(Mux(position.payload.last[2:].all(), run.signal, 0)),
+        ]
+
+        activation, tag = self.activations, response.payload.tag
+        m.d.comb += [
+            activation.valid.eq(response.valid),
+            activation.payload.first.eq(tag.first),
+            response.ready.eq(activation.ready),
+        ]
+        for lane in range(rows):
+            m.d.comb += activation.payload.vector[lane].eq(
+                Mux(tag.inside, response.payload.vector[lane], tag.padding)
+            )
+
+        in_flight = Signal(IN_FLIGHT_BITS)
+        requested = request.valid & request.ready
+        delivered = activation.valid & activation.ready
+        m.d.sync += in_flight.eq(in_flight + requested - delivered)
+        m.d.comb += self.busy.eq(generator.busy | (in_flight != 0) | jobs.o.valid)
+
+        with m.If(activation.valid):
+            m.d.comb += self.state.eq(
+                Mux(activation.ready, UnitState.RUNNING, UnitState.WAITING_ENGINE)
+            )
+        with m.Elif(generator.busy | (in_flight != 0)):
+            m.d.comb += self.state.eq(UnitState.WAITING_MEMORY)
+        with m.Elif(self.instructions.valid & ~self.semaphores.grant):
+            m.d.comb += self.state.eq(UnitState.WAITING_SEMAPHORE)
+        with m.Elif(self.instructions.valid & is_matmul):
+            m.d.comb += self.state.eq(UnitState.RUNNING)
+        with m.Else():
+            # A setting is the work of one cycle, and no MATMUL is there.
+            m.d.comb += self.state.eq(UnitState.IDLE)
+        return m
+
+    def _start(self, m, generator):
+        """Hand the next instruction to the generator; returns whether it is a MATMUL."""
+        word = self.instructions.payload
+        loop, image, matmul = (
+            data.View(instruction_layout(kind), word) for kind in (MatrixLoop, MatrixInput, Matmul)
+        )
+        padding = Signal.like(image.padding, reset_less=True)
+        run, setting, bounds = generator.runs, generator.settings, generator.bounds
+        kinds = ((Matmul, run), (MatrixLoop, setting), (MatrixInput, bounds))
+        m.d.comb += [
+            run.payload.address.eq(matmul.address),
+            run.payload.y.eq(matmul.y),
+            run.payload.x.eq(matmul.x),
+            run.payload.counts[0].eq(matmul.columns),
+            run.payload.counts[1].eq(matmul.rows),
+            run.payload.tag.accumulator.eq(matmul.accumulator),
+            run.payload.tag.rows.eq(matmul.rows),
+            run.payload.tag.columns.eq(matmul.columns),
+            run.payload.tag.signal.eq(matmul.signal),
+            run.payload.tag.padding.eq(padding),
+            setting.payload.level.eq(loop.level),
+            setting.payload.count.eq(loop.count),
+            setting.payload.address_step.eq(loop.address_step),
+            setting.payload.y_step.eq(loop.y_step),
+            setting.payload.x_step.eq(loop.x_step),
+            bounds.payload.height.eq(image.height),
+            bounds.payload.width.eq(image.width),
+        ]
+        startable = self.instructions.valid & self.semaphores.grant
+        for kind, target in kinds:
+            with m.If(matmul.opcode == kind.opcode):
+                m.d.comb += [
+                    target.valid.eq(startable),
+                    self.instructions.ready.eq(self.semaphores.grant & target.ready),
+                ]
+        is_matmul = matmul.opcode == Matmul.opcode
+        start = self.instructions.valid & self.instructions.ready
+        m.d.comb += self.semaphores.take.eq(start)
+        with m.If(self.instructions.valid):
+            m.d.comb += self.semaphores.wait.eq(matmul.wait)
+        with m.If(start & ~is_matmul):
+            m.d.comb += self.semaphores.signal.eq(matmul.signal)
+        with m.If(start & (matmul.opcode == MatrixInput.opcode)):
+            m.d.sync += padding.eq(image.padding)
+        return is_matmul
