@@ -10,9 +10,10 @@ __all__ = ["StreamFifo"]
 class StreamFifo(wiring.Component):
     """First in, first out queue between two streams.
 
-    Latency: 2 cycles through an empty queue, 1 if ``depth`` is 1. Throughput: a beat every cycle,
-    every second one if ``depth`` is less than 3. Back-pressure: ``i.ready`` is low exactly while ``depth`` beats are held and depends
-    on no input combinationally. Reset empties the queue.
+    Latency: a beat taken in cycle t is offered in cycle t + 2, or t + 1 if ``depth`` is 1.
+    Throughput: a beat every cycle, every second one if ``depth`` is less than 3. Back-pressure:
+    ``depth`` beats are taken while ``o`` stalls; ``i.ready`` depends on no input
+    combinationally. Reset empties the queue.
 
     Parameters
     ----------
