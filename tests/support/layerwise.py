@@ -1,0 +1,42 @@
+"""Runs a program on the golden machine and compares every layer with the interpreter."""
+
+import numpy as np
+
+from celosia.compiler.golden_run import load_machine
+from celosia.golden.interpreter import Interpreter
+
+
+def random_inputs(program, seed):
+    """int8 noise for a program's inputs."""
+    rng = np.random.default_rng(seed)
+    return [
+        rng.integers(-128, 128, tensor.shape, dtype=np.int8)
+        for tensor in program.signature_inputs.values()
+    ]
+
+
+def assert_layers_match(graph, program, inputs):
+    """Step to every mark and compare the layer's tensor, then the outputs: no byte may differ."""
+    expected = Interpreter(graph, program.profile).run_all(inputs)
+    machine = load_machine(program)
+    values, writes = program.prepare(inputs)
+    for address, vectors in writes:
+        machine.scratchpad[address : address + len(vectors)] = vectors
+    placements = {item.value: item for item in program.tensors}
+    machine.start(program.start)
+    while not machine.halted:
+        if not machine.step().mark:
+            continue
+        layer = program.layers[machine.marks - 1]
+        place = placements[layer.output]
+        stored = machine.scratchpad[place.address : place.address + place.vectors]
+        found = place.layout.unpack(stored, place.shape)
+        differing = int((found != expected[layer.output]).sum())
+        assert not differing, f"{differing} bytes differ in layer {layer.op} '{layer.name}'"
+    assert machine.marks == len(program.layers)
+    reads = [
+        machine.scratchpad[port.address : port.address + port.vectors(program.config)]
+        for port in program.outputs
+    ]
+    for index, found in zip(graph.outputs, program.finish(values, reads), strict=True):
+        np.testing.assert_array_equal(found, expected[index])

@@ -1,0 +1,104 @@
+"""Small random networks and NPU configurations, drawn from seeds."""
+
+import math
+
+import numpy as np
+from support.tflite_writer import ModelBuilder
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.rounding import RoundingProfile
+
+ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+CHANNELS = (1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 20)
+
+
+def random_network(seed):
+    """Bytes of a .tflite model of two to seven operators that the NPU has."""
+    model = ModelBuilder(seed)
+    rng = model.rng
+    height, width = (int(n) for n in rng.integers(1, 15, 2))
+    x = model.input((1, height, width, int(rng.choice(CHANNELS))))
+    for _ in range(rng.integers(1, 6)):
+        x = _image_operator(model, x)
+    outputs = [x]
+    if rng.random() < 0.5:
+        outputs = [_head(model, x)]
+        if rng.random() < 0.2:
+            outputs.append(x)
+    return model.finish(*outputs)
+
+
+def _image_operator(model, x):
+    rng = model.rng
+    activation = str(rng.choice(ACTIVATIONS, p=(0.4, 0.3, 0.2, 0.1)))
+    draw = rng.random()
+    if draw < 0.55:
+        return _convolution(model, x, int(rng.choice(CHANNELS)), activation)
+    if draw < 0.75:
+        kernel = tuple(int(n) for n in rng.integers(1, 4, 2))
+        branch = model.conv(x, model.shape(x)[3], kernel, activation=activation)
+        pair = (x, branch) if rng.random() < 0.5 else (branch, x)
+        return model.add(*pair, activation=activation)
+    window = _window(model, x, 4)
+    stride = tuple(int(n) for n in rng.integers(1, 4, 2))
+    kind = str(rng.choice(("AVERAGE", "MAX")))
+    padding = str(rng.choice(("SAME", "VALID")))
+    return model.pool(x, kind, window, stride=stride, padding=padding, activation=activation)
+
+
+def _convolution(model, x, channels, activation):
+    rng = model.rng
+    kernel = _window(model, x, 5)
+    stride = tuple(int(n) for n in rng.integers(1, 4, 2))
+    dilation = (1, 1)
+    padding = str(rng.choice(("SAME", "VALID")))
+    if rng.random() < 0.2 and padding == "SAME":
+        stride, dilation = (1, 1), tuple(int(n) for n in rng.integers(1, 4, 2))
+    return model.conv(
+        x,
+        channels,
+        kernel,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+        activation=activation,
+        bias=bool(rng.random() < 0.8),
+        per_channel=bool(rng.random() < 0.8),
+    )
+
+
+def _window(model, x, most):
+    _, height, width, _ = model.shape(x)
+    return tuple(int(model.rng.integers(1, min(size, most) + 1)) for size in (height, width))
+
+
+def _head(model, x):
+    rng = model.rng
+    if rng.random() < 0.6:
+        x = model.reshape(x, (1, math.prod(model.shape(x))))
+    for _ in range(rng.integers(1, 3)):
+        x = model.fully_connected(
+            x,
+            int(rng.choice(CHANNELS)),
+            activation=str(rng.choice(ACTIVATIONS)),
+            per_channel=bool(rng.random() < 0.3),
+            bias=bool(rng.random() < 0.8),
+        )
+    return model.softmax(x) if rng.random() < 0.4 else x
+
+
+def random_config(seed):
+    """A configuration of any geometry with room for small networks."""
+    rng = np.random.default_rng(seed)
+    rows, columns = (int(n) for n in rng.integers(4, 17, 2))
+    lanes = [n for n in range(1, rows + 1) if rows % n == 0]
+    return NpuConfig(
+        name=f"random{seed}",
+        rows=rows,
+        columns=columns,
+        scratchpad_kib=64,
+        weight_kib=512,
+        accumulator_depth=2 * int(rng.integers(4, 129)),
+        requantizer_lanes=int(rng.choice(lanes)),
+        profiles=tuple(RoundingProfile),
+    )
