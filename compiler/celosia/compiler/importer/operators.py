@@ -235,7 +235,8 @@ def concatenation(context: OperatorContext) -> Attributes:
     for part in parts:
         _check_same_quantization(context, part, output)
         context.require(
-            len(part.shape) == rank, f"input tensor '{part.name}' must have rank {rank}"
+            len(part.shape) == rank,
+            f"input tensor '{part.name}' must have {rank} dimensions, not shape {part.shape}",
         )
         expected = (*output.shape[:axis], part.shape[axis], *output.shape[axis + 1 :])
         context.shape(part, "input", expected)
