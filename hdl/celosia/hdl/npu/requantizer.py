@@ -1,0 +1,288 @@
+"""The requantiser: int32 sums to int8, in every rounding mode that a configuration needs."""
+
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Shape, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.isa import PostOutput
+from celosia.golden.rounding import RoundingMode
+from celosia.hdl.npu.float_requantizer import RESULT_BITS, Normalizer, ProductRounder
+from celosia.hdl.npu.interfaces import field_width, vector
+from celosia.hdl.npu.pipeline import delayed
+from celosia.hdl.npu.pipelined_multiplier import PipelinedMultiplier
+
+__all__ = ["MULTIPLIER_BITS", "Requantizer", "RequantizerInput", "RequantizerOutput"]
+
+MODE_BITS = field_width(PostOutput, "mode")
+MULTIPLIER_BITS = {
+    RoundingMode.DOUBLE: 31,
+    RoundingMode.SINGLE: 31,
+    RoundingMode.AVERAGE: 31,
+    RoundingMode.FLOAT32: 24,
+    RoundingMode.FLOAT64: 53,
+}
+"""Bits of the multiplier that a mode uses."""
+
+Control = data.StructLayout(
+    {"mode": MODE_BITS, "zero_point": signed(8), "low": signed(8), "high": signed(8)}
+)
+
+
+def lane_layout(multiplier_bits):
+    """One lane's operands: a sum, and the parameters of its channel."""
+    return data.StructLayout(
+        {
+            "acc": signed(32),
+            "bias": signed(32),
+            "multiplier": unsigned(multiplier_bits),
+            "exponent": signed(8),
+        }
+    )
+
+
+def RequantizerInput(*, lanes, multiplier_bits, tag):
+    """Operands of each lane, the control that they share, and the tag."""
+    return data.StructLayout(
+        {
+            "lanes": data.ArrayLayout(lane_layout(multiplier_bits), lanes),
+            "control": Control,
+            "tag": tag,
+        }
+    )
+
+
+def RequantizerOutput(*, lanes, tag):
+    """Results and tag."""
+    return data.StructLayout({"vector": vector(lanes), "tag": tag})
+
+
+class Requantizer(wiring.Component):
+    """Each lane: clamp(requantize(wrap32(acc + bias), multiplier, exponent, mode) + zero_point).
+
+    The result is that of `celosia.golden.quantization`, bit for bit: `FixedPointScaler` for DOUBLE,
+    SINGLE and AVERAGE (multiplier 0 or 2^30 to 2^31 - 1, exponent -31 to 30),
+    `requantize_float32_integer` for FLOAT32 (multiplier 0 or 2^23 to 2^24 - 1, any exponent), and
+    `requantize_float64_integer` for FLOAT64 (multiplier 0 or 2^52 to 2^53 - 1, any exponent). The
+    clamp is to `low` .. `high`. A mode that isn't built gives any result.
+
+    Throughput: a beat every cycle. Latency: ``latency`` cycles, 10, or 13 with a float mode.
+    Back-pressure: the pipeline stops as a whole while its output waits; ``i.ready`` depends
+    combinationally on ``o.ready``. Reset empties it.
+
+    Parameters
+    ----------
+    lanes : int
+        Lanes of a beat, at least 1.
+    modes : iterable of RoundingMode
+        Modes to build.
+    tag : int or shape-like
+        Shape of what travels with a beat.
+
+    Members
+    -------
+    i : In(stream.Signature(RequantizerInput(...)))
+        Operands.
+    o : Out(stream.Signature(RequantizerOutput(...)))
+        Results, in order.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, *, lanes, modes, tag=0):
+        if not isinstance(lanes, int) or lanes < 1:
+            raise ValueError(f"requantizer lanes must be a positive integer, not {lanes!r}")
+        modes = frozenset(modes)
+        if not modes or not modes <= set(RoundingMode):
+            raise ValueError(f"requantizer modes must be some RoundingMode, not {sorted(modes)!r}")
+        self.lanes = lanes
+        self.modes = modes
+        self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in modes)
+        self.latency = _stages(modes)[1]
+        tag = unsigned(tag) if isinstance(tag, int) else tag
+        super().__init__(
+            {
+                "i": In(
+                    stream.Signature(
+                        RequantizerInput(lanes=lanes, multiplier_bits=self.multiplier_bits, tag=tag)
+                    )
+                ),
+                "o": Out(stream.Signature(RequantizerOutput(lanes=lanes, tag=tag))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        advance = Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq(advance),
+        ]
+        m.submodules.shared = EnableInserter(advance)(shared := Module())
+        valid = delayed(shared, self.i.valid, self.latency, "valid", reset_less=False)
+        m.d.comb += self.o.valid.eq(valid)
+        if Shape.cast(self.o.payload.tag.shape()).width:
+            tag = delayed(shared, self.i.payload.tag, self.latency, "tag")
+            m.d.comb += self.o.payload.tag.eq(tag)
+        controls = [self.i.payload.control]
+        for stage in range(1, self.latency):
+            controls.append(delayed(shared, controls[-1], 1, f"control_{stage}"))
+
+        for number in range(self.lanes):
+            lane = _Lane(self.modes)
+            m.submodules[f"lane_{number}"] = EnableInserter(advance)(lane)
+            m.d.comb += [
+                lane.i.eq(self.i.payload.lanes[number]),
+                lane.controls.eq(Cat(*controls)),
+                self.o.payload.vector[number].eq(lane.o),
+            ]
+        return m
+
+
+def _stages(modes):
+    """The stages in which the product and the result are there."""
+    floats = modes & {RoundingMode.FLOAT32, RoundingMode.FLOAT64}
+    operand = 2 + (Normalizer.LATENCY if floats else 0)
+    product = operand + PipelinedMultiplier.LATENCY
+    return product, product + 5
+
+
+class _Lane(wiring.Component):
+    """One lane, without flow control; `controls[k]` is the control of the beat in stage k."""
+
+    def __init__(self, modes):
+        self.modes = modes
+        self._product, latency = _stages(modes)
+        self._normalize = self._product - PipelinedMultiplier.LATENCY - 2  # 0 without float modes
+        self._operand_bits = 33 if RoundingMode.FLOAT64 in modes else 32
+        self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in modes)
+        super().__init__(
+            {
+                "i": In(lane_layout(self.multiplier_bits)),
+                "controls": In(data.ArrayLayout(Control, latency)),
+                "o": Out(signed(8)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        product_stage = self._product
+
+        # Stage 1: the sum with its bias.
+        value = Signal(signed(32), reset_less=True)
+        exponent = Signal(signed(8), reset_less=True)
+        left = Signal(5, reset_less=True)
+        right = Signal(5, reset_less=True)
+        m.d.sync += [
+            value.eq(self.i.acc + self.i.bias),
+            exponent.eq(self.i.exponent),
+            left.eq(Mux(self.i.exponent < 0, 0, self.i.exponent)),
+            right.eq(Mux(self.i.exponent < 0, -self.i.exponent, 0)),
+        ]
+        # Stage 2: shifted left for the integer modes.
+        shifted = Signal(signed(32), reset_less=True)
+        m.d.sync += shifted.eq(value << left)
+        operand = shifted
+        if self._normalize:
+            normalizer = self._add_normalizer(m, value)
+            operand = delayed(m, shifted, self._normalize, "shifted")
+            operand = Mux(self._is_float(2 + self._normalize), normalizer.operand, operand)
+
+        m.submodules.multiplier = multiplier = PipelinedMultiplier(
+            a_bits=self._operand_bits, b_bits=self.multiplier_bits
+        )
+        m.d.comb += [
+            multiplier.a.eq(operand),
+            multiplier.b.eq(
+                delayed(m, self.i.multiplier, product_stage - multiplier.LATENCY, "multiplier")
+            ),
+        ]
+        right = delayed(m, right, product_stage - 1, "right")
+        result = self._fixed_point(m, multiplier.product, right)
+        if self._normalize:
+            scale = self._add_scale(m, exponent, normalizer)
+            negative = delayed(m, value[-1], product_stage - 1, "negative")
+            for mode in sorted(self.modes):
+                if mode in (RoundingMode.FLOAT32, RoundingMode.FLOAT64):
+                    rounder = self._add_rounder(m, mode, multiplier.product, scale, negative)
+                    result = Mux(
+                        self.controls[product_stage + 3].mode == mode, rounder.result, result
+                    )
+
+        # The zero point, and the clamp. What saturates at 10 bits is beyond int8 with any of them.
+        control = self.controls[product_stage + 3]
+        limit = 1 << (RESULT_BITS - 2)
+        saturated = Mux(result < -limit, -limit, Mux(result >= limit, limit - 1, result))
+        moved = Signal(signed(RESULT_BITS), reset_less=True)
+        m.d.sync += moved.eq(saturated[: RESULT_BITS - 1].as_signed() + control.zero_point)
+        control = self.controls[product_stage + 4]
+        output = Signal(signed(8), reset_less=True)
+        m.d.sync += output.eq(
+            Mux(moved < control.low, control.low, Mux(moved > control.high, control.high, moved))
+        )
+        m.d.comb += self.o.eq(output)
+        return m
+
+    def _fixed_point(self, m, product, right):
+        """Stages 1 to 3 after the product for DOUBLE, SINGLE and AVERAGE.
+
+        h = (P + (nudge << 30)) >> 31, then (h + half - (away & h < 0)) >> right.
+        """
+        mode = self.controls[self._product].mode
+        one_stage = right == 0
+        nudge = Mux(mode == RoundingMode.SINGLE, one_stage, mode == RoundingMode.DOUBLE)
+        high = Signal(signed(33), reset_less=True)
+        away = Signal(reset_less=True)
+        right_1 = delayed(m, right, 1, "right_after")
+        m.d.sync += [
+            high.eq(product[31:64].as_signed() + (nudge & product[30])),
+            away.eq((mode != RoundingMode.SINGLE) & ~one_stage),
+        ]
+        # half is 2^(right - 1); half - 1 has ones below that place.
+        half = Cat(right_1 == place + 1 for place in range(31))
+        below_half = Cat(right_1 > place + 1 for place in range(31))
+        total = Signal(signed(34), reset_less=True)
+        right_2 = delayed(m, right_1, 1, "right_after_next")
+        m.d.sync += total.eq(high + Mux(away & high[-1], below_half, half))
+        result = Signal(signed(34), reset_less=True)
+        m.d.sync += result.eq(total >> right_2)
+        return result
+
+    def _is_float(self, stage):
+        mode = self.controls[stage].mode
+        return (mode == RoundingMode.FLOAT32) | (mode == RoundingMode.FLOAT64)
+
+    def _add_normalizer(self, m, value):
+        m.submodules.normalizer = normalizer = Normalizer(rounds=RoundingMode.FLOAT32 in self.modes)
+        magnitude = Signal(32, reset_less=True)
+        m.d.sync += magnitude.eq(Mux(value < 0, -value, value))
+        stage = 2 + Normalizer.LATENCY - 1
+        m.d.comb += [
+            normalizer.magnitude.eq(magnitude),
+            normalizer.to_float32.eq(self.controls[stage].mode == RoundingMode.FLOAT32),
+        ]
+        return normalizer
+
+    def _add_scale(self, m, exponent, normalizer):
+        """Power of two of the product, in the product's stage."""
+        stage = 2 + self._normalize
+        exponent = delayed(m, exponent, stage - 1, "exponent")
+        dropped = Mux(self.controls[stage].mode == RoundingMode.FLOAT32, 8, 0)
+        scale = Signal(signed(10), reset_less=True)
+        m.d.sync += scale.eq(exponent + dropped - normalizer.zeros)
+        return delayed(m, scale, self._product - stage - 1, "scale")
+
+    def _add_rounder(self, m, mode, product, scale, negative):
+        is_single = mode == RoundingMode.FLOAT32
+        rounder = ProductRounder(
+            product_bits=48 if is_single else 85,
+            significant_bits=MULTIPLIER_BITS[mode],
+            ties_to_even=is_single,
+        )
+        m.submodules[f"rounder_{mode.name.lower()}"] = rounder
+        m.d.comb += [
+            rounder.product.eq(product),
+            rounder.scale.eq(scale),
+            rounder.negative.eq(negative),
+        ]
+        return rounder
