@@ -21,7 +21,7 @@ _LIMITS = {
     "weight_kib": (1, 16384),
     "accumulator_depth": (8, 65536),
     "requantizer_lanes": (1, 64),
-    "queue_depth": (2, 64),
+    "queue_depth": (3, 64),
     "profile_depth": (1, 1024),
 }
 

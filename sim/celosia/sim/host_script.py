@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from celosia.golden.memory_map import (
     UnitState,
     memory_geometry,
 )
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 _END, _WRITE, _READ, _POLL = range(4)
 
@@ -132,8 +135,8 @@ class HostScript:
         return np.concatenate([*self._words, end]).astype(">u4").tobytes()
 
     def vectors(
-        self, region: Region, answers: NDArray[np.uint32], dtype: type[np.generic]
-    ) -> NDArray[np.generic]:
+        self, region: Region, answers: NDArray[np.uint32], dtype: type[_Value]
+    ) -> NDArray[_Value]:
         """The answers of `read_vectors` as an array [n, lanes]."""
         geometry = memory_geometry(self._config, region)
         raw = answers.astype("<u4").view(np.uint8).reshape(-1, geometry.stride_words * WORD_BYTES)

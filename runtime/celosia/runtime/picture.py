@@ -1,0 +1,66 @@
+"""The picture that ends a demonstration: what the network saw and where the cycles went."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.golden.memory_map import Counter
+
+REASONS = {
+    Counter.MATRIX_BUSY: ("computing", "#3b7a57"),
+    Counter.MATRIX_WEIGHTS: ("waiting for weights", "#d9a441"),
+    Counter.MATRIX_DEPENDENCY: ("waiting for the previous layer", "#c8553d"),
+    Counter.MATRIX_ACCUMULATORS: ("waiting for accumulators", "#8c5e9e"),
+    Counter.MATRIX_MEMORY: ("waiting for memory", "#4f7cac"),
+    Counter.MATRIX_IDLE: ("nothing to do (add, pool, tail)", "#bfbfbf"),
+}
+"""What the array did in a cycle, as the legend calls it, and its colour."""
+
+
+def draw_run(
+    images: NDArray[np.int8],
+    labels: Sequence[int],
+    predictions: Sequence[int],
+    layers: Sequence[tuple[str, dict[Counter, int]]],
+    title: str,
+) -> bytes:
+    """A PNG: digits [n, height, width] with what the hardware took them for, and layer cycles.
+
+    `layers` names each layer and the cycles that its counters grew by.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=12)
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.25])
+    top, bottom = parts
+    axes = np.atleast_2d(top.subplots(2, len(images) // 2)).ravel()
+    for axis, image, label, prediction in zip(axes, images, labels, predictions, strict=False):
+        axis.imshow(image, cmap="gray_r")
+        right = label == prediction
+        axis.set_title(
+            f"{prediction}" if right else f"{prediction} (is {label})",
+            color="#3b7a57" if right else "#c8553d",
+            fontsize=10,
+        )
+        axis.set_axis_off()
+    axis = bottom.subplots()
+    names = [name for name, _ in layers]
+    start = np.zeros(len(layers))
+    for counter, (meaning, colour) in REASONS.items():
+        cycles = np.array([counts[counter] for _, counts in layers], float)
+        if cycles.any():
+            axis.barh(names, cycles, left=start, color=colour, label=meaning)
+        start += cycles
+    axis.invert_yaxis()
+    axis.set_xlabel("clock cycles of one inference, by what the array did")
+    axis.legend(fontsize=8, loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()

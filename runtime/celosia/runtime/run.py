@@ -1,0 +1,192 @@
+"""One run of a network on a device, compared with the golden model and accounted for."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.compiler.program import Program
+from celosia.golden.graph import Graph
+from celosia.golden.interpreter import Interpreter
+from celosia.golden.memory_map import Counter
+from celosia.runtime.device import Device, Inference
+from celosia.runtime.golden_device import GoldenDevice
+from celosia.runtime.inputs import Sample
+
+DEVICES = ("golden", "rtl")
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer's share of an inference.
+
+    `cycles` and `utilisation` are None where the device counts no cycles. `waits` says what the
+    array did in these cycles, by the names of `memory_map.Counter`.
+    """
+
+    name: str
+    op: str
+    engine: str
+    macs: int
+    cycles: int | None = None
+    utilisation: float | None = None
+    waits: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What `celosia run` reports; its fields are the keys of the JSON object.
+
+    `mismatches` counts output bytes that differ from the golden model's. `utilisation` is the share
+    of the array's multiply-accumulates that the network needed. Cycles run from the start command
+    to the last result in memory. `wall_s` and `sim_cycles_per_s` leave building out.
+    """
+
+    model: str
+    config: str
+    device: str
+    rounding: str
+    outputs_match: bool
+    mismatches: int
+    samples: int
+    cycles_per_inference: int | None
+    macs: int
+    utilisation: float | None
+    layers: list[LayerReport]
+    wall_s: float
+    build_s: float
+    sim_cycles_per_s: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A report and the outputs it is about, [samples, ...] for each output of the network."""
+
+    report: RunReport
+    outputs: list[NDArray[Any]]
+
+
+def open_device(name: str, program: Program, *, waves: Path | None = None) -> Device:
+    """The device of that name, with the program loaded."""
+    if name == "rtl":
+        from celosia.runtime.rtl_device import RtlDevice  # imports Amaranth and cocotb
+
+        return RtlDevice(program, waves=waves)
+    return GoldenDevice(program)
+
+
+def run_graph(
+    graph: Graph, program: Program, device: Device, device_name: str, samples: Sequence[Sample]
+) -> RunResult:
+    """Run samples of a network and hold every output byte to the golden operators."""
+    golden = Interpreter(graph, program.profile)
+    expected = [golden.run(sample) for sample in samples]
+    return _run(program, device, device_name, samples, expected)
+
+
+def run_program(
+    program: Program, device: Device, device_name: str, samples: Sequence[Sample]
+) -> RunResult:
+    """Run samples of a program whose network isn't at hand; the golden machine is the judge."""
+    judge = GoldenDevice(program)
+    expected = _infer(program, judge, samples)[1]
+    return _run(program, device, device_name, samples, expected)
+
+
+def _run(
+    program: Program,
+    device: Device,
+    device_name: str,
+    samples: Sequence[Sample],
+    expected: list[list[NDArray[Any]]],
+) -> RunResult:
+    inferences, outputs = _infer(program, device, samples)
+    mismatches = sum(
+        _differing_bytes(got, want)
+        for gots, wants in zip(outputs, expected, strict=True)
+        for got, want in zip(gots, wants, strict=True)
+    )
+    counters = inferences[0].counters
+    cycles = None if counters is None else counters[Counter.CYCLES]
+    measured = device.measured
+    macs = program.macs
+    report = RunReport(
+        model=program.name,
+        config=program.config.name,
+        device=device_name,
+        rounding=str(program.profile),
+        outputs_match=mismatches == 0,
+        mismatches=mismatches,
+        samples=len(samples),
+        cycles_per_inference=cycles,
+        macs=macs,
+        utilisation=_utilisation(program, macs, cycles),
+        layers=_layers(program, inferences[0]),
+        wall_s=round(measured.wall_s, 6),
+        build_s=round(measured.build_s, 6),
+        sim_cycles_per_s=(
+            round(measured.simulated_cycles / measured.wall_s)
+            if measured.simulated_cycles
+            else None
+        ),
+    )
+    stacked = [np.concatenate(values) for values in zip(*outputs, strict=True)]
+    return RunResult(report, stacked)
+
+
+def _infer(
+    program: Program, device: Device, samples: Sequence[Sample]
+) -> tuple[list[Inference], list[list[NDArray[Any]]]]:
+    """Each sample through the host's operators, the device, and the host's operators again."""
+    prepared = [program.prepare(sample) for sample in samples]
+    inferences = device.run([writes for _, writes in prepared])
+    outputs = [
+        program.finish(values, inference.reads)
+        for (values, _), inference in zip(prepared, inferences, strict=True)
+    ]
+    return inferences, outputs
+
+
+def _layers(program: Program, inference: Inference) -> list[LayerReport]:
+    """Layers with the cycles between their marks; the last one's include coming to the HALT."""
+    reports = []
+    previous = dict.fromkeys(Counter, 0)
+    for index, layer in enumerate(program.layers):
+        plain = LayerReport(layer.name, layer.op, layer.engine, layer.macs)
+        if inference.counters is None or index >= len(inference.marks):
+            reports.append(plain)
+            continue
+        last = index == len(program.layers) - 1
+        mark = inference.counters if last else inference.marks[index]
+        spent = {counter: mark[counter] - previous[counter] for counter in Counter}
+        previous = dict(mark)
+        cycles = spent[Counter.CYCLES]
+        reports.append(
+            LayerReport(
+                *(layer.name, layer.op, layer.engine, layer.macs, cycles),
+                _utilisation(program, layer.macs, cycles),
+                {c.name.lower(): spent[c] for c in Counter if c.name.startswith("MATRIX_")},
+            )
+        )
+    return reports
+
+
+def _utilisation(program: Program, macs: int, cycles: int | None) -> float | None:
+    return round(macs / (cycles * program.config.macs), 4) if cycles else None
+
+
+def _differing_bytes(got: NDArray[Any], want: NDArray[Any]) -> int:
+    if got.shape != want.shape or got.dtype != want.dtype:
+        return want.nbytes
+    return int(
+        (
+            np.ascontiguousarray(got).view(np.uint8) != np.ascontiguousarray(want).view(np.uint8)
+        ).sum()
+    )

@@ -1,0 +1,83 @@
+// The yardstick of simulation speed: the NPU alone in a C++ loop, driven by a host script.
+//
+// Usage: bare_loop COMMANDS; prints the cycles simulated and the seconds that they took. The script
+// is the one of npu_harness.v; what it reads is thrown away.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "Vtop.h"
+
+namespace {
+
+Vtop *top;
+uint64_t cycles = 0;
+
+void tick() {
+    top->clk = 1;
+    top->eval();
+    top->clk = 0;
+    top->eval();
+    ++cycles;
+}
+
+// One access of the host bus; returns the word read.
+uint32_t access(bool write, uint32_t address, uint32_t data) {
+    const uint64_t low = static_cast<uint64_t>(address) << 1 | write;
+    top->request__payload[0] = static_cast<uint32_t>(low);
+    top->request__payload[1] = static_cast<uint32_t>(low >> 32) | data << 1;
+    top->request__payload[2] = data >> 31;
+    top->request__valid = 1;
+    uint32_t answer = 0;
+    for (bool taken = false; !taken;) {
+        top->eval();
+        taken = top->request__ready;
+        if (top->response__valid) answer = top->response__payload;
+        tick();
+    }
+    top->request__valid = 0;
+    return answer;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    if (argc != 2) return 2;
+    std::ifstream file(argv[1], std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    std::vector<uint32_t> words;
+    for (size_t i = 0; i + 3 < bytes.size(); i += 4) {
+        uint32_t word = 0;
+        for (size_t k = 0; k < 4; ++k) word = word << 8 | static_cast<uint8_t>(bytes[i + k]);
+        words.push_back(word);
+    }
+    top = new Vtop;
+    top->response__ready = 1;
+    top->rst = 1;
+    tick();
+    top->rst = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    for (size_t i = 0; i < words.size() && words[i] != 0;) {
+        const uint32_t mode = words[i], address = words[i + 1], count = words[i + 2];
+        if (mode == 1) {
+            for (uint32_t k = 0; k < count; ++k) access(true, address + 4 * k, words[i + 3 + k]);
+            i += 3 + count;
+        } else if (mode == 2) {
+            for (uint32_t k = 0; k < count; ++k) access(false, address + 4 * k, 0);
+            i += 3;
+        } else {
+            const uint64_t end = cycles + words[i + 3];
+            while ((access(false, address, 0) & count) == 0 && cycles < end) {}
+            i += 4;
+        }
+    }
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+    std::printf("%llu %.6f\n", static_cast<unsigned long long>(cycles), wall.count());
+    delete top;
+    return 0;
+}
