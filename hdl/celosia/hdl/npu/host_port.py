@@ -34,9 +34,11 @@ STATUS = data.StructLayout({"busy": 1, "done": 1, "illegal": 1, "stepped": 1})
 class HostPort(wiring.Component):
     """Serves the host's reads and writes one at a time, in order.
 
-    Writes of memory words are accepted one a cycle; a read is answered after a few cycles, later
-    where the NPU's own reads keep the memory busy. Unmapped addresses read as zero and ignore
-    writes.
+    Writes are accepted one a cycle, later where the NPU's own writes keep a memory busy. The answer
+    to a register's read is offered one cycle after the request, to a memory's two cycles after the
+    memory has granted its read; the next access begins in the cycle after the answer is taken.
+    Unmapped addresses, vectors beyond a memory's depth among them, read as zero and ignore writes;
+    bits 0-1 of an address are not looked at.
 
     Members:
         request: stream of `HostRequest`. response: one 32-bit word for each read, in order.
@@ -77,7 +79,7 @@ class HostPort(wiring.Component):
         m = Module()
         access = self.request.payload
         region = access.address[REGION_SHIFT:]
-        offset = access.address[:REGION_SHIFT]
+        offset = access.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
         answer = Signal(32)
         m.d.comb += self.response.payload.eq(answer)
 
@@ -96,7 +98,7 @@ class HostPort(wiring.Component):
                     with m.Switch(region):
                         for memory in self._readers():
                             with m.Case(memory):
-                                self._ask(m, memory)
+                                self._ask(m, memory, answer)
                         with m.Default():
                             m.d.sync += answer.eq(Mux(region == 0, self._register(m, offset), 0))
                             m.next = "ANSWER"
@@ -118,46 +120,50 @@ class HostPort(wiring.Component):
             Region.PROFILE: self.profile_read,
         }
 
-    def _position(self, region: Region) -> tuple[object, object]:
-        """The vector and the word in it that the request's address names."""
-        word_bits = ceil_log2(memory_geometry(self._config, region).stride_words)
+    def _position(self, region: Region) -> tuple[object, object, object]:
+        """The vector and the word in it that the request's address names; is there such a vector"""
+        geometry = memory_geometry(self._config, region)
+        word_bits = ceil_log2(geometry.stride_words)
         words = self.request.payload.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
-        return words[word_bits:], words[:word_bits]
+        return words[word_bits:], words[:word_bits], words[word_bits:] < geometry.depth
 
     def _write_register(self, m: Module, offset: object, value: object) -> None:
         with m.Switch(offset):
-            with m.Case(Register.CONTROL):
+            with m.Case(Register.CONTROL // WORD_BYTES):
                 m.d.comb += [
                     self.start.eq(value[ceil_log2(Control.START)]),
                     self.step.eq(value[ceil_log2(Control.STEP)]),
                 ]
                 m.d.sync += self.step_mode.eq(value[ceil_log2(Control.STEP_MODE)])
-            with m.Case(Register.PROGRAM):
+            with m.Case(Register.PROGRAM // WORD_BYTES):
                 m.d.sync += self.program.eq(value)
 
     def _write_word(self, m: Module, region: Region, port: stream.Interface) -> None:
         geometry = memory_geometry(self._config, region)
-        address, word = self._position(region)
+        address, word, exists = self._position(region)
         lanes = Signal(geometry.stride_words * WORD_BYTES, name=f"lanes_{region.name.lower()}")
         m.d.comb += [
-            port.valid.eq(1),
+            port.valid.eq(exists),
             port.payload.address.eq(address),
             port.payload.vector.eq(self.request.payload.data.replicate(geometry.stride_words)),
             lanes.word_select(word, WORD_BYTES).eq(-1),
             port.payload.mask.eq(lanes),
-            self.request.ready.eq(port.ready),
+            self.request.ready.eq(port.ready | ~exists),
         ]
 
-    def _ask(self, m: Module, region: Region) -> None:
+    def _ask(self, m: Module, region: Region, answer: Signal) -> None:
         port = self._readers()[region]
-        address, _ = self._position(region)
-        m.d.comb += [port.request.valid.eq(1), port.request.payload.address.eq(address)]
-        with m.If(port.request.ready):
+        address, _, exists = self._position(region)
+        m.d.comb += [port.request.valid.eq(exists), port.request.payload.address.eq(address)]
+        with m.If(~exists):
+            m.d.sync += answer.eq(0)
+            m.next = "ANSWER"
+        with m.Elif(port.request.ready):
             m.next = f"FETCH_{region.name}"
 
     def _fetch(self, m: Module, region: Region, answer: Signal) -> None:
         port = self._readers()[region]
-        _, word = self._position(region)
+        _, word, _ = self._position(region)
         m.d.comb += port.response.ready.eq(1)
         with m.If(port.response.valid):
             size = memory_geometry(self._config, region).stride_words * 32
@@ -186,9 +192,9 @@ class HostPort(wiring.Component):
                 Register.SEMAPHORES: self.semaphores,
                 Register.MARKS: self.marks,
             }.items():
-                with m.Case(register):
+                with m.Case(register // WORD_BYTES):
                     m.d.comb += value.eq(source)
             for counter in Counter:
-                with m.Case(Register.COUNTERS + WORD_BYTES * counter):
+                with m.Case(Register.COUNTERS // WORD_BYTES + counter):
                     m.d.comb += value.eq(self.counters[counter])
         return value
