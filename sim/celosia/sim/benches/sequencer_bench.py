@@ -19,7 +19,7 @@ from celosia.sim.block_bench import BlockBench
 from celosia.sim.memory_model import MemoryModel
 from celosia.sim.stalls import Stall
 
-QUEUES = [unit for unit in Unit if unit is not Unit.SEQUENCER]
+QUEUES: list[Unit] = [unit for unit in Unit if unit is not Unit.SEQUENCER]
 OPCODES = {i.opcode: i.unit() for i in INSTRUCTIONS if i is not Halt}
 ILLEGAL = sorted(set(range(256)) - {*OPCODES, Halt.opcode})
 END = 1 << ADDRESS_BITS

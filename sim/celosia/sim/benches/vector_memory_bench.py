@@ -5,11 +5,10 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from amaranth.lib import data
 from cocotb.triggers import RisingEdge
 
 from celosia.golden.isa import ADDRESS_BITS
-from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.interfaces import MemoryWriteSignature
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall
@@ -102,10 +101,9 @@ class Golden:
         return address
 
 
-def write_layout(bench: BlockBench) -> data.StructLayout:
+def write_layout(bench: BlockBench) -> Any:
     """Payload of a write."""
-    lanes = bench.parameters["lanes"]
-    return data.StructLayout({"address": ADDRESS_BITS, "vector": vector(lanes), "mask": lanes})
+    return MemoryWriteSignature(bench.parameters["lanes"]).members["payload"].shape
 
 
 def random_reads(bench: BlockBench, tag_bits: int, count: int) -> list[int]:
@@ -135,7 +133,7 @@ def random_writes(bench: BlockBench, count: int) -> list[int]:
 
 def random_address(bench: BlockBench) -> int:
     """The first or last vectors, or any."""
-    depth = bench.parameters["depth"]
+    depth: int = bench.parameters["depth"]
     return bench.rng.choice([0, 1, depth - 2, depth - 1, bench.rng.randrange(depth)])
 
 
