@@ -10,7 +10,7 @@ from celosia.golden.interpreter import Interpreter
 from celosia.golden.ops.matrix import Accumulators
 from celosia.golden.ops.pooling import tap_counts
 from celosia.golden.ops.stage import OutputStage
-from celosia.golden.quantization import RoundingMode, RoundingProfile, wrap_int32
+from celosia.golden.quantization import RoundingMode, RoundingProfile, mode_for, wrap_int32
 
 SEED = 5
 
@@ -184,3 +184,32 @@ def test_litert_fully_connected_follows_the_double_formula():
     actual = Interpreter(graph, RoundingProfile.LITERT).run([x])[0]
     np.testing.assert_array_equal(actual, expected)
     assert (np.abs(real) < 127).any()
+
+
+def test_litert_divides_scales_in_float32():
+    """Bytes that tell a float32 quotient from a float64 one; LiteRT 2.3.0 agrees with float32."""
+    every = np.arange(-128, 128).astype(np.int8)[None]
+    cases = [
+        ("RELU", (0.102488235, 17), (0.1886509, 50), 121),
+        ("RELU", (0.0015259385, -11), (0.0013672409, -40), 45),
+        ("HARD_SWISH", (0.00011082607, -119), (0.00023932311, -68), 42),
+    ]
+    for kind, source, target, where in cases:
+        model = ModelBuilder()
+        graph = load_tflite(
+            model.finish(model.unary(kind, model.input((1, 256), *source), *target))
+        )
+        tflm, litert = (
+            Interpreter(graph, profile).run([every])[0][0].astype(int)
+            for profile in (RoundingProfile.TFLM, RoundingProfile.LITERT)
+        )
+        assert np.flatnonzero(tflm != litert).tolist() == [where + 128]
+
+
+def test_profiles_may_be_given_by_name():
+    graph = matrix_model("fully_connected")
+    x = np.random.default_rng(SEED).integers(-128, 128, (1, 9, 9, 5)).astype(np.int8)
+    for profile in RoundingProfile:
+        by_name = Interpreter(graph, RoundingProfile(profile.value)).run([x])[0]
+        np.testing.assert_array_equal(by_name, Interpreter(graph, profile).run([x])[0])
+        assert mode_for(profile.value, OpKind.CONV_2D) is mode_for(profile, OpKind.CONV_2D)

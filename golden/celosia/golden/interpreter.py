@@ -99,7 +99,9 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
         case OpKind.ADD:
             return elementwise.add(x, _present(second), output, mode=mode, **attributes)
         case OpKind.MUL:
-            return elementwise.mul(x, _present(second), output, mode=mode, **attributes)
+            return elementwise.mul(
+                x, _present(second), output, mode=mode, profile=profile, **attributes
+            )
         case OpKind.AVERAGE_POOL_2D:
             return pooling.average_pool_2d(x, output, **attributes)
         case OpKind.MAX_POOL_2D:

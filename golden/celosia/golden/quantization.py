@@ -46,11 +46,11 @@ def mode_for(profile: RoundingProfile, kind: OpKind) -> RoundingMode:
     """
     if kind is OpKind.AVERAGE_POOL_2D:
         return RoundingMode.AVERAGE
-    if profile is RoundingProfile.SINGLE:
+    if profile == RoundingProfile.SINGLE:
         return RoundingMode.SINGLE
-    if profile is RoundingProfile.LITERT and kind is OpKind.FULLY_CONNECTED:
+    if profile == RoundingProfile.LITERT and kind is OpKind.FULLY_CONNECTED:
         return RoundingMode.FLOAT64
-    if profile is RoundingProfile.FLOAT32 and kind in _MATRIX_KINDS:
+    if profile == RoundingProfile.FLOAT32 and kind in _MATRIX_KINDS:
         return RoundingMode.FLOAT32
     return RoundingMode.DOUBLE
 
@@ -69,6 +69,18 @@ def effective_scale_float32(
     """`input_scale * weight_scale / output_scale`, each step rounded to float32."""
     product = np.asarray(input_scale, np.float32) * np.asarray(weight_scale, np.float32)
     return np.asarray(product / np.asarray(output_scale, np.float32))
+
+
+def rescale_factor(
+    profile: RoundingProfile, a: np.float32, b: np.float32, output: np.float32
+) -> float:
+    """`a * b / output` as MUL, RELU, RELU6 and HARD_SWISH take it from float32 scales.
+
+    LiteRT's kernels compute it in float32, those of TensorFlow Lite Micro in float64.
+    """
+    if profile == RoundingProfile.LITERT:
+        return float(effective_scale_float32(a, b, output))
+    return float(effective_scale(a, b, output))
 
 
 def quantize_multiplier(real: ArrayLike) -> tuple[Int64Array, Int32Array]:

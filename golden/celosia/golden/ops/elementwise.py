@@ -8,9 +8,10 @@ from celosia.golden.quantization import (
     FixedPointScaler,
     Int64Array,
     RoundingMode,
+    RoundingProfile,
     activation_range,
-    effective_scale,
     quantize_multiplier,
+    rescale_factor,
 )
 
 ADD_LEFT_SHIFT = 20  # fraction bits that both operands get before they are rescaled
@@ -56,10 +57,16 @@ def add(
 
 
 def mul(
-    a: Tensor, b: Tensor, output: Tensor, *, activation: Activation, mode: RoundingMode
+    a: Tensor,
+    b: Tensor,
+    output: Tensor,
+    *,
+    activation: Activation,
+    mode: RoundingMode,
+    profile: RoundingProfile,
 ) -> Kernel:
     """MUL: the product of the centred operands, requantised."""
-    real = effective_scale(scale_of(a), scale_of(b), scale_of(output))
+    real = rescale_factor(profile, scale_of(a), scale_of(b), scale_of(output))
     scaler = FixedPointScaler(*quantize_multiplier(real), mode)
     zero_a, zero_b, zero_point = zero_point_of(a), zero_point_of(b), zero_point_of(output)
     low, high = activation_range(activation, scale_of(output), zero_point)

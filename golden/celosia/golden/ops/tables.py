@@ -14,6 +14,7 @@ from celosia.golden.quantization import (
     RoundingProfile,
     activation_range,
     quantize_multiplier,
+    rescale_factor,
 )
 
 ALL_INT8 = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
@@ -37,10 +38,10 @@ def table_for(
     if kind is OpKind.TANH:
         return _tanh(x)
     if kind is OpKind.HARD_SWISH:
-        return _hard_swish(x, output)
-    if kind is OpKind.RELU6 and profile is RoundingProfile.TFLM:
+        return _hard_swish(x, output, profile)
+    if kind is OpKind.RELU6 and profile == RoundingProfile.TFLM:
         return _clamp_only(x)
-    return _rescale(kind, x, output, mode)
+    return _rescale(kind, x, output, mode, profile)
 
 
 def _centred(x: Tensor) -> Int64Array:
@@ -53,9 +54,14 @@ def _clamp_only(x: Tensor) -> Int8Array:
     return np.clip(ALL_INT8, low, high).astype(np.int8)
 
 
-def _rescale(kind: OpKind, x: Tensor, output: Tensor, mode: RoundingMode) -> Int8Array:
+def _rescale(
+    kind: OpKind, x: Tensor, output: Tensor, mode: RoundingMode, profile: RoundingProfile
+) -> Int8Array:
     scale, zero_point = scale_of(output), zero_point_of(output)
-    real = float(scale_of(x)) / float(scale)
+    if kind is OpKind.QUANTIZE:
+        real = float(scale_of(x)) / float(scale)
+    else:
+        real = rescale_factor(profile, scale_of(x), np.float32(1), scale)
     activation = {OpKind.RELU: Activation.RELU, OpKind.RELU6: Activation.RELU6}.get(
         kind, Activation.NONE
     )
@@ -90,15 +96,19 @@ def _int16_multiplier(real: float) -> tuple[int, int]:
     return min((int(multiplier) + (1 << 15)) >> 16, (1 << 15) - 1), int(exponent)
 
 
-def _hard_swish(x: Tensor, output: Tensor) -> Int8Array:
+def _hard_swish(x: Tensor, output: Tensor, profile: RoundingProfile) -> Int8Array:
     """x * relu6(x + 3) / 6 in the int16 steps of the TFLite reference kernel.
 
     Seven fraction bits are added to the input; `gate` is x in units of 3/2**15, saturated, so that
     moved from [-1, 1] to [0, 1] it is relu6(x + 3) / 6.
     """
-    fine_scale = np.float32(1.0 / 128.0) * scale_of(x)
-    out_multiplier, out_exponent = _int16_multiplier(float(fine_scale) / float(scale_of(output)))
-    gate_multiplier, gate_exponent = _int16_multiplier(float(fine_scale) * 32768 / 3)
+    step, gate_scale = np.float32(1 / 128), np.float32(3 / 32768)
+    out_multiplier, out_exponent = _int16_multiplier(
+        rescale_factor(profile, step, scale_of(x), scale_of(output))
+    )
+    gate_multiplier, gate_exponent = _int16_multiplier(
+        rescale_factor(profile, step, scale_of(x), gate_scale)
+    )
 
     fine = _centred(x) << 7
     gate = fine
