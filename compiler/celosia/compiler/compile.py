@@ -10,7 +10,13 @@ from celosia.compiler.importer import load_tflite
 from celosia.compiler.lowering import Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
 from celosia.compiler.partition import Partition, partition, variable_inputs
-from celosia.compiler.program import HostStage, LayerInfo, Port, Program, TensorPlacement
+from celosia.compiler.program import (
+    HostStage,
+    LayerInfo,
+    Port,
+    Program,
+    TensorPlacement,
+)
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph
@@ -35,6 +41,8 @@ def compile_model(
             f"rounding profile must be one that configuration '{config.name}' is built for "
             f"({', '.join(config.profiles)}), not {profile}"
         )
+    if len(set(graph.outputs)) < len(graph.outputs):
+        raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
     parts = partition(graph)
     body, plan = _place(graph, parts, config, profile)
     image = ImageBuilder(config)

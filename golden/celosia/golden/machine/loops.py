@@ -1,5 +1,6 @@
 """Nested loops over addresses and image coordinates, as MATRIX and POST's POOL run them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import ADDRESS_BITS, COORDINATE_BITS, LOOP_LEVELS
 
 Int64Array = NDArray[np.int64]
+MAX_VECTORS = 1 << 26
+"""Vectors that one instruction may visit: more than any real layer has, less than fills a host."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ class LoopNest:
         `start` is (address, y, x); `counts` holds the iterations of levels 0 to 4. Outside the
         image a vector is padding in all lanes, and its address doesn't matter.
         """
+        if math.prod(counts) > MAX_VECTORS:
+            raise CelosiaError(
+                f"an instruction must visit at most {MAX_VECTORS} vectors, not {math.prod(counts)}"
+            )
         address = _ramp(start[0], [self._level(k).address_step for k in range(5)], counts)
         y = _ramp(start[1], [self._level(k).y_step for k in range(5)], counts)
         x = _ramp(start[2], [self._level(k).x_step for k in range(5)], counts)

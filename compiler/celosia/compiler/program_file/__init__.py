@@ -1,0 +1,14 @@
+"""The program file (`.cel`): one file with all that running a compiled model takes.
+
+bytes       what
+8           the letters CELOSIA and a line feed
+4           format version, little-endian
+4, 4        lengths of header and image
+...         header: JSON, UTF-8, with configuration, ports, layers and host operators
+...         image: bytes of the weight memory from vector 0
+32          SHA-256 of everything before
+"""
+
+from celosia.compiler.program_file.container import load_program, save_program
+
+__all__ = ["load_program", "save_program"]

@@ -1,0 +1,208 @@
+"""The header: a program without its image, as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from celosia.compiler.assembler import disassemble
+from celosia.compiler.program import LayerInfo, Port, Program, TensorPlacement
+from celosia.compiler.program_file.fields import Field
+from celosia.compiler.program_file.host import decode_stage, encode_stage
+from celosia.compiler.program_file.tensors import (
+    decode_layout,
+    decode_tensor,
+    encode_layout,
+    encode_tensor,
+)
+from celosia.golden.config import NpuConfig, config_from_mapping, config_to_mapping
+from celosia.golden.errors import CelosiaError
+from celosia.golden.graph import Tensor
+from celosia.golden.rounding import RoundingProfile
+
+_MAX_COUNT = (1 << 53) - 1
+_MAX_INDEX = (1 << 31) - 1
+
+
+def encode_header(program: Program) -> dict[str, Any]:
+    """A program as JSON, without its image."""
+    return {
+        "name": program.name,
+        "config": config_to_mapping(program.config),
+        "profile": str(program.profile),
+        "start": program.start,
+        "signature_inputs": _encode_signature(program.signature_inputs),
+        "signature_outputs": _encode_signature(program.signature_outputs),
+        "inputs": [_encode_port(port) for port in program.inputs],
+        "outputs": [_encode_port(port) for port in program.outputs],
+        "prologue": encode_stage(program.prologue),
+        "epilogue": encode_stage(program.epilogue),
+        "layers": [
+            {item.name: getattr(layer, item.name) for item in fields(LayerInfo)}
+            for layer in program.layers
+        ],
+        "tensors": [
+            {
+                "value": place.value,
+                "name": place.name,
+                "shape": list(place.shape),
+                "layout": encode_layout(place.layout),
+                "address": place.address,
+                "first": place.first,
+                "last": place.last,
+            }
+            for place in program.tensors
+        ],
+    }
+
+
+def decode_header(header: Any, image: bytes) -> Program:
+    """The program of a header and an image, every part of it checked."""
+    root = Field(header, "header")
+    config = _decode_config(root["config"])
+    profile = root["profile"].choice(RoundingProfile)
+    if profile not in config.profiles:
+        root["profile"].fail("one of its configuration's")
+    name = root["name"].text()
+    layers = tuple(_decode_layer(item) for item in root["layers"].items())
+    program = Program(
+        name=name,
+        config=config,
+        profile=profile,
+        image=image,
+        start=root["start"].integer(0, config.weight_depth),
+        signature_inputs=_decode_signature(root["signature_inputs"]),
+        signature_outputs=_decode_signature(root["signature_outputs"]),
+        inputs=tuple(_decode_port(item, config) for item in root["inputs"].items()),
+        outputs=tuple(_decode_port(item, config) for item in root["outputs"].items()),
+        prologue=decode_stage(root["prologue"], name, profile),
+        epilogue=decode_stage(root["epilogue"], name, profile),
+        layers=layers,
+        tensors=tuple(
+            _decode_placement(item, config, len(layers)) for item in root["tensors"].items()
+        ),
+    )
+    _check_image(program)
+    _check_values(program)
+    return program
+
+
+def _decode_config(field: Field) -> NpuConfig:
+    known = {item.name for item in fields(NpuConfig)}
+    if not isinstance(field.value, dict) or set(field.value) != known:
+        field.fail(f"an object with the keys {', '.join(sorted(known))}")
+    return config_from_mapping(field.value, default_name="")
+
+
+def _encode_signature(signature: Mapping[int, Tensor]) -> list[dict[str, Any]]:
+    return [{"value": value, "tensor": encode_tensor(t)} for value, t in signature.items()]
+
+
+def _decode_signature(field: Field) -> dict[int, Tensor]:
+    return {
+        item["value"].integer(0, _MAX_INDEX): decode_tensor(item["tensor"])
+        for item in field.items()
+    }
+
+
+def _encode_port(port: Port) -> dict[str, Any]:
+    return {
+        "value": port.value,
+        "tensor": encode_tensor(port.tensor),
+        "address": port.address,
+        "layout": encode_layout(port.layout),
+    }
+
+
+def _decode_port(field: Field, config: NpuConfig) -> Port:
+    tensor = decode_tensor(field["tensor"])
+    layout = decode_layout(field["layout"], tensor.shape, config)
+    most = config.scratchpad_depth - layout.vectors(config.rows)
+    return Port(
+        value=field["value"].integer(0, _MAX_INDEX),
+        tensor=tensor,
+        address=field["address"].integer(0, most),
+        layout=layout,
+    )
+
+
+def _decode_layer(field: Field) -> LayerInfo:
+    first = field["first"].integer(0, _MAX_INDEX)
+    return LayerInfo(
+        name=field["name"].text(),
+        op=field["op"].text(),
+        engine=field["engine"].text(),
+        output=field["output"].integer(0, _MAX_INDEX),
+        macs=field["macs"].integer(0, _MAX_COUNT),
+        passes=field["passes"].integer(0, _MAX_COUNT),
+        estimated_cycles=field["estimated_cycles"].integer(0, _MAX_COUNT),
+        first=first,
+        end=field["end"].integer(first, _MAX_INDEX),
+    )
+
+
+def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPlacement:
+    shape = field["shape"].integers(1, _MAX_INDEX)
+    layout = decode_layout(field["layout"], shape, config)
+    vectors = layout.vectors(config.rows)
+    first = field["first"].integer(0, layers - 1)
+    return TensorPlacement(
+        value=field["value"].integer(0, _MAX_INDEX),
+        name=field["name"].text(),
+        shape=shape,
+        layout=layout,
+        address=field["address"].integer(0, config.scratchpad_depth - vectors),
+        vectors=vectors,
+        first=first,
+        last=field["last"].integer(first, layers - 1),
+    )
+
+
+def _check_image(program: Program) -> None:
+    config = program.config
+    limit = config.weight_depth * config.columns
+    if len(program.image) % config.columns or len(program.image) > limit:
+        raise CelosiaError(
+            f"program's image must be whole vectors of {config.columns} bytes, {limit} bytes at "
+            f"most, not {len(program.image)} bytes"
+        )
+    listing = disassemble(config, program.image, program.start)
+    marks = sum(instruction.mark for _, instruction in listing)
+    ends = [layer.end for layer in program.layers]
+    if marks != len(program.layers) or any(end > len(listing) for end in ends):
+        raise CelosiaError(
+            f"program's layers must match its {marks} marks and {len(listing)} instructions"
+        )
+
+
+def _check_values(program: Program) -> None:
+    """Every value that is used has been made, and has one shape and type."""
+    known: dict[int, tuple[Any, ...]] = {}
+
+    def make(value: int, tensor: Tensor) -> None:
+        known[value] = (tensor.shape, tensor.dtype)
+
+    def use(value: int, tensor: Tensor) -> None:
+        if known.get(value) != (tensor.shape, tensor.dtype):
+            raise CelosiaError(
+                f"program's tensor '{tensor.name}' must be made before it is used, in one shape"
+            )
+
+    for value, tensor in program.signature_inputs.items():
+        make(value, tensor)
+    ports = {"prologue": program.inputs, "epilogue": ()}
+    for stage, name in ((program.prologue, "prologue"), (program.epilogue, "epilogue")):
+        tensors = stage.graph.tensors
+        for value, index in zip(stage.inputs, stage.graph.inputs, strict=True):
+            use(value, tensors[index])
+        for value, index in zip(stage.outputs, stage.graph.outputs, strict=True):
+            make(value, tensors[index])
+        for port in ports[name]:
+            use(port.value, port.tensor)
+        if name == "prologue":
+            for port in program.outputs:
+                make(port.value, port.tensor)
+    for port in (*program.inputs, *program.outputs):
+        if port.tensor.dtype.name != "int8":
+            raise CelosiaError(f"program's tensor '{port.tensor.name}' must be int8")
+    for value, tensor in program.signature_outputs.items():
+        use(value, tensor)
