@@ -15,8 +15,12 @@ from support.tflite_writer import ModelBuilder
 from celosia.compiler.compile import compile_model
 from celosia.compiler.golden_run import run_on_machine
 from celosia.compiler.program import Program
-from celosia.compiler.program_file import load_program, save_program
-from celosia.compiler.program_file.container import decode_program, encode_program
+from celosia.compiler.program_file import (
+    decode_program,
+    encode_program,
+    load_program,
+    save_program,
+)
 from celosia.golden.config import PRESETS
 from celosia.golden.errors import CelosiaError
 
@@ -155,7 +159,9 @@ def test_files_that_cannot_be_read_or_written(program, tmp_path):
     with pytest.raises(CelosiaError, match=r"can't read program .*No such file"):
         load_program(tmp_path / "none.cel")
     (tmp_path / "text.cel").write_text("hello")
-    with pytest.raises(CelosiaError, match=r"can't use program .*text.cel': it must be a Celosia"):
+    with pytest.raises(
+        CelosiaError, match=r"can't use program .*text.cel': file must be a Celosia"
+    ):
         load_program(tmp_path / "text.cel")
     with pytest.raises(CelosiaError, match="can't write"):
         save_program(program, tmp_path / "nowhere" / "network.cel")

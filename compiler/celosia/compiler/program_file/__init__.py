@@ -9,6 +9,12 @@ bytes       what
 32          SHA-256 of everything before
 """
 
-from celosia.compiler.program_file.container import load_program, save_program
+from celosia.compiler.program_file.container import (
+    MAGIC,
+    decode_program,
+    encode_program,
+    load_program,
+    save_program,
+)
 
-__all__ = ["load_program", "save_program"]
+__all__ = ["MAGIC", "decode_program", "encode_program", "load_program", "save_program"]

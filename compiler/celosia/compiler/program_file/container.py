@@ -60,13 +60,13 @@ def decode_program(data: bytes) -> Program:
         CelosiaError: they aren't a whole program of this format.
     """
     if not data.startswith(MAGIC):
-        raise CelosiaError("it must be a Celosia program (made by 'celosia compile'), and isn't")
+        raise CelosiaError("file must be a Celosia program, which 'celosia compile' writes")
     if len(data) < _PREFIX.size:
         _damaged("it ends early")
     _, version, header_bytes, image_bytes = _PREFIX.unpack_from(data)
     if version != FORMAT_VERSION:
         raise CelosiaError(
-            f"its format version must be {FORMAT_VERSION}, not {version}; compile the model again"
+            f"program's format version must be {FORMAT_VERSION}, not {version}; compile the model again"
         )
     expected = _PREFIX.size + header_bytes + image_bytes + _DIGEST_BYTES
     if len(data) != expected:
@@ -83,4 +83,4 @@ def decode_program(data: bytes) -> Program:
 
 
 def _damaged(how: str) -> NoReturn:
-    raise CelosiaError(f"the file is damaged: {how}; compile the model again")
+    raise CelosiaError(f"program is damaged: {how}; compile the model again")
