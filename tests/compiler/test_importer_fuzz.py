@@ -1,13 +1,15 @@
 """Damaged and foreign files: one clear sentence each, never another exception, never a wait."""
 
 import os
+import struct
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tflite
 from support.damage import FOREIGN, mutated, truncated
-from support.tflite_writer import ModelBuilder
+from support.tflite_writer import ModelBuilder, schema, serialise
 
 from celosia.compiler.importer import load_tflite
 from celosia.golden.errors import CelosiaError
@@ -74,6 +76,37 @@ def test_truncated_files_are_refused(name):
     for seed in range(SEEDS // 2):
         cut = truncated(data, np.random.default_rng(seed))
         assert outcome(cut) == "refused", f"{name}, seed {seed}, {len(cut)} of {len(data)} bytes"
+
+
+def with_string_at_the_end(data, table, slot, text):
+    """The file with the string at `slot` of a table's vtable replaced by one appended to it."""
+    field = table.Pos + table.Offset(slot)
+    moved = bytearray(data) + bytes(-len(data) % 4)
+    moved[field : field + 4] = struct.pack("<I", len(moved) - field)
+    return bytes(moved) + struct.pack("<I", len(text)) + text
+
+
+@pytest.mark.parametrize("part", ["description", "metadata"])
+def test_a_file_cut_in_its_last_string_is_refused(part):
+    """Even where the importer has no use for the string: Python would just shorten it."""
+    model = ModelBuilder(3)
+    file = model.model(model.fully_connected(model.input((1, 4)), 3))
+    metadata = schema.MetadataT()
+    metadata.name = b"a name"
+    file.metadata = [metadata]
+    data = serialise(file)
+    root = tflite.Model.GetRootAs(data, 0)
+    table, slot = (root._tab, 10) if part == "description" else (root.Metadata(0)._tab, 4)
+    data = with_string_at_the_end(data, table, slot, b"the last string")
+    assert outcome(data) == "runs"
+    assert outcome(data[:-1]) == "refused"
+
+
+def test_a_file_cut_at_any_byte_is_refused():
+    model = ModelBuilder(3)
+    data = model.finish(model.fully_connected(model.input((1, 4)), 3))
+    for size in range(len(data) - 4):  # the last bytes may be padding, which nobody misses
+        assert outcome(data[:size]) == "refused", f"{size} of {len(data)} bytes"
 
 
 @pytest.mark.parametrize("name", MODELS)
