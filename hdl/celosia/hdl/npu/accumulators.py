@@ -11,6 +11,8 @@ __all__ = ["Accumulators"]
 
 SUM_BITS = 32
 HALVES = 2
+UPDATE_CYCLES = 4
+"""From taking a sum until a read sees the new value."""
 
 
 class Accumulators(wiring.Component):
@@ -26,12 +28,15 @@ class Accumulators(wiring.Component):
     the last sum of a job, and a read that is requested then, or later, sees it. A read's vector is
     offered 1 cycle after its request.
 
-    A vector must not be added to again before 4 cycles have passed: nothing checks it. A matrix
-    engine of at least 4 rows keeps this by itself, since its passes take as many cycles.
+    Adding to a vector takes 4 cycles, and the passes of fewer than 4 sums come back to it sooner
+    if the engine lets them: such a sum waits until the one before it at its address is in the
+    memory. Only jobs over the same vectors as the job before them are guarded so; any other must
+    ``overwrite``.
 
-    Back-pressure: ``sums.ready`` is high while a job is present, but for cycles in which a vector
-    that was read from the same half waits for the reader; it depends on no input combinationally.
-    ``read.request.ready`` is low in a cycle in which a sum is offered for the same half.
+    Back-pressure: ``sums.ready`` is high while a job is present, but for cycles in which a sum
+    waits as above, or a vector that was read from the same half waits for the reader; it depends
+    on no input combinationally. ``read.request.ready`` is low in a cycle in which a sum is offered
+    for the same half.
 
     Reset forgets the job and sums under way; the memory keeps its contents.
 
@@ -116,12 +121,21 @@ class Accumulators(wiring.Component):
         overwrite = Signal()
         job_signal = Signal(SEMAPHORES)
 
+        # With P sums to a job the vector was last added to P sums ago: too recently if as many were
+        # taken in the last three cycles. From 4 on (`distance` stays there) that can't be.
+        distance = Signal(range(UPDATE_CYCLES + 1))
+        recent = Signal(range(UPDATE_CYCLES))
+
         take = Signal()
         last_column = Signal()
         last = Signal()
         reading_half = Signal()
         m.d.comb += [
-            self.sums.ready.eq(present & ~(self.read.response.valid & (reading_half == half))),
+            self.sums.ready.eq(
+                present
+                & (overwrite | (recent < distance))
+                & ~(self.read.response.valid & (reading_half == half))
+            ),
             take.eq(self.sums.valid & self.sums.ready),
             last_column.eq(columns_left == 1),
             last.eq(last_column & (rows_left == 1)),
@@ -143,6 +157,7 @@ class Accumulators(wiring.Component):
                 columns_left.eq(job.columns),
                 rows_left.eq(job.rows),
                 job_columns.eq(job.columns),
+                distance.eq(_pixels(job)),
                 overwrite.eq(job.overwrite),
                 job_signal.eq(job.signal),
             ]
@@ -185,8 +200,9 @@ class Accumulators(wiring.Component):
         job_done = Signal(SEMAPHORES)
         with m.If(take & last):
             m.d.comb += job_done.eq(job_signal)
-        taken = stages(take, 4, "taken", reset_less=False)
-        done = stages(job_done, 4, "done", reset_less=False)
+        taken = stages(take, UPDATE_CYCLES, "taken", reset_less=False)
+        m.d.comb += recent.eq(sum(taken[1:UPDATE_CYCLES]))
+        done = stages(job_done, UPDATE_CYCLES, "done", reset_less=False)
         half_of = stages(half, 3, "half", reset_less=True)
         offset_of = stages(offset, 3, "offset", reset_less=True)
         replace = stages(overwrite, 2, "replace", reset_less=True)
@@ -204,7 +220,20 @@ class Accumulators(wiring.Component):
                 write_port.en.eq(taken[3] & (half_of[3] == number)),
             ]
         m.d.comb += [
-            self.signal.eq(done[4]),
+            self.signal.eq(done[-1]),
             self.busy.eq(present | Cat(taken[1:]).any()),
         ]
         return m
+
+
+def _pixels(job):
+    """Sums of a job, or 4 where there are more; a job with neither side 1 has at least 4."""
+
+    def up_to_4(count):
+        return Mux(count < UPDATE_CYCLES, count, UPDATE_CYCLES)
+
+    return Mux(
+        job.rows == 1,
+        up_to_4(job.columns),
+        Mux(job.columns == 1, up_to_4(job.rows), UPDATE_CYCLES),
+    )

@@ -33,6 +33,7 @@ class Program:
         config = config_from_mapping(bench.parameters, default_name="bench")
         self.rng = np.random.default_rng(bench.rng.getrandbits(64))
         self.memory = self.rng.integers(-128, 128, (DEPTH, config.rows), np.int8)
+        self.half = config.accumulator_depth // 2
         engine = MatrixEngineSignature(config.rows, config.columns)
         self.activation = engine.members["activations"].signature.members["payload"].shape
         self.waits = waits
@@ -99,7 +100,8 @@ class Program:
 
     def _chunk(self, address: int, y: int, x: int, kernel: tuple[int, int, int]) -> None:
         rows, columns = self._between(1, 4), self._between(1, 4)
-        accumulator = self._between(0, 65535)
+        accumulator = self._between(0, 1) * self.half
+        accumulator += self._between(0, self.half - rows * columns)
         matmul = Matmul(
             address=address,
             y=y,

@@ -27,9 +27,11 @@ class Traffic:
         self.weights: list[int] = []
         self.activations: list[int] = []
         self.sums: list[int] = []
-        for length in lengths:
+        for number, length in enumerate(lengths):
             tile = random_int8(rng, (rows, columns))
             vectors = random_int8(rng, (length, rows))
+            if number == 1:  # the largest sum that there is
+                tile[:], vectors[:] = -128, -128
             self.weights += [pack_vector(row, np.int8) for row in tile]
             self.activations += [
                 pack_fields(layout, {"vector": x.tolist(), "first": int(i == 0)})
