@@ -55,7 +55,7 @@ def outcome(data):
     except CelosiaError as error:
         message = str(error)
         assert message.isprintable()
-        assert 20 < len(message) < 3000
+        assert 20 < len(message) < 1000
         result = "refused"
     else:
         tensors = [graph.tensors[index] for index in graph.inputs]

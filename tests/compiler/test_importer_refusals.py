@@ -118,6 +118,14 @@ def case_no_subgraph():
     return file
 
 
+def case_no_tensors():
+    model, y = conv_model()
+    file = model.model(y)
+    file.subgraphs[0].tensors = []
+    file.subgraphs[0].operators = []
+    return file
+
+
 def damaged(build, damage):
     """A one-operator model of `build(model, x)` changed by `damage(model)`."""
 
@@ -159,8 +167,9 @@ ONE = np.array([1], np.int64)
 REFUSALS = {
     # The network around the operators
     "no subgraph": (case_no_subgraph, r"^the \.tflite file holds no network: it must have a subgr"),
+    "no tensors": (case_no_tensors, r"^the network must have tensors$"),
     "no output": (case_no_output, r"^the network must have at least one output$"),
-    "output twice": (case_same_output_twice, r"outputs must be different tensors, not \(3, 3\)$"),
+    "output twice": (case_same_output_twice, r"outputs must be different tensors$"),
     "constant input": (case_constant_input, r"^input 'weights0' of the network must not be const"),
     "int32 output": (
         case_int32_output,

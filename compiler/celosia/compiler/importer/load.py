@@ -100,11 +100,13 @@ def build_graph(raw: RawModel) -> Graph:
 
 def _check_edges(raw: RawModel, tensors: Sequence[Tensor]) -> None:
     """The network's inputs and outputs exist, are distinct and have types that can be given."""
+    if not tensors:
+        raise CelosiaError("the network must have tensors")
     for role, indices in (("input", raw.inputs), ("output", raw.outputs)):
         if not indices:
             raise CelosiaError(f"the network must have at least one {role}")
         if len(set(indices)) != len(indices):
-            raise CelosiaError(f"the network's {role}s must be different tensors, not {indices}")
+            raise CelosiaError(f"the network's {role}s must be different tensors")
         for index in indices:
             if not 0 <= index < len(tensors):
                 raise CelosiaError(
