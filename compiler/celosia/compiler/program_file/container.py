@@ -66,7 +66,8 @@ def decode_program(data: bytes) -> Program:
     _, version, header_bytes, image_bytes = _PREFIX.unpack_from(data)
     if version != FORMAT_VERSION:
         raise CelosiaError(
-            f"program's format version must be {FORMAT_VERSION}, not {version}; compile the model again"
+            f"program's format version must be {FORMAT_VERSION}, not {version}; "
+            f"compile the model again"
         )
     expected = _PREFIX.size + header_bytes + image_bytes + _DIGEST_BYTES
     if len(data) != expected:

@@ -24,7 +24,8 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli import doctor, models
+from celosia.runtime.cli import compile as compiling
+from celosia.runtime.cli import doctor, inspect, models
 from celosia.runtime.cli.output import errors
 
 app = typer.Typer(
@@ -33,6 +34,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help, which copies well
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("compile")(compiling.compile_)
+app.command()(inspect.inspect)
 app.add_typer(models.app)
 app.command()(doctor.doctor)
 

@@ -1,0 +1,48 @@
+"""`celosia compile`: from a model to a program file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from celosia.golden.errors import CelosiaError
+from celosia.runtime.cli.options import Config, Json, Rounding, Verbose
+from celosia.runtime.cli.output import print_json, results
+
+
+def compile_(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .tflite file, or 'digits'.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="P.cel", help="Program file to write.")
+    ],
+    config: Config = "npu8x8",
+    rounding: Rounding = "tflm",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compile a model into a program file.
+
+    The same model, configuration and rounding profile always give the same bytes. The program runs
+    on the golden machine, on the RTL and on a board; 'celosia inspect' shows what is in it.
+    """
+    from celosia.compiler.program_file import save_program
+    from celosia.runtime.program_report import describe_program
+    from celosia.runtime.session import open_session
+
+    session = open_session(model, config, rounding)
+    if session.graph is None:
+        raise CelosiaError(f"model must be a .tflite file, and {model!r} is a program already")
+    save_program(session.program, output)
+    report = describe_program(session.program)
+    if as_json:
+        print_json({"file": str(output), "bytes": output.stat().st_size, **report})
+        return
+    memory = report["memory"]
+    results.print(
+        f"{output}: {report['model']} for {report['config']}, {len(report['layers'])} layers, "
+        f"{report['macs']:,} MACs, about {report['estimated_cycles']:,} cycles",
+        soft_wrap=True,
+    )
+    for name, label in (("scratchpad", "scratchpad"), ("weights", "weight memory")):
+        used, available = memory[name]["used_bytes"], memory[name]["available_bytes"]
+        results.print(f"  {label:<14}{used:>9,} of {available:>9,} bytes ({used / available:.0%})")

@@ -1,0 +1,168 @@
+"""`celosia inspect`: what is in a program file."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from celosia.runtime.cli.options import Json, Verbose
+from celosia.runtime.cli.output import print_json, results
+
+_LONGEST = 40  # rows of a table that nobody asked for in full
+_NAME = 32
+_CHART = 72
+
+
+def inspect(
+    program: Annotated[Path, typer.Argument(metavar="P.cel", help="Program file.")],
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Show only the layers, all of them.")
+    ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Show only the memory, all of its tensors.")
+    ] = False,
+    disassembly: Annotated[
+        bool, typer.Option("--disassembly", help="Show only the instructions, all of them.")
+    ] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what is in a program file: costs of layers, memory over time, instructions.
+
+    Cycles are the compiler's estimates; 'celosia run' measures them.
+    """
+    from celosia.compiler.program_file import load_program
+    from celosia.runtime.program_report import describe_program
+
+    loaded = load_program(program)
+    report = describe_program(loaded)
+    listing = _listing(loaded)
+    if as_json:
+        print_json({"file": str(program), **report, "listing": listing})
+        return
+    everything = not (layers or memory or disassembly)
+    if everything:
+        _print_summary(report)
+    if layers or everything:
+        _print_layers(report, None if layers else _LONGEST)
+    if memory or everything:
+        _print_memory(loaded, report, None if memory else _LONGEST)
+    if disassembly or everything:
+        _print_disassembly(listing, None if disassembly else 12)
+
+
+def _listing(program: Any) -> list[dict[str, Any]]:
+    from celosia.compiler.assembler import disassemble
+
+    starts = {layer.first: index for index, layer in reversed(list(enumerate(program.layers)))}
+    return [
+        {
+            "address": address,
+            "text": str(instruction),
+            **({"layer": starts[index]} if index in starts else {}),
+        }
+        for index, (address, instruction) in enumerate(
+            disassemble(program.config, program.image, program.start)
+        )
+    ]
+
+
+def _print_summary(report: dict[str, Any]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("model", escape(report["model"]))
+    table.add_row("config", f"{escape(report['config'])}, rounding {report['rounding']}")
+    for title, key in (("input", "inputs"), ("output", "outputs")):
+        for port in report[key]:
+            shape = " × ".join(map(str, port["shape"]))
+            table.add_row(
+                title,
+                f"{escape(_short(port['name']))}: int8 {shape}, stored as {port['layout']}, "
+                f"vectors {port['address']:,} to {port['address'] + port['vectors'] - 1:,}",
+            )
+    for title, key in (("host before", "host_before"), ("host after", "host_after")):
+        table.add_row(title, ", ".join(report[key]) or "nothing")
+    for title, key in (("scratchpad", "scratchpad"), ("weight memory", "weights")):
+        used, available = (report["memory"][key][k] for k in ("used_bytes", "available_bytes"))
+        table.add_row(title, f"{used:,} of {available:,} bytes ({used / available:.0%})")
+    table.add_row(
+        "program",
+        f"{report['instructions']:,} instructions from vector {report['start']:,}, "
+        f"{len(report['layers'])} layers, {report['macs']:,} MACs, "
+        f"about {report['estimated_cycles']:,} cycles",
+    )
+    results.print(table)
+
+
+def _print_layers(report: dict[str, Any], limit: int | None) -> None:
+    table = Table(box=None, pad_edge=False, title="Layers", title_justify="left")
+    for name in ("#", "op", "output"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "#" else "left")
+    for name in ("MACs", "passes", "est. cycles", "used", "instr."):
+        table.add_column(name, no_wrap=True, justify="right")
+    for index, layer in enumerate(report["layers"][:limit]):
+        table.add_row(
+            str(index),
+            layer["op"],
+            escape(_short(layer["name"])),
+            f"{layer['macs']:,}" if layer["macs"] else "-",
+            f"{layer['passes']:,}" if layer["passes"] else "-",
+            f"{layer['estimated_cycles']:,}",
+            f"{layer['utilisation']:.0%}" if layer["macs"] else "-",
+            f"{layer['instructions']:,}",
+        )
+    results.print()
+    results.print(table)
+    _print_rest(len(report["layers"]), limit, "layers", "--layers")
+
+
+def _print_memory(program: Any, report: dict[str, Any], limit: int | None) -> None:
+    from celosia.runtime.program_report import SYMBOLS, memory_chart
+
+    results.print("\n[italic]Scratchpad over time[/] (a column is a layer)")
+    width = len(f"{program.config.scratchpad_depth:,}")
+    for address, row in memory_chart(program, _CHART):
+        results.print(f"{address:>{width},} {row}", markup=False)
+    count = min(len(program.layers), _CHART)
+    results.print(f"{'':>{width}} {''.join(str(n % 10) for n in range(count))}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("tensor", no_wrap=True)
+    for name in ("shape", "vectors", "count", "layers"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for index, tensor in enumerate(report["tensors"][:limit]):
+        end = tensor["address"] + tensor["vectors"] - 1
+        table.add_row(
+            SYMBOLS[index % len(SYMBOLS)],
+            escape(_short(tensor["name"])),
+            "×".join(map(str, tensor["shape"])),
+            f"{tensor['address']:,} to {end:,}",
+            f"{tensor['vectors']:,}",
+            f"{tensor['first_layer']} to {tensor['last_layer']}",
+        )
+    results.print()
+    results.print(table)
+    _print_rest(len(report["tensors"]), limit, "tensors", "--memory")
+
+
+def _print_disassembly(listing: list[dict[str, Any]], limit: int | None) -> None:
+    results.print("\n[italic]Instructions[/] (by weight vector)")
+    for line in listing[:limit]:
+        if "layer" in line:
+            results.print(f"layer {line['layer']}:")
+        results.print(f"{line['address']:>8}  {line['text']}", markup=False, soft_wrap=True)
+    _print_rest(len(listing), limit, "instructions", "--disassembly")
+
+
+def _print_rest(count: int, limit: int | None, what: str, option: str) -> None:
+    if limit is not None and count > limit:
+        results.print(f"... and {count - limit:,} more {what}: {option} shows all")
+
+
+def _short(name: str) -> str:
+    """The part of a tensor's name that tells most: exporters join the names of fused operators."""
+    first = name.split(";")[0]
+    return first if len(first) <= _NAME else f"…{first[1 - _NAME :]}"

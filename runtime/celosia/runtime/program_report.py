@@ -1,0 +1,110 @@
+"""What is in a program, as plain data for `--json` and as charts for a terminal."""
+
+import string
+from typing import Any
+
+from celosia.compiler.assembler import disassemble
+from celosia.compiler.layout import RowPackedLayout
+from celosia.compiler.program import HostStage, Port, Program
+
+SYMBOLS = string.ascii_letters + string.digits
+"""Tensors of the memory chart, in order; more tensors start over."""
+
+_BANDS = 16
+
+
+def describe_program(program: Program) -> dict[str, Any]:
+    """Everything but the instructions: ports, host operators, layers, tensors, memory in use."""
+    config = program.config
+    instructions = len(disassemble(config, program.image, program.start))
+    peak = max(place.address + place.vectors for place in program.tensors)
+    return {
+        "model": program.name,
+        "config": config.name,
+        "rounding": str(program.profile),
+        "macs": program.macs,
+        "estimated_cycles": sum(layer.estimated_cycles for layer in program.layers),
+        "instructions": instructions,
+        "start": program.start,
+        "memory": {
+            "scratchpad": {
+                "used_bytes": peak * config.rows,
+                "available_bytes": config.scratchpad_depth * config.rows,
+            },
+            "weights": {
+                "used_bytes": len(program.image),
+                "available_bytes": config.weight_depth * config.columns,
+                "constant_bytes": program.start * config.columns,
+            },
+        },
+        "inputs": [_describe_port(program, port) for port in program.inputs],
+        "outputs": [_describe_port(program, port) for port in program.outputs],
+        "host_before": _operators(program.prologue),
+        "host_after": _operators(program.epilogue),
+        "layers": [
+            {
+                "name": layer.name,
+                "op": layer.op,
+                "engine": layer.engine,
+                "macs": layer.macs,
+                "passes": layer.passes,
+                "estimated_cycles": layer.estimated_cycles,
+                "utilisation": round(layer.macs / (layer.estimated_cycles * config.macs), 4),
+                "instructions": layer.end - layer.first,
+            }
+            for layer in program.layers
+        ],
+        "tensors": [
+            {
+                "name": place.name,
+                "shape": list(place.shape),
+                "address": place.address,
+                "vectors": place.vectors,
+                "first_layer": place.first,
+                "last_layer": place.last,
+            }
+            for place in program.tensors
+        ],
+    }
+
+
+def _describe_port(program: Program, port: Port) -> dict[str, Any]:
+    packed = isinstance(port.layout, RowPackedLayout)
+    return {
+        "name": port.tensor.name,
+        "shape": list(port.tensor.shape),
+        "address": port.address,
+        "vectors": port.vectors(program.config),
+        "layout": "packed rows" if packed else "pixels",
+    }
+
+
+def _operators(stage: HostStage) -> list[str]:
+    return [operator.kind.value for operator in stage.graph.operators]
+
+
+def memory_chart(program: Program, columns: int) -> list[tuple[int, str]]:
+    """The scratchpad over time: (first vector, tensor symbols) of each band, highest first.
+
+    A character is a layer, for at most `columns` of them; it shows the tensor that takes most of
+    the band at that layer, or a dot.
+    """
+    peak = max(place.address + place.vectors for place in program.tensors)
+    bands = min(_BANDS, peak)
+    layers = range(min(len(program.layers), columns))
+    chart = []
+    for band in reversed(range(bands)):
+        low, high = peak * band // bands, peak * (band + 1) // bands
+        chart.append((low, "".join(_occupant(program, layer, low, high) for layer in layers)))
+    return chart
+
+
+def _occupant(program: Program, layer: int, low: int, high: int) -> str:
+    best, symbol = 0, "."
+    for index, place in enumerate(program.tensors):
+        if place.first <= layer <= place.last:
+            share = min(high, place.address + place.vectors) - max(low, place.address)
+            # A tensor that takes another's place is the newer of the two.
+            if share >= max(best, 1):
+                best, symbol = share, SYMBOLS[index % len(SYMBOLS)]
+    return symbol

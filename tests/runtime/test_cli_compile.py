@@ -1,0 +1,144 @@
+"""`celosia compile` and `celosia inspect`."""
+
+import json
+
+import numpy as np
+import pytest
+from support.random_networks import random_network
+
+from celosia.runtime.cli import main
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        streams = capsys.readouterr()
+        return ended.value.code, streams.out, streams.err
+
+    return call
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "network.tflite"
+    path.write_bytes(random_network(11))
+    return path
+
+
+@pytest.fixture
+def program(run, model, tmp_path):
+    path = tmp_path / "network.cel"
+    assert run("compile", model, "-o", path, "--config", "npu4x4")[0] == 0
+    return path
+
+
+def test_compile_reports_what_it_wrote(run, model, tmp_path):
+    output = tmp_path / "n.cel"
+    status, out, err = run("compile", model, "-o", output, "--config", "npu16x16", "--json")
+    report = json.loads(out)
+    assert (status, err) == (0, "")
+    assert report["bytes"] == output.stat().st_size
+    assert report["config"] == "npu16x16"
+    assert report["estimated_cycles"] == sum(x["estimated_cycles"] for x in report["layers"])
+    status, out, err = run("compile", model, "-o", output)
+    assert (status, err) == (0, "")
+    assert "for npu8x8" in out
+    assert "weight memory" in out
+
+
+def test_compile_twice_gives_the_same_bytes(run, model, tmp_path):
+    paths = tmp_path / "a.cel", tmp_path / "b.cel"
+    for path in paths:
+        run("compile", model, "-o", path, "--rounding", "single")
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_inspect_shows_every_section(run, program, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    status, out, err = run("inspect", program)
+    assert (status, err) == (0, "")
+    for text in ("Layers", "Scratchpad over time", "Instructions", "MATRIX_LOOP", "--disassembly"):
+        assert text in out
+    assert max(len(line.rstrip()) for line in out.splitlines() if "_" not in line) <= 100
+
+
+def test_inspect_shows_one_section_in_full(run, program):
+    listing = run("inspect", program, "--disassembly")[1]
+    assert listing.rstrip().endswith("HALT")
+    assert "Layers" not in listing
+    assert "tensor" in run("inspect", program, "--memory")[1]
+    assert "est. cycles" in run("inspect", program, "--layers")[1]
+
+
+def test_inspect_json_holds_everything(run, program):
+    report = json.loads(run("inspect", program, "--json")[1])
+    assert len(report["listing"]) == report["instructions"]
+    assert [x["layer"] for x in report["listing"] if "layer" in x] == list(
+        range(len(report["layers"]))
+    )
+    used = report["memory"]["scratchpad"]["used_bytes"]
+    assert used == 4 * max(x["address"] + x["vectors"] for x in report["tensors"])
+
+
+def test_inspect_is_limited_for_long_programs(run, models_dir, tmp_path):
+    path = tmp_path / "ic.cel"
+    run("compile", models_dir / "ic_resnet8_int8.tflite", "-o", path)
+    out = run("inspect", path)[1]
+    assert "more instructions: --disassembly shows all" in out
+    assert len(out.splitlines()) < 100
+
+
+def test_a_program_is_not_compiled_again(run, program, tmp_path):
+    status, _, err = run("compile", program, "-o", tmp_path / "again.cel")
+    assert status == 2
+    assert "is a program already" in err
+
+
+def test_a_model_is_not_inspected(run, model):
+    status, _, err = run("inspect", model)
+    assert status == 2
+    assert "must be a Celosia program" in err
+
+
+def test_nothing_is_left_after_an_error(run, model, tmp_path):
+    for arguments in (
+        ("compile", model, "-o", tmp_path / "n.cel", "--config", "npu5x5"),
+        ("compile", model, "-o", tmp_path / "n.cel", "--rounding", "up"),
+        ("compile", tmp_path / "none.tflite", "-o", tmp_path / "n.cel"),
+        ("compile", model, "-o", tmp_path / "none" / "n.cel"),
+    ):
+        status, out, err = run(*arguments)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["network.tflite"]
+
+
+def damaged(rng, data):
+    start = int(rng.integers(len(data)))
+    length = int(rng.integers(0, 30))
+    if rng.random() < 0.3:
+        return data[:start]
+    return data[:start] + rng.bytes(length) + data[start + length :]
+
+
+@pytest.mark.parametrize("command", ["inspect", "compile"])
+def test_damaged_files_end_in_one_sentence(run, model, program, tmp_path, command):
+    source = program if command == "inspect" else model
+    data = source.read_bytes()
+    victim, output = tmp_path / "victim", tmp_path / "output.cel"
+    for seed in range(200):
+        print(f"seed {seed}")
+        victim.write_bytes(damaged(np.random.default_rng(seed), data))
+        if command == "inspect":
+            status, _, err = run("inspect", victim)
+        else:
+            status, _, err = run("compile", victim, "-o", output)
+            # Some damage only changes weights or names: then there is a program.
+            assert output.exists() == (status == 0)
+            output.unlink(missing_ok=True)
+        if victim.read_bytes() != data and command == "inspect":
+            assert status == 2
+        if status:
+            assert (status, err.count("\n")) == (2, 1), err
+            assert err.startswith("error: ")
