@@ -1,13 +1,11 @@
 """Whole networks against the referee: every tensor of MLPerf Tiny models and random graphs."""
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.comparison import assert_equals_referee
-from support.referee import Referee
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.importer import load_tflite
@@ -65,23 +63,6 @@ def test_labelled_samples_give_the_labelled_outputs(name):
     samples = labelled(name)
     for x, y in zip(samples["x"], samples["y"], strict=True):
         np.testing.assert_array_equal(interpreter.run([x[None]])[0][0], y)
-
-
-@needs_models
-def test_resnet8_is_fast():
-    data = model_bytes(IC)
-    interpreter = Interpreter(load_tflite(data))
-    referee = Referee(data, preserve_all=False)
-    x = network_inputs(IC, (1, 32, 32, 3), 1)[0]
-    ours, theirs = [], []
-    for _ in range(15):  # in turns, so that a busy moment hits both
-        for run, times in ((interpreter.run, ours), (referee.run, theirs)):
-            start = time.perf_counter()
-            run(x)
-            times.append(time.perf_counter() - start)
-    print(f"ResNet8: golden {min(ours) * 1e3:.2f} ms, tflite-micro {min(theirs) * 1e3:.2f} ms")
-    assert min(ours) < 8e-3
-    assert min(ours) < min(theirs)
 
 
 def random_network(seed):

@@ -24,8 +24,9 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from celosia.golden.errors import CelosiaError
+from celosia.runtime.cli import bench, demo, doctor, inspect, models, verilog
 from celosia.runtime.cli import compile as compiling
-from celosia.runtime.cli import doctor, inspect, models
+from celosia.runtime.cli import run as running
 from celosia.runtime.cli.output import errors
 
 app = typer.Typer(
@@ -34,8 +35,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help, which copies well
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(running.run)
+app.command()(demo.demo)
 app.command("compile")(compiling.compile_)
 app.command()(inspect.inspect)
+app.command()(verilog.verilog)
+app.command()(bench.bench)
 app.add_typer(models.app)
 app.command()(doctor.doctor)
 

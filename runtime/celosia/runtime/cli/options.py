@@ -27,3 +27,19 @@ Verbose = Annotated[
         help="Say more, on standard error.",
     ),
 ]
+Config = Annotated[
+    str,
+    typer.Option(
+        "--config",
+        metavar="NAME|FILE.toml",
+        help="Preset npu4x4, npu8x8 or npu16x16, or a TOML file.",
+    ),
+]
+Rounding = Annotated[
+    str,
+    typer.Option(
+        "--rounding",
+        metavar="PROFILE",
+        help="Rounding profile: tflm, litert, single or float32.",
+    ),
+]

@@ -1,0 +1,149 @@
+"""Benchmarks: cycles beside closed forms, speed of simulation and of the golden model.
+
+Times depend on the machine, so that ratios of one run are what to keep; cycles don't.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from celosia.compiler.program import Program
+from celosia.golden.config import NpuConfig
+from celosia.golden.graph import Graph
+from celosia.golden.interpreter import Interpreter
+from celosia.runtime.inputs import random_samples
+from celosia.runtime.rtl_device import RtlDevice, write_runs
+from celosia.sim.bare_loop import time_bare_loop
+from celosia.sim.host_script import HostScript
+from celosia.sim.verilator_build import Visibility
+
+_REPETITIONS = 5
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class SimulationSpeed:
+    """One way to simulate the same network on the same design."""
+
+    how: str
+    build_s: float
+    cycles_per_s: float
+
+
+def simulation_speeds(program: Program, inferences: int) -> Iterator[SimulationSpeed]:
+    """Build and time the whole NPU in three ways, without any cache; the fastest of five runs.
+
+    Each run loads the program and infers `inferences` times. Yields Celosia's way under cocotb, the
+    same design built as cocotb's runner builds by default, and a bare C++ loop.
+    """
+    samples = random_samples(list(program.signature_inputs.values()), inferences, _SEED)
+    inputs = [program.prepare(sample)[1] for sample in samples]
+    ways: tuple[tuple[str, Visibility], ...] = (
+        ("cocotb, as Celosia builds", "ports"),
+        ("cocotb, as its runner builds by default", "default"),
+    )
+    for how, visibility in ways:
+        with _empty_cache():
+            device = RtlDevice(program, visibility=visibility)
+            fastest = 0.0
+            for _ in range(_REPETITIONS):
+                before = device.measured
+                device.run(inputs)
+                cycles = device.measured.simulated_cycles - before.simulated_cycles
+                fastest = max(fastest, cycles / (device.measured.wall_s - before.wall_s))
+        yield SimulationSpeed(how, device.measured.build_s, fastest)
+    script = HostScript(program.config)
+    write_runs(program, script, inputs)
+    build_s, cycles, wall_s = time_bare_loop(program.config, script, _REPETITIONS)
+    yield SimulationSpeed("bare C++ loop", build_s, cycles / wall_s)
+
+
+@dataclass(frozen=True)
+class GoldenSpeed:
+    """Milliseconds of one inference; None where the interpreter isn't installed."""
+
+    celosia_ms: float
+    tflite_micro_ms: float | None
+
+
+def golden_speed(graph: Graph, model: bytes) -> GoldenSpeed:
+    """Time the golden interpreter beside the `tflite-micro` wheel, best of some repetitions."""
+    (sample,) = random_samples([graph.tensors[i] for i in graph.inputs], 1, _SEED)
+    interpreter = Interpreter(graph)
+    ours = _best_ms(lambda: interpreter.run(sample))
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError:
+        return GoldenSpeed(ours, None)
+    referee = runtime.Interpreter.from_bytes(model)
+    for index, value in enumerate(sample):
+        referee.set_input(value, index)
+    return GoldenSpeed(ours, _best_ms(referee.invoke))
+
+
+@dataclass(frozen=True)
+class ClosedForms:
+    """Cycles of all matrix products of a network on arrays that don't overlap their tiles."""
+
+    output_stationary: int
+    weight_stationary: int
+
+
+def scale_sim_cycles(graph: Graph, config: NpuConfig) -> ClosedForms:
+    """SCALE-Sim's closed forms for the network's matrix products on an array of the same size.
+
+    For a product [M, K] x [K, N] on R x C: output-stationary ceil(M/R) ceil(N/C) (K + R + C - 2),
+    weight-stationary ceil(K/R) ceil(N/C) (M + 2R + C - 2), as in Samajdar et al., "SCALE-Sim:
+    Systolic CNN Accelerator Simulator", 2018. Elementwise layers and requantisation are not in it.
+    """
+    rows, columns = config.rows, config.columns
+    output = weight = 0
+    for m, n, k in _products(graph):
+        tiles = -(-n // columns)
+        output += -(-m // rows) * tiles * (k + rows + columns - 2)
+        weight += -(-k // rows) * tiles * (m + 2 * rows + columns - 2)
+    return ClosedForms(output, weight)
+
+
+def _products(graph: Graph) -> Iterator[tuple[int, int, int]]:
+    """(M, N, K) of each matrix product; a depthwise convolution is one for each channel."""
+    for operator in graph.operators:
+        kind = operator.kind.value
+        if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            continue
+        weights = graph.tensors[operator.inputs[1]].shape
+        output = graph.tensors[operator.outputs[0]].shape
+        pixels = int(np.prod(output[:-1]))
+        if kind == "DEPTHWISE_CONV_2D":
+            yield from ((pixels, 1, weights[1] * weights[2]) for _ in range(weights[3]))
+        else:
+            yield pixels, weights[0], int(np.prod(weights[1:]))
+
+
+def _best_ms(call: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(20):
+        begin = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - begin)
+    return 1000 * best
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    """A cache of its own, so that a build is really a build."""
+    kept = os.environ.get("CELOSIA_CACHE")
+    with tempfile.TemporaryDirectory(prefix="celosia-bench-") as folder:
+        os.environ["CELOSIA_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if kept is None:
+                del os.environ["CELOSIA_CACHE"]
+            else:
+                os.environ["CELOSIA_CACHE"] = kept

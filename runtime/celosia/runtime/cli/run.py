@@ -1,0 +1,115 @@
+"""`celosia run`: compile a network, run it on a device, compare it with the golden model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from celosia.golden.errors import CelosiaError
+from celosia.runtime.cli.options import Config, Json, Rounding, Verbose
+from celosia.runtime.cli.output import errors, print_json, results
+
+if TYPE_CHECKING:
+    from celosia.runtime.run import RunReport
+
+
+def run(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A .tflite model, a compiled .cel program, or `digits`, the embedded one.",
+        ),
+    ],
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--inputs",
+            metavar="X.npy",
+            help="Samples, [n, ...] of the network's input type.  [default: one, random]",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", metavar="golden|rtl", help="Where to run it.")
+    ] = "golden",
+    config: Config = "npu8x8",
+    rounding: Rounding = "tflm",
+    outputs: Annotated[
+        Path | None,
+        typer.Option("--outputs", metavar="Y.npy", help="Write the outputs, [n, ...]."),
+    ] = None,
+    waves: Annotated[
+        Path | None,
+        typer.Option("--waves", metavar="F.fst", help="Write waves of the RTL's signals."),
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a network and compare every output byte with the golden model.
+
+    Exit status 1 says that bytes differ. A .cel program brings its own configuration and rounding;
+    it is compared with the golden machine.
+    """
+    from celosia.runtime.session import open_session
+
+    if device not in ("golden", "rtl"):
+        raise CelosiaError(f"device must be golden or rtl, not {device!r}")
+    if waves is not None and device != "rtl":
+        raise CelosiaError("waves need --device rtl, for the golden machine has no signals")
+    with errors.status("compiling") as status:
+        session = open_session(model, config, rounding)
+        samples = session.samples(inputs)
+        status.update("building the simulation" if device == "rtl" else "preparing")
+        session.open(device, waves)
+        status.update(f"running {len(samples)} samples")
+        result = session.run(samples)
+    if outputs is not None:
+        session.write_outputs(outputs, result.outputs)
+    if as_json:
+        print_json(result.report.to_json())
+    else:
+        print_report(result.report)
+    if not result.report.outputs_match:
+        raise typer.Exit(1)
+
+
+def print_report(report: "RunReport") -> None:
+    """The report as a table and the sentence that matters."""
+    counted = report.cycles_per_inference is not None
+    table = Table(box=None, pad_edge=False)
+    table.add_column("layer", overflow="ellipsis", max_width=36)
+    table.add_column("operator", no_wrap=True)
+    table.add_column("engine", no_wrap=True)
+    table.add_column("MACs", justify="right")
+    if counted:
+        table.add_column("cycles", justify="right")
+        table.add_column("utilisation", justify="right")
+    for layer in report.layers:
+        row = [layer.name, layer.op, layer.engine, f"{layer.macs:,}"]
+        if counted:
+            row.append("-" if layer.cycles is None else f"{layer.cycles:,}")
+            row.append(f"{layer.utilisation:.1%}" if layer.macs and layer.utilisation else "-")
+        table.add_row(*row)
+    table.add_section()
+    whole = ["[bold]whole network[/]", "", "", f"{report.macs:,}"]
+    if counted:
+        whole += [f"{report.cycles_per_inference:,}", f"{report.utilisation:.1%}"]
+    table.add_row(*whole)
+    results.print(table)
+    results.print()
+    if report.sim_cycles_per_s:
+        results.print(
+            f"simulated {report.sim_cycles_per_s:,} cycles/s; "
+            f"ran {report.wall_s:.1f} s after {report.build_s:.1f} s of building"
+        )
+    subject = f"{report.samples} sample{'s' if report.samples > 1 else ''} of {report.model}"
+    where = f"{report.device} device, {report.config}, rounding {report.rounding}"
+    if report.outputs_match:
+        results.print(f"[green]every byte equals the golden model's[/]: {subject} ({where})")
+    else:
+        results.print(
+            f"[bold red]{report.mismatches} bytes differ from the golden model's[/]: "
+            f"{subject} ({where})"
+        )

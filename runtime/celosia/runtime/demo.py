@@ -1,0 +1,69 @@
+"""The demonstration: held-out digits through the embedded network in RTL."""
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+
+from celosia.golden.memory_map import Counter
+from celosia.runtime.models import embedded_data
+from celosia.runtime.picture import draw_run
+from celosia.runtime.run import RunReport
+from celosia.runtime.session import EMBEDDED, open_session
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What the demonstration showed: the run, and how many digits it took for what they are."""
+
+    report: RunReport
+    right: int
+    picture: bytes
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the digits that were classified correctly."""
+        return self.right / self.report.samples
+
+
+class Demo:
+    """Digits through the embedded network, step by step, so that progress can be shown."""
+
+    def __init__(self, config: str, samples: int) -> None:
+        with np.load(BytesIO(embedded_data("digits_heldout.npz"))) as held_out:
+            self._images = held_out["x"][:samples]
+            self._labels = held_out["y"][:samples]
+        self._session = open_session(EMBEDDED, config, "tflm")
+
+    @property
+    def samples(self) -> int:
+        """Digits that will be run."""
+        return len(self._images)
+
+    def build(self) -> None:
+        """Build the simulation, or find it in the cache."""
+        self._session.open("rtl")
+
+    def run(self) -> Demonstration:
+        """Run every digit in RTL and compare every byte."""
+        result = self._session.run([[image[None]] for image in self._images])
+        predictions = result.outputs[0].argmax(axis=-1)
+        report = result.report
+        right = int((predictions == self._labels).sum())
+        layers = [
+            (layer.name, {Counter[name.upper()]: n for name, n in (layer.waits or {}).items()})
+            for layer in report.layers
+        ]
+        shown = [*range(min(SHOWN, len(self._images)))]
+        picture = draw_run(
+            self._images[shown, :, :, 0],
+            self._labels[shown].tolist(),
+            predictions[shown].tolist(),
+            layers,
+            f"Celosia {report.config} in RTL: {right} of {report.samples} held-out digits right, "
+            f"{report.mismatches} bytes differ from the golden model, "
+            f"{report.cycles_per_inference:,} cycles each",
+        )
+        return Demonstration(report, right, picture)

@@ -1,0 +1,105 @@
+"""From what the user names (model, configuration, rounding) to a run."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.compiler.compile import compile_model
+from celosia.compiler.importer import load_tflite
+from celosia.compiler.program import Program
+from celosia.compiler.program_file import MAGIC, decode_program
+from celosia.golden.config import load_config
+from celosia.golden.errors import CelosiaError
+from celosia.golden.files import write_atomically
+from celosia.golden.graph import Graph
+from celosia.golden.rounding import RoundingProfile
+from celosia.runtime.device import Device
+from celosia.runtime.inputs import Sample, load_samples, random_samples
+from celosia.runtime.models import embedded_data
+from celosia.runtime.run import RunResult, open_device, run_graph, run_program
+
+EMBEDDED = "digits"
+"""Name of the model that the package carries."""
+
+_SEED = 1
+
+
+class Session:
+    """A compiled network: the graph it came from, if it is known, and the program."""
+
+    def __init__(self, program: Program, graph: Graph | None) -> None:
+        self.program = program
+        self.graph = graph
+        self._device: Device | None = None
+        self._device_name = ""
+
+    def samples(self, path: Path | None) -> list[Sample]:
+        """Samples of the file, or a random one."""
+        inputs = list(self.program.signature_inputs.values())
+        return random_samples(inputs, 1, _SEED) if path is None else load_samples(path, inputs)
+
+    def open(self, device: str, waves: Path | None = None) -> None:
+        """Build or prepare the device."""
+        self._device_name = device
+        self._device = open_device(device, self.program, waves=waves)
+
+    def run(self, samples: list[Sample]) -> RunResult:
+        """Run samples on the opened device."""
+        if self._device is None:
+            raise RuntimeError("open() comes before run()")
+        if self.graph is None:
+            return run_program(self.program, self._device, self._device_name, samples)
+        return run_graph(self.graph, self.program, self._device, self._device_name, samples)
+
+    def write_outputs(self, path: Path, outputs: list[NDArray[Any]]) -> None:
+        """Write outputs: one array as .npy, several as .npz by their names."""
+        buffer = io.BytesIO()
+        if len(outputs) == 1:
+            np.save(buffer, outputs[0])
+        else:
+            names = [tensor.name for tensor in self.program.signature_outputs.values()]
+            arrays: dict[str, Any] = dict(zip(names, outputs, strict=True))
+            np.savez(buffer, **arrays)
+        write_atomically(path, buffer.getvalue())
+
+
+def open_session(model: str, config: str, rounding: str) -> Session:
+    """Compile a model (or load a program) for a configuration and a rounding profile.
+
+    Raises:
+        CelosiaError: whatever of these can't be used.
+    """
+    content = _read(model)
+    if content.startswith(MAGIC):
+        return Session(decode_program(content), None)
+    graph = load_tflite(content)
+    return Session(compile_model(graph, load_config(config), _profile(rounding)), graph)
+
+
+def open_model(model: str) -> tuple[Graph, bytes]:
+    """The graph of a .tflite model, and its bytes."""
+    content = _read(model)
+    return load_tflite(content), content
+
+
+def _read(model: str) -> bytes:
+    if model == EMBEDDED:
+        return embedded_data("digits_int8.tflite")
+    try:
+        return Path(model).read_bytes()
+    except OSError as error:
+        raise CelosiaError(
+            f"model must be a .tflite or .cel file or {EMBEDDED!r}, "
+            f"and {model!r} can't be read: {error.strerror}"
+        ) from error
+
+
+def _profile(name: str) -> RoundingProfile:
+    if name not in list(RoundingProfile):
+        raise CelosiaError(
+            f"rounding profile must be one of {', '.join(RoundingProfile)}, not {name!r}"
+        )
+    return RoundingProfile(name)
