@@ -27,7 +27,7 @@ from celosia.sim.memory_model import MemoryModel
 from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall
 
-ACCESSES = 300
+ACCESSES = 200
 MEMORIES: list[Region] = [region for region in Region if region is not Region.REGISTERS]
 WRITABLE = {Region.SCRATCHPAD: "scratchpad_write", Region.WEIGHTS: "weights_write"}
 INPUTS = {

@@ -12,7 +12,7 @@ from celosia.sim.block_bench import BlockBench
 from celosia.sim.memory_model import MemoryModel
 from celosia.sim.stalls import Stall
 
-INSTRUCTIONS = 30
+INSTRUCTIONS = 20
 
 
 class Traffic:
@@ -87,8 +87,8 @@ class Monitor:
 
 @cocotb.test()
 @cocotb.parametrize(
-    instruction_stall=list(Stall),
-    memory_stall=list(Stall),
+    instruction_stall=[Stall.NEVER, Stall.BURSTS],
+    memory_stall=[Stall.NEVER, Stall.HALF, Stall.BURSTS],
     engine_stall=list(Stall),
 )
 async def rows_arrive_in_order(

@@ -13,7 +13,7 @@ from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall
 
-ACCESSES = 300
+ACCESSES = 200
 HELD = 2
 """Answers that wait for a reader before its next request is refused."""
 
