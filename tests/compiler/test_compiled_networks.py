@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 from support.layerwise import assert_layers_match, random_inputs
 from support.random_networks import random_config, random_network
+from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
+from celosia.compiler.layout import PixelLayout, RowPackedLayout
 from celosia.golden.config import PRESETS, NpuConfig
 from celosia.golden.rounding import RoundingProfile
 
 PROFILES = list(RoundingProfile)
 
 
-@pytest.mark.parametrize("first", range(0, 160, 10))
+@pytest.mark.parametrize("first", range(0, 400, 20))
 def test_random_networks_on_random_configurations(first):
-    for seed in range(first, first + 10):
+    for seed in range(first, first + 20):
         print(f"seed {seed}")
         graph = load_tflite(random_network(seed))
         config = random_config(seed)
@@ -31,7 +33,7 @@ def odd(rows, columns, lanes, depth=64):
         rows=rows,
         columns=columns,
         scratchpad_kib=128,
-        weight_kib=768,
+        weight_kib=1024,
         accumulator_depth=depth,
         requantizer_lanes=lanes,
         profiles=tuple(PROFILES),
@@ -44,7 +46,7 @@ CONFIGS = [
     PRESETS["npu16x16"],
     odd(6, 10, 3),
     odd(10, 6, 5),
-    odd(5, 4, 1, depth=8),
+    odd(5, 4, 1, depth=32),
     odd(5, 13, 5),
     odd(13, 5, 13),
 ]
@@ -52,11 +54,73 @@ CONFIGS = [
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
-@pytest.mark.parametrize("model", ["ic_resnet8_int8", "ad_autoencoder_int8"])
+@pytest.mark.parametrize("model", ["ic_resnet8_int8", "ad_autoencoder_int8", "kws_dscnn_int8"])
 def test_public_networks(models_dir, model, config, profile):
     graph = load_tflite(models_dir / f"{model}.tflite")
     program = compile_model(graph, config, profile)
     assert_layers_match(graph, program, random_inputs(program, 1))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_mobilenet(models_dir, config):
+    # Its diagonal weight tiles take more than the presets have.
+    graph = load_tflite(models_dir / "vww_mobilenetv1_025_96_int8.tflite")
+    program = compile_model(graph, replace(config, weight_kib=2048, scratchpad_kib=192))
+    assert_layers_match(graph, program, random_inputs(program, 1))
+
+
+def check(model, *outputs, config=PRESETS["npu8x8"]):
+    graph = load_tflite(model.finish(*outputs))
+    program = compile_model(graph, config)
+    assert_layers_match(graph, program, random_inputs(program, model.seed))
+    return program
+
+
+def test_several_images_at_once():
+    model = ModelBuilder(1)
+    x = model.input((3, 6, 5, 4))
+    a = model.conv(x, 10, stride=(2, 1))
+    b = model.depthwise(model.add(a, a))
+    c = model.pool(b, "AVERAGE", (3, 3), stride=(1, 1), padding="SAME")
+    check(model, model.fully_connected(c, 7), model.mean(c))
+
+
+def test_rows_of_a_matrix():
+    model = ModelBuilder(2)
+    x = model.input((9, 21))
+    check(model, model.fully_connected(model.fully_connected(x, 17), 5))
+
+
+def test_reshapes_between_layers():
+    model = ModelBuilder(3)
+    x = model.input((1, 4, 6, 3))
+    a = model.reshape(model.conv(x, 16), (1, 24, 1, 16))
+    b = model.reshape(model.conv(a, 16, (3, 1)), (1, 4, 3, 32))
+    c = model.reshape(model.conv(b, 24, (1, 1)), (6, 48))
+    check(model, model.reshape(model.fully_connected(c, 8), (2, 24)))
+
+
+def test_two_inputs_and_values_used_again_much_later():
+    model = ModelBuilder(4)
+    x, y = model.input((1, 8, 8, 5)), model.input((1, 8, 8, 5))
+    a = model.add(x, y)
+    b = model.conv(a, 5)
+    c = model.conv(b, 5)
+    d = model.add(model.conv(c, 5), a)
+    check(model, model.add(d, b), c)
+
+
+def test_packed_rows_are_given_up_where_memory_is_short():
+    model = ModelBuilder(5)
+    x = model.input((1, 32, 16, 1))
+    y = model.conv(x, 4, (5, 5), stride=(2, 2))
+    large = check(model, y, config=replace(PRESETS["npu8x8"], scratchpad_kib=8))
+    assert isinstance(large.inputs[0].layout, RowPackedLayout)
+    model = ModelBuilder(5)
+    x = model.input((1, 32, 32, 1))
+    y = model.conv(x, 4, (9, 9), stride=(1, 1))
+    small = check(model, y, config=replace(PRESETS["npu8x8"], scratchpad_kib=20))
+    assert isinstance(small.inputs[0].layout, PixelLayout)
 
 
 def test_the_same_model_gives_the_same_program():

@@ -32,8 +32,10 @@ def _image_operator(model, x):
     rng = model.rng
     activation = str(rng.choice(ACTIVATIONS, p=(0.4, 0.3, 0.2, 0.1)))
     draw = rng.random()
-    if draw < 0.55:
+    if draw < 0.4:
         return _convolution(model, x, int(rng.choice(CHANNELS)), activation)
+    if draw < 0.55:
+        return _depthwise(model, x, activation)
     if draw < 0.75:
         kernel = tuple(int(n) for n in rng.integers(1, 4, 2))
         branch = model.conv(x, model.shape(x)[3], kernel, activation=activation)
@@ -67,6 +69,19 @@ def _convolution(model, x, channels, activation):
     )
 
 
+def _depthwise(model, x, activation):
+    rng = model.rng
+    return model.depthwise(
+        x,
+        _window(model, x, 4),
+        multiplier=int(rng.integers(1, 4)) if model.shape(x)[3] <= 12 else 1,
+        stride=(int(rng.integers(1, 3)),) * 2,
+        padding=str(rng.choice(("SAME", "VALID"))),
+        activation=activation,
+        per_channel=bool(rng.random() < 0.8),
+    )
+
+
 def _window(model, x, most):
     _, height, width, _ = model.shape(x)
     return tuple(int(model.rng.integers(1, min(size, most) + 1)) for size in (height, width))
@@ -74,7 +89,10 @@ def _window(model, x, most):
 
 def _head(model, x):
     rng = model.rng
-    if rng.random() < 0.6:
+    draw = rng.random()
+    if draw < 0.3:
+        x = model.mean(x)
+    elif draw < 0.7:
         x = model.reshape(x, (1, math.prod(model.shape(x))))
     for _ in range(rng.integers(1, 3)):
         x = model.fully_connected(

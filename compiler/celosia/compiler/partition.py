@@ -13,10 +13,12 @@ from celosia.golden.graph import Graph, Operator, OpKind
 DEVICE_KINDS = frozenset(
     {
         OpKind.CONV_2D,
+        OpKind.DEPTHWISE_CONV_2D,
         OpKind.FULLY_CONNECTED,
         OpKind.ADD,
         OpKind.AVERAGE_POOL_2D,
         OpKind.MAX_POOL_2D,
+        OpKind.MEAN,
     }
 )
 """Operators that the NPU executes; RESHAPE, which moves nothing, may stand between them."""
@@ -99,6 +101,10 @@ def _on_device(graph: Graph, operator: Operator) -> bool:
         shapes = {graph.tensors[index].shape for index in operator.inputs[:2]}
         variable = _inputs(graph, operator)
         return len(shapes) == 1 and variable == operator.inputs[:2]
+    if operator.kind is OpKind.MEAN:
+        # Only over the pixels of an image, which is what pooling reduces.
+        image = len(graph.tensors[operator.inputs[0]].shape) == 4
+        return image and operator.attributes["axes"] == (1, 2)
     return operator.kind in DEVICE_KINDS
 
 

@@ -9,9 +9,13 @@ from celosia.compiler.layers import AnyLayer
 from celosia.compiler.layout import Layout, PixelLayout
 from celosia.compiler.lowering.addition import lower_addition
 from celosia.compiler.lowering.context import LoweringContext
-from celosia.compiler.lowering.convolution import lower_convolution, row_packing
+from celosia.compiler.lowering.convolution import (
+    lower_convolution,
+    lower_depthwise,
+    row_packing,
+)
 from celosia.compiler.lowering.fully_connected import lower_fully_connected
-from celosia.compiler.lowering.pooling import lower_pooling
+from celosia.compiler.lowering.pooling import lower_mean, lower_pooling
 from celosia.compiler.partition import Partition, variable_inputs
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
@@ -20,10 +24,12 @@ from celosia.golden.rounding import RoundingProfile
 
 _LOWERINGS: Mapping[OpKind, Callable[[LoweringContext], AnyLayer]] = {
     OpKind.CONV_2D: lower_convolution,
+    OpKind.DEPTHWISE_CONV_2D: lower_depthwise,
     OpKind.FULLY_CONNECTED: lower_fully_connected,
     OpKind.ADD: lower_addition,
     OpKind.AVERAGE_POOL_2D: lower_pooling,
     OpKind.MAX_POOL_2D: lower_pooling,
+    OpKind.MEAN: lower_mean,
 }
 
 

@@ -1,8 +1,10 @@
-"""CONV_2D: implicit im2col over the image, or over rows that the host has packed."""
+"""Convolutions: implicit im2col over the image, or over rows that the host has packed."""
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, Window
 from celosia.compiler.layout import RowPackedLayout, ceil_div
@@ -16,19 +18,11 @@ from celosia.golden.quantization import RoundingMode, activation_range, mode_for
 
 def lower_convolution(context: LoweringContext) -> MatrixLayer:
     """A CONV_2D as a matrix layer."""
-    x, output = context.input(0), context.output
-    attributes: Any = context.node.attributes
     weights = constant(context.input(1))
     out, kernel_h, kernel_w, channels = weights.shape
-    images, height, width, _ = x.shape
-    (top, _), (left, _) = attributes["padding"]
-    window = Window(
-        size=(kernel_h, kernel_w),
-        stride=attributes["stride"],
-        dilation=attributes["dilation"],
-        origin=(-top, -left),
-    )
-    owner, layout = context.source()
+    _, _, width, _ = context.input(0).shape
+    window = convolution_window(context, (kernel_h, kernel_w))
+    _, layout = context.source()
     shaped = weights
     if isinstance(layout, RowPackedLayout):
         width, channels = layout.columns, kernel_w * channels
@@ -37,10 +31,68 @@ def lower_convolution(context: LoweringContext) -> MatrixLayer:
             size=(kernel_h, 1),
             stride=(window.stride[0], 1),
             dilation=(window.dilation[0], 1),
-            origin=(-top, 0),
+            origin=(window.origin[0], 0),
         )
     else:
         context.pixels(channels)
+    return convolution_layer(
+        context, shaped, window, width=width, macs=weights[0].size, connected=None
+    )
+
+
+def lower_depthwise(context: LoweringContext) -> MatrixLayer:
+    """A DEPTHWISE_CONV_2D as a convolution whose weight tiles are diagonal.
+
+    The array's other products are zeros: it is exact, and as slow as a full convolution of one
+    input vector.
+    """
+    attributes: Any = context.node.attributes
+    weights = constant(context.input(1))[0]
+    kernel_h, kernel_w, _ = weights.shape
+    channels = context.input(0).shape[3]
+    context.pixels(channels)
+    connected = np.repeat(np.eye(channels, dtype=np.bool_), attributes["multiplier"], axis=0)
+    spread = weights.transpose(2, 0, 1)[..., None] * connected[:, None, None].astype(np.int8)
+    return convolution_layer(
+        context,
+        spread,
+        convolution_window(context, (kernel_h, kernel_w)),
+        width=context.input(0).shape[2],
+        macs=kernel_h * kernel_w,
+        connected=connected,
+    )
+
+
+def convolution_window(context: LoweringContext, size: tuple[int, int]) -> Window:
+    """The window of a convolution's attributes."""
+    attributes: Any = context.node.attributes
+    (top, _), (left, _) = attributes["padding"]
+    return Window(
+        size=size,
+        stride=attributes["stride"],
+        dilation=attributes["dilation"],
+        origin=(-top, -left),
+    )
+
+
+def convolution_layer(
+    context: LoweringContext,
+    weights: NDArray[np.int8],
+    window: Window,
+    *,
+    width: int,
+    macs: int,
+    connected: NDArray[np.bool_] | None,
+) -> MatrixLayer:
+    """The matrix layer of weights [out, kh, kw, in] over an image of `width`.
+
+    `macs` counts those of one output value; `connected` as in `column_tiles`.
+    """
+    x, output = context.input(0), context.output
+    attributes: Any = context.node.attributes
+    images, height, _, _ = x.shape
+    out, _, _, channels = weights.shape
+    owner, _ = context.source()
     finish = matrix_finish(context, attributes["activation"])
     bias = context.optional_input(2)
     folded = folded_bias(
@@ -54,7 +106,7 @@ def lower_convolution(context: LoweringContext) -> MatrixLayer:
         source=owner,
         output=context.define(out),
         finish=finish,
-        macs=int(np.prod(output.shape)) * weights[0].size,
+        macs=math.prod(output.shape) * macs,
         image=Image(
             count=images,
             height=height,
@@ -68,7 +120,7 @@ def lower_convolution(context: LoweringContext) -> MatrixLayer:
             width=output.shape[2],
             vectors=ceil_div(out, context.config.rows),
         ),
-        tiles=column_tiles(context.config, shaped, folded, scales),
+        tiles=column_tiles(context.config, weights, folded, scales, connected),
     )
 
 

@@ -1,4 +1,4 @@
-"""AVERAGE_POOL_2D and MAX_POOL_2D as POOL instructions, exact for every tap count.
+"""AVERAGE_POOL_2D, MAX_POOL_2D and MEAN over an image as POOL instructions, exact for every count.
 
 The mean of n taps is their sum divided by n, half away from zero. One multiply and two rounding
 stages do it exactly, with 1/n ~ M * 2**-(31 + RS):
@@ -28,14 +28,16 @@ from celosia.compiler.layers import (
 )
 from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.context import LoweringContext
-from celosia.golden.graph import OpKind
+from celosia.golden.graph import Activation, OpKind
 from celosia.golden.isa import Reduction
+from celosia.golden.ops.pooling import mean_constants
 from celosia.golden.ops.stage import scale_of, zero_point_of
 from celosia.golden.quantization import (
     INT8_MIN,
     FixedPointScaler,
     RoundingMode,
     activation_range,
+    mode_for,
 )
 
 IDENTITY = (1 << 30, 1)
@@ -46,9 +48,6 @@ def lower_pooling(context: LoweringContext) -> PoolLayer:
     """An AVERAGE_POOL_2D or MAX_POOL_2D."""
     x, output = context.input(0), context.output
     attributes: Any = context.node.attributes
-    images, height, width, channels = x.shape
-    owner, _ = context.pixels(channels)
-    vectors = ceil_div(channels, context.config.rows)
     (top, _), (left, _) = attributes["padding"]
     low, high = activation_range(attributes["activation"], scale_of(output), zero_point_of(output))
     window = Window(
@@ -57,42 +56,79 @@ def lower_pooling(context: LoweringContext) -> PoolLayer:
         dilation=(1, 1),
         origin=(-top, -left),
     )
-    result = OutputImage(height=output.shape[1], width=output.shape[2], vectors=vectors)
+    shape = (output.shape[1], output.shape[2])
     finish = Finish(mode=RoundingMode.DOUBLE, zero_point=0, low=low, high=high)
-    maximum = context.node.kind is OpKind.MAX_POOL_2D
-    if maximum:
-        regions: tuple[PoolRegion, ...] = (
-            PoolRegion(
-                row=0,
-                column=0,
-                rows=result.height,
-                columns=result.width,
-                finish=finish,
-                multiplier=IDENTITY[0],
-                exponent=IDENTITY[1],
-                bias=0,
-            ),
+    if context.node.kind is OpKind.MAX_POOL_2D:
+        region = PoolRegion(
+            row=0,
+            column=0,
+            rows=shape[0],
+            columns=shape[1],
+            finish=finish,
+            multiplier=IDENTITY[0],
+            exponent=IDENTITY[1],
+            bias=0,
         )
-    else:
-        regions = _average_regions(context, window, (height, width), result, finish)
+        return _pool_layer(context, window, shape, Reduction.MAXIMUM, INT8_MIN, (region,))
+    regions = _average_regions(context, window, (x.shape[1], x.shape[2]), shape, finish)
+    return _pool_layer(context, window, shape, Reduction.SUM, 0, regions)
+
+
+def lower_mean(context: LoweringContext) -> PoolLayer:
+    """A MEAN over height and width: one window, requantised with the count in its scale."""
+    x, output = context.input(0), context.output
+    _, height, width, _ = x.shape
+    multiplier, exponent = mean_constants(x, output, height * width)
+    zero_point = zero_point_of(output)
+    low, high = activation_range(Activation.NONE, scale_of(output), zero_point)
+    region = PoolRegion(
+        row=0,
+        column=0,
+        rows=1,
+        columns=1,
+        finish=Finish(
+            mode=mode_for(context.profile, context.node.kind),
+            zero_point=zero_point,
+            low=low,
+            high=high,
+        ),
+        multiplier=multiplier,
+        exponent=exponent,
+        bias=-zero_point_of(x) * height * width,
+    )
+    window = Window(size=(height, width), stride=(1, 1), dilation=(1, 1), origin=(0, 0))
+    return _pool_layer(context, window, (1, 1), Reduction.SUM, 0, (region,))
+
+
+def _pool_layer(
+    context: LoweringContext,
+    window: Window,
+    shape: tuple[int, int],
+    reduction: Reduction,
+    padding: int,
+    regions: tuple[PoolRegion, ...],
+) -> PoolLayer:
+    images, height, width, channels = context.input(0).shape
+    owner, _ = context.pixels(channels)
+    vectors = ceil_div(channels, context.config.rows)
     return PoolLayer(
         operator=context.operator,
-        name=output.name,
+        name=context.output.name,
         kind=context.node.kind,
         source=owner,
         output=context.define(channels),
-        finish=finish,
+        finish=regions[0].finish,
         macs=0,
         image=Image(
             count=images,
             height=height,
             width=width,
             column_step=vectors,
-            padding=INT8_MIN if maximum else 0,
+            padding=padding,
         ),
         window=window,
-        result=result,
-        reduction=Reduction.MAXIMUM if maximum else Reduction.SUM,
+        result=OutputImage(height=shape[0], width=shape[1], vectors=vectors),
+        reduction=reduction,
         regions=regions,
     )
 
@@ -101,13 +137,10 @@ def _average_regions(
     context: LoweringContext,
     window: Window,
     shape: tuple[int, int],
-    result: OutputImage,
+    output_shape: tuple[int, int],
     finish: Finish,
 ) -> tuple[PoolRegion, ...]:
-    spans = [
-        _spans(count, window, shape[axis], axis)
-        for axis, count in enumerate((result.height, result.width))
-    ]
+    spans = [_spans(count, window, shape[axis], axis) for axis, count in enumerate(output_shape)]
     regions = []
     for (row, rows, taps_y), (column, columns, taps_x) in product(*spans):
         taps = taps_y * taps_x
