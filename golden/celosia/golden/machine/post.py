@@ -164,7 +164,6 @@ class PostUnit:
             reduced = taps.max(axis=(3, 4))
         else:
             reduced = taps.sum(axis=(3, 4))
-        reduced = wrap_int32(reduced + self._uniform_scale.bias)
         values = self._scaled(reduced)
         pixels = instruction.rows * instruction.columns
         everywhere = np.ones(self._config.rows, bool)
@@ -186,7 +185,9 @@ class PostUnit:
     def _scaled(self, values: Int64Array) -> NDArray[np.int8]:
         scale = self._uniform_scale
         return self._requantize(
-            values, np.array([scale.multiplier], np.int64), np.array([scale.exponent], np.int64)
+            wrap_int32(values + scale.bias),
+            np.array([scale.multiplier], np.int64),
+            np.array([scale.exponent], np.int64),
         )
 
     def _requantize(
