@@ -236,9 +236,9 @@ class _Lane(wiring.Component):
         right_1 = delayed(m, right, 1, "right_after")
         m.d.sync += [
             high.eq(product[31:64].as_signed() + (nudge & product[30])),
-            away.eq((mode != RoundingMode.SINGLE) & ~one_stage),
+            away.eq(mode != RoundingMode.SINGLE),
         ]
-        # half is 2^(right - 1); half - 1 has ones below that place.
+        # half is 2^(right - 1); half - 1 has ones below that place; both are 0 where right is 0.
         half = Cat(right_1 == place + 1 for place in range(31))
         below_half = Cat(right_1 > place + 1 for place in range(31))
         total = Signal(signed(34), reset_less=True)

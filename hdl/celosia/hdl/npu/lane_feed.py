@@ -1,0 +1,200 @@
+"""Cuts POST's vectors into the requantiser's beats and gives each lane its parameters."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.isa import ADDRESS_BITS
+from celosia.hdl.npu.add_tables import AddTables
+from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.output_addresses import OutputAddress
+from celosia.hdl.npu.parameter_registers import parameters_layout
+from celosia.hdl.npu.requantizer import Control, RequantizerInput
+from celosia.hdl.npu.tap_reducer import SUM_BITS
+
+__all__ = ["LaneFeed", "feed_tag"]
+
+
+def feed_tag(config):
+    """What travels with a beat to the collector.
+
+    `slice` says which slice of the lanes is written where C < R, `tile_slices` for all lanes.
+    """
+    return data.StructLayout(
+        {
+            "address": unsigned(ADDRESS_BITS),
+            "slice": unsigned(config.tile_slices.bit_length() if config.tile_slices > 1 else 0),
+            "vector_end": 1,
+            "last": 1,
+        }
+    )
+
+
+class LaneFeed(wiring.Component):
+    """From vectors to beats of L lanes, each with bias, multiplier and exponent.
+
+    A drained vector of C sums gives one scratchpad vector for each address up to its pixel's end:
+    lane j of the v-th takes column v * R + j, or j mod C where C < R. A reduced vector gives one:
+    its lanes are sums, or for ADD pairs of operand bytes that the tables turn into sums.
+
+    Throughput: a beat every cycle, R / L beats to a vector. Latency: 2 cycles. Back-pressure: the
+    two stages stop together while the output waits. Reset empties them.
+
+    Parameters
+    ----------
+    config : NpuConfig
+        Sizes.
+    multiplier_bits : int
+        Of the requantiser.
+
+    Members
+    -------
+    drained : In(stream of C int32)
+        Accumulators; taken while `draining`.
+    reduced : In(stream of R int32)
+        Sums, maxima or pairs; taken while not `draining`.
+    addresses : In(stream.Signature(OutputAddress))
+        One for each scratchpad vector.
+    draining, adding : In(1)
+        What the vectors are. They, and what follows, must not change while a beat is inside.
+    parameters : In(C x parameters_layout)
+        For drained vectors.
+    scale : In(parameters_layout)
+        For the others, in every lane.
+    control : In(Control)
+        Mode, zero point and clamp.
+    slice : In
+        Slice of the vectors that enter.
+    table_enable, table, entry, value : In
+        Writes of the tables (`AddTables`).
+    o : Out(stream.Signature(RequantizerInput))
+        Beats.
+    """
+
+    def __init__(self, config, *, multiplier_bits):
+        self._config = config
+        self._tag = feed_tag(config)
+        parameters = parameters_layout(multiplier_bits)
+        beat = RequantizerInput(
+            lanes=config.requantizer_lanes, multiplier_bits=multiplier_bits, tag=self._tag
+        )
+        super().__init__(
+            {
+                "drained": In(stream.Signature(vector(config.columns, SUM_BITS))),
+                "reduced": In(stream.Signature(vector(config.rows, SUM_BITS))),
+                "addresses": In(stream.Signature(OutputAddress)),
+                "draining": In(1),
+                "adding": In(1),
+                "parameters": In(data.ArrayLayout(parameters, config.columns)),
+                "scale": In(parameters),
+                "control": In(Control),
+                "slice": In(self._tag["slice"].shape),
+                "table_enable": In(1),
+                "table": In(1),
+                "entry": In(8),
+                "value": In(32),
+                "o": Out(stream.Signature(beat)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        lanes = config.requantizer_lanes
+        groups = config.rows // lanes
+
+        # A group is L lanes of a scratchpad vector, a slot L columns of an accumulator vector.
+        # Column v * R + group * L + lane is slot * L + lane.
+        slots = groups * config.tile_vectors
+        group, slot = Signal(range(groups)), Signal(range(slots))
+        vector_end, valid, advance, take = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            vector_end.eq(group == groups - 1),
+            valid.eq(
+                Mux(self.draining, self.drained.valid, self.reduced.valid) & self.addresses.valid
+            ),
+            take.eq(valid & advance),
+            self.addresses.ready.eq(take & vector_end),
+            self.reduced.ready.eq(self.addresses.ready & ~self.draining),
+            self.drained.ready.eq(
+                self.addresses.ready & self.draining & self.addresses.payload.pixel_end
+            ),
+        ]
+        with m.If(take):
+            m.d.sync += [group.eq(group + 1), slot.eq(slot + 1)]
+            with m.If(vector_end):
+                m.d.sync += group.eq(0)
+            with m.If(vector_end & (self.addresses.payload.pixel_end | ~self.draining)):
+                m.d.sync += slot.eq(0)
+
+        # First stage: the group's sums, while the tables look up its bytes.
+        entering = Signal(vector(lanes, SUM_BITS))
+        m.submodules.tables = tables = AddTables(lanes=lanes)
+        m.d.comb += [
+            tables.enable.eq(advance),
+            tables.operands.eq(
+                Cat(value[:16] for value in self._select(m, group, self.reduced.payload, groups))
+            ),
+            tables.write_enable.eq(self.table_enable),
+            tables.write_table.eq(self.table),
+            tables.write_entry.eq(self.entry),
+            tables.write_value.eq(self.value),
+        ]
+        with m.If(self.draining):
+            m.d.comb += entering.eq(Cat(self._select(m, slot, self.drained.payload, slots)))
+        with m.Else():
+            m.d.comb += entering.eq(Cat(self._select(m, group, self.reduced.payload, groups)))
+        sums = Signal.like(entering, reset_less=True)
+        sums_slot = Signal.like(slot, reset_less=True)
+        tag = Signal(self._tag, reset_less=True)
+        full = Signal()
+        with m.If(advance):
+            m.d.sync += [
+                full.eq(valid),
+                sums.eq(entering),
+                sums_slot.eq(slot),
+                tag.address.eq(self.addresses.payload.address),
+                tag.slice.eq(self.slice),
+                tag.vector_end.eq(vector_end),
+                tag.last.eq(self.addresses.payload.last),
+            ]
+
+        # Second stage: complete operands.
+        beat = Signal.like(self.o.payload, reset_less=True)
+        beat_valid = Signal()
+        parameters = self._select(m, sums_slot, self.parameters, slots)
+        with m.If(advance):
+            m.d.sync += [beat_valid.eq(full), beat.tag.eq(tag)]
+            for lane in range(lanes):
+                total = Mux(self.adding, tables.terms[lane][0] + tables.terms[lane][1], sums[lane])
+                own = data.View(self.scale.shape(), parameters[lane])
+                m.d.sync += beat.lanes[lane].acc.eq(total)
+                for name in ("bias", "multiplier", "exponent"):
+                    m.d.sync += beat.lanes[lane][name].eq(
+                        Mux(self.draining, own[name], self.scale[name])
+                    )
+        m.d.comb += [
+            advance.eq(~beat_valid | self.o.ready),
+            self.o.valid.eq(beat_valid),
+            self.o.payload.eq(beat),
+            self.o.payload.control.eq(self.control),
+        ]
+        return m
+
+    def _select(self, m, number, source, count):
+        """L elements of `source` from element number * L on, around its end where it is short."""
+        lanes = self._config.requantizer_lanes
+        width = source.shape().elem_shape
+        width = width.size if isinstance(width, data.Layout) else width.width
+        values = source.as_value()
+        selected = Signal(lanes * width)
+
+        def element(index):
+            index %= source.shape().length
+            return values[index * width : (index + 1) * width]
+
+        with m.Switch(number):
+            for choice in range(count):
+                with m.Case(choice) if choice < count - 1 else m.Default():
+                    m.d.comb += selected.eq(Cat(element(choice * lanes + i) for i in range(lanes)))
+        return [selected[i * width : (i + 1) * width] for i in range(lanes)]

@@ -1,0 +1,110 @@
+"""Where POST stores its vectors."""
+
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.isa import ADDRESS_BITS, Add, Drain
+from celosia.hdl.npu.interfaces import field_width
+
+__all__ = ["OutputAddresses", "OutputRun"]
+
+OutputRun = data.StructLayout(
+    {
+        "address": unsigned(ADDRESS_BITS),
+        "vectors": unsigned(field_width(Add, "count")),
+        "columns": unsigned(field_width(Drain, "columns")),
+        "rows": unsigned(field_width(Drain, "rows")),
+    }
+)
+"""First address, and counts, each at least 1."""
+
+OutputAddress = data.StructLayout({"address": unsigned(ADDRESS_BITS), "pixel_end": 1, "last": 1})
+"""One vector's address; whether it is its pixel's last, and the run's last."""
+
+
+class OutputAddresses(wiring.Component):
+    """Addresses `address + row * row_step + column * column_step + v`, v fastest, row slowest.
+
+    Throughput: an address every cycle. Latency: the first address is offered in the cycle after its
+    run was taken. Back-pressure: a run is taken while there is none. Reset ends the run.
+
+    Members
+    -------
+    runs : In(stream.Signature(OutputRun))
+        Starts a run.
+    column_step, row_step : In(24)
+        Steps, modulo 2^24; must not change during a run.
+    o : Out(stream.Signature(OutputAddress))
+        The run's addresses.
+    """
+
+    runs: stream.Interface
+    column_step: Signal
+    row_step: Signal
+    o: stream.Interface
+
+    def __init__(self):
+        super().__init__(
+            {
+                "runs": In(stream.Signature(OutputRun)),
+                "column_step": In(ADDRESS_BITS),
+                "row_step": In(ADDRESS_BITS),
+                "o": Out(stream.Signature(OutputAddress)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        running = Signal()
+        run = Signal(OutputRun, reset_less=True)  # counts, and where the next vector goes
+        column_start = Signal(ADDRESS_BITS, reset_less=True)
+        row_start = Signal(ADDRESS_BITS, reset_less=True)
+        vectors_left = Signal.like(run.vectors, reset_less=True)
+        columns_left = Signal.like(run.columns, reset_less=True)
+        move = Signal()
+        pixel_end, row_end = Signal(), Signal()
+        m.d.comb += [
+            pixel_end.eq(vectors_left == 1),
+            row_end.eq(columns_left == 1),
+            self.o.valid.eq(running),
+            self.o.payload.address.eq(run.address),
+            self.o.payload.pixel_end.eq(pixel_end),
+            self.o.payload.last.eq(pixel_end & row_end & (run.rows == 1)),
+            move.eq(self.o.valid & self.o.ready),
+            self.runs.ready.eq(~running),
+        ]
+        next_row, next_column = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        m.d.comb += [
+            next_row.eq(row_start + self.row_step),
+            next_column.eq(column_start + self.column_step),
+        ]
+        with m.If(move & self.o.payload.last):
+            m.d.sync += running.eq(0)
+        with m.If(move):
+            with m.If(~pixel_end):
+                m.d.sync += [run.address.eq(run.address + 1), vectors_left.eq(vectors_left - 1)]
+            with m.Else():
+                start = Mux(row_end, next_row, next_column)
+                m.d.sync += [
+                    run.address.eq(start),
+                    column_start.eq(start),
+                    vectors_left.eq(run.vectors),
+                    columns_left.eq(columns_left - 1),
+                ]
+                with m.If(row_end):
+                    m.d.sync += [
+                        row_start.eq(start),
+                        columns_left.eq(run.columns),
+                        run.rows.eq(run.rows - 1),
+                    ]
+        with m.If(self.runs.valid & self.runs.ready):
+            m.d.sync += [
+                running.eq(1),
+                run.eq(self.runs.payload),
+                column_start.eq(self.runs.payload.address),
+                row_start.eq(self.runs.payload.address),
+                vectors_left.eq(self.runs.payload.vectors),
+                columns_left.eq(self.runs.payload.columns),
+            ]
+        return m

@@ -1,0 +1,79 @@
+"""Bias, multiplier and exponent of the channels of one column tile."""
+
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.hdl.npu.interfaces import vector
+
+__all__ = ["ParameterRegisters", "parameters_layout"]
+
+BIAS_BYTES = 4
+
+
+def parameters_layout(multiplier_bits):
+    """Parameters of one channel."""
+    return data.StructLayout(
+        {"bias": signed(32), "multiplier": unsigned(multiplier_bits), "exponent": signed(8)}
+    )
+
+
+class ParameterRegisters(wiring.Component):
+    """The record that LOAD_PARAMETERS reads, one plane of bytes at a time.
+
+    A plane is there in the cycle after it was written. Reset leaves the values as they are.
+
+    Parameters
+    ----------
+    config : NpuConfig
+        Columns, and planes of a record.
+    multiplier_bits : int
+        Bits of the multiplier that are kept.
+
+    Members
+    -------
+    write_enable : In(1)
+        Write a plane.
+    plane : In
+        Planes from 0: bias (4), multiplier (`config.multiplier_bytes`), exponent (1).
+    vector : In(C bytes)
+        One byte for each column.
+    parameters : Out(C x parameters_layout)
+        All columns' parameters.
+    """
+
+    def __init__(self, config, *, multiplier_bits):
+        self._config = config
+        self._multiplier_bits = multiplier_bits
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "plane": In(range(config.parameter_vectors)),
+                "vector": In(vector(config.columns)),
+                "parameters": Out(
+                    data.ArrayLayout(parameters_layout(multiplier_bits), config.columns)
+                ),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        planes = [
+            Signal(vector(config.columns), name=f"plane_{number}", reset_less=True)
+            for number in range(config.parameter_vectors)
+        ]
+        with m.If(self.write_enable):
+            with m.Switch(self.plane):
+                for number, plane in enumerate(planes):
+                    with m.Case(number):
+                        m.d.sync += plane.eq(self.vector)
+        for column in range(config.columns):
+            of_column = [plane[column] for plane in planes]
+            parameters = self.parameters[column]
+            m.d.comb += [
+                parameters.bias.eq(Cat(of_column[:BIAS_BYTES])),
+                parameters.multiplier.eq(Cat(of_column[BIAS_BYTES:-1])),
+                parameters.exponent.eq(of_column[-1]),
+            ]
+        return m

@@ -1,0 +1,350 @@
+"""POST: requantises sums, adds tensors, pools windows, and stores the results."""
+
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.isa import (
+    Add,
+    Drain,
+    LoadParameters,
+    LoadTable,
+    Pool,
+    PostInput,
+    PostLoop,
+    PostOutput,
+    PostScale,
+    Reduction,
+)
+from celosia.golden.memory_map import UnitState
+from celosia.golden.rounding import PROFILE_MODES
+from celosia.hdl.npu.address_generator import AddressGenerator
+from celosia.hdl.npu.constant_loader import ConstantLoader
+from celosia.hdl.npu.interfaces import (
+    SEMAPHORES,
+    InstructionStream,
+    MemoryReadSignature,
+    MemoryWriteSignature,
+    SemaphoreSignature,
+    instruction_layout,
+    vector,
+)
+from celosia.hdl.npu.lane_collector import LaneCollector
+from celosia.hdl.npu.lane_feed import LaneFeed, feed_tag
+from celosia.hdl.npu.output_addresses import OutputAddresses
+from celosia.hdl.npu.parameter_registers import ParameterRegisters
+from celosia.hdl.npu.post_readers import OperandReader, SumReader
+from celosia.hdl.npu.requantizer import Requantizer
+from celosia.hdl.npu.tap_reducer import SUM_BITS, Tap, TapReducer
+
+__all__ = ["PostUnit"]
+
+WINDOW_LEVELS = 0b11
+"""Loop levels that walk a window."""
+VECTOR_LEVEL = 2
+"""The loop level that walks the channel vectors."""
+COLUMN_LEVEL, ROW_LEVEL = 3, 4
+
+SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
+WORK = (LoadParameters, LoadTable, Drain, Add, Pool)
+IN_FLIGHT = 2
+"""Instructions that may be at work at once."""
+
+Completion = data.StructLayout({"signal": unsigned(SEMAPHORES), "mark": 1})
+
+
+class PostUnit(wiring.Component):
+    """Executes POST's instructions in order.
+
+    An instruction starts once all before it are complete; only a DRAIN may start behind a DRAIN
+    whose sums have all left the accumulators, since it reads nothing that POST writes and its
+    writes stay behind the other's. An instruction is complete when its last write has been
+    accepted, or its last table entry or parameter is in place.
+
+    Throughput, without stalls: DRAIN R / L cycles for each vector, ADD max(2, R / L), POOL
+    max(taps, R / L), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all; a setting 1 cycle.
+    Latency of the pipeline: that of the requantiser and 7 to 9 cycles.
+
+    Back-pressure: all memories may refuse requests and answer as late as they like; the pipeline
+    waits for the slowest. Reset forgets all but settings, parameters and tables.
+
+    Parameters
+    ----------
+    config : NpuConfig
+        Sizes, and the profiles whose rounding modes are built.
+
+    Members
+    -------
+    instructions : In(InstructionStream)
+        POST's instructions only, with values that the golden machine takes.
+    semaphores : Out(SemaphoreSignature())
+        Waits and signals.
+    weights : Out(MemoryReadSignature(C bytes))
+        Reads of parameter records and tables.
+    accumulators : Out(MemoryReadSignature(C int32))
+        Reads of sums.
+    scratchpad : Out(MemoryReadSignature(R bytes, Tap))
+        Reads of ADD's and POOL's operands.
+    write : Out(MemoryWriteSignature(R))
+        Results.
+    mark : Out(1)
+        Pulse in the cycle after an instruction with its mark set is complete, as for signals.
+    state : Out(4)
+        `UnitState`: IDLE, WAITING_SEMAPHORE with nothing at work, or RUNNING.
+    busy : Out(1)
+        An instruction is at work, or its completion is being signalled.
+    """
+
+    instructions: stream.Interface
+    semaphores: wiring.PureInterface
+    weights: wiring.PureInterface
+    accumulators: wiring.PureInterface
+    scratchpad: wiring.PureInterface
+    write: stream.Interface
+    mark: Signal
+    state: Signal
+    busy: Signal
+
+    def __init__(self, config):
+        self.config = config
+        super().__init__(
+            {
+                "instructions": In(InstructionStream),
+                "semaphores": Out(SemaphoreSignature()),
+                "weights": Out(MemoryReadSignature(vector(config.columns))),
+                "accumulators": Out(MemoryReadSignature(vector(config.columns, SUM_BITS))),
+                "scratchpad": Out(MemoryReadSignature(vector(config.rows), Tap)),
+                "write": Out(MemoryWriteSignature(config.rows)),
+                "mark": Out(1),
+                "state": Out(4),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        modes = {mode for profile in config.profiles for mode in PROFILE_MODES[profile]}
+        m.submodules.requantizer = requantizer = Requantizer(
+            lanes=config.requantizer_lanes, modes=modes, tag=feed_tag(config)
+        )
+        bits = requantizer.multiplier_bits
+        m.submodules.feed = feed = LaneFeed(config, multiplier_bits=bits)
+        m.submodules.collector = collector = LaneCollector(config)
+        m.submodules.addresses = addresses = OutputAddresses()
+        m.submodules.sums = sums = SumReader()
+        m.submodules.operands = operands = OperandReader()
+        m.submodules.windows = windows = AddressGenerator(run_levels=(COLUMN_LEVEL, ROW_LEVEL))
+        m.submodules.reducer = reducer = TapReducer(lanes=config.rows)
+        m.submodules.loader = loader = ConstantLoader(config)
+        m.submodules.parameters = parameters = ParameterRegisters(config, multiplier_bits=bits)
+
+        wiring.connect(m, addresses.o, feed.addresses)
+        wiring.connect(m, reducer.o, feed.reduced)
+        wiring.connect(m, feed.o, requantizer.i)
+        wiring.connect(m, requantizer.o, collector.i)
+        wiring.connect(m, collector.write, wiring.flipped(self.write))
+        wiring.connect(m, loader.read, wiring.flipped(self.weights))
+        m.d.comb += [
+            parameters.write_enable.eq(loader.plane_enable),
+            parameters.plane.eq(loader.plane),
+            parameters.vector.eq(loader.vector),
+            feed.parameters.eq(parameters.parameters),
+            reducer.pair.eq(feed.adding),
+            feed.table_enable.eq(loader.entry_enable),
+            feed.table.eq(loader.table),
+            feed.entry.eq(loader.entry),
+            feed.value.eq(loader.value),
+            self.accumulators.request.valid.eq(sums.o.valid),
+            self.accumulators.request.payload.address.eq(sums.o.payload),
+            sums.o.ready.eq(self.accumulators.request.ready),
+            feed.drained.valid.eq(self.accumulators.response.valid),
+            feed.drained.payload.eq(self.accumulators.response.payload.vector),
+            self.accumulators.response.ready.eq(feed.drained.ready),
+        ]
+        self._read_scratchpad(m, operands, windows, reducer)
+
+        word = {
+            kind: data.View(instruction_layout(kind), self.instructions.payload)
+            for kind in (*SETTINGS, *WORK)
+        }
+        start = {kind: Signal(name=f"start_{kind.__name__}") for kind in word}
+        pool_vectors = self._settings(m, word, start, feed, addresses, windows, reducer)
+        self._work(m, word, start, pool_vectors, feed, addresses, sums, operands, windows, loader)
+        self._order(
+            m,
+            word,
+            start,
+            may_drain=sums.runs.ready & addresses.runs.ready,
+            done=collector.done | loader.done,
+        )
+        return m
+
+    def _read_scratchpad(self, m, operands, windows, reducer):
+        """ADD's operands or POOL's taps; only one of both asks at a time."""
+        request, response = self.scratchpad.request, self.scratchpad.response
+        position = windows.positions
+        m.d.comb += [
+            request.valid.eq(operands.o.valid | position.valid),
+            operands.o.ready.eq(request.ready),
+            position.ready.eq(request.ready),
+            reducer.i.valid.eq(response.valid),
+            reducer.i.payload.vector.eq(response.payload.vector),
+            reducer.i.payload.tag.eq(response.payload.tag),
+            response.ready.eq(reducer.i.ready),
+        ]
+        tag = request.payload.tag
+        with m.If(operands.o.valid):
+            m.d.comb += request.payload.eq(operands.o.payload)
+        with m.Else():
+            m.d.comb += [
+                request.payload.address.eq(position.payload.address),
+                tag.first.eq((position.payload.first & WINDOW_LEVELS) == WINDOW_LEVELS),
+                tag.final.eq((position.payload.last & WINDOW_LEVELS) == WINDOW_LEVELS),
+                tag.outside.eq(~position.payload.inside),
+            ]
+
+    def _settings(self, m, word, start, feed, addresses, windows, reducer):
+        """Keep what setting instructions set; returns the count of POOL's channel vectors."""
+        loop, image = word[PostLoop], word[PostInput]
+        output, scale = word[PostOutput], word[PostScale]
+        m.d.comb += [
+            windows.settings.valid.eq(start[PostLoop]),
+            windows.bounds.valid.eq(start[PostInput]),
+            windows.bounds.payload.height.eq(image.height),
+            windows.bounds.payload.width.eq(image.width),
+        ]
+        m.d.comb += [
+            windows.settings.payload[name].eq(loop[name])
+            for name in ("level", "count", "address_step", "y_step", "x_step")
+        ]
+        pool_vectors = Signal.like(loop.count, reset_less=True)
+        with m.If(start[PostLoop] & (loop.level == VECTOR_LEVEL)):
+            m.d.sync += pool_vectors.eq(loop.count)
+
+        def kept(kind, target, value):
+            """`target` is the value of the last instruction of that kind."""
+            register = Signal.like(target, name=f"{kind.__name__}_value", reset_less=True)
+            with m.If(start[kind]):
+                m.d.sync += register.eq(value)
+            m.d.comb += target.eq(register)
+
+        kept(PostInput, reducer.padding, image.padding)
+        kept(PostInput, reducer.maximum, image.reduction == Reduction.MAXIMUM)
+        kept(PostOutput, addresses.column_step, output.column_step)
+        kept(PostOutput, addresses.row_step, output.row_step)
+        for name in ("mode", "zero_point", "low", "high"):
+            kept(PostOutput, feed.control[name], output[name])
+        for name in ("bias", "multiplier", "exponent"):
+            kept(PostScale, feed.scale[name], scale[name])
+        return pool_vectors
+
+    def _work(self, m, word, start, pool_vectors, feed, addresses, sums, operands, windows, loader):
+        """Start what works, with what the instruction says."""
+        drain, add, pool = word[Drain], word[Add], word[Pool]
+        draining, adding = Signal(), Signal()
+        m.d.comb += [
+            sums.runs.valid.eq(start[Drain]),
+            sums.runs.payload.address.eq(drain.accumulator),
+            sums.runs.payload.columns.eq(drain.columns),
+            sums.runs.payload.rows.eq(drain.rows),
+            operands.runs.valid.eq(start[Add]),
+            operands.runs.payload.a.eq(add.a),
+            operands.runs.payload.b.eq(add.b),
+            operands.runs.payload.count.eq(add.count),
+            windows.runs.valid.eq(start[Pool]),
+            windows.runs.payload.address.eq(pool.address),
+            windows.runs.payload.y.eq(pool.y),
+            windows.runs.payload.x.eq(pool.x),
+            windows.runs.payload.counts[0].eq(pool.columns),
+            windows.runs.payload.counts[1].eq(pool.rows),
+            loader.commands.valid.eq(start[LoadParameters] | start[LoadTable]),
+            loader.commands.payload.address.eq(word[LoadParameters].address),
+            loader.commands.payload.is_table.eq(start[LoadTable]),
+            loader.commands.payload.table.eq(word[LoadTable].table),
+            addresses.runs.valid.eq(start[Drain] | start[Add] | start[Pool]),
+            feed.draining.eq(draining),
+            feed.adding.eq(adding),
+        ]
+        with m.If(start[Drain] | start[Add] | start[Pool]):
+            m.d.sync += [draining.eq(start[Drain]), adding.eq(start[Add])]
+        run = addresses.runs.payload
+        with m.If(start[Drain]):
+            m.d.comb += [
+                run.address.eq(drain.output),
+                run.vectors.eq(drain.vectors),
+                run.columns.eq(drain.columns),
+                run.rows.eq(drain.rows),
+            ]
+        with m.Elif(start[Add]):
+            m.d.comb += [
+                run.address.eq(add.output),
+                run.vectors.eq(add.count),
+                run.columns.eq(1),
+                run.rows.eq(1),
+            ]
+        with m.Else():
+            m.d.comb += [
+                run.address.eq(pool.output),
+                run.vectors.eq(pool_vectors),
+                run.columns.eq(pool.columns),
+                run.rows.eq(pool.rows),
+            ]
+        slices = self.config.tile_slices
+        if slices > 1:
+            chosen = Signal.like(feed.slice, reset_less=True)
+            with m.If(addresses.runs.valid):
+                m.d.sync += chosen.eq(Mux(start[Drain], drain.slice, slices))
+            m.d.comb += feed.slice.eq(chosen)
+
+    def _order(self, m, word, start, *, may_drain, done):
+        """When the next instruction starts, and what happens when one is complete."""
+        common = word[Drain]  # opcode, wait, signal and mark stand in the same place in all
+        is_kind = {kind: common.opcode == kind.opcode for kind in word}
+        at_work = Signal(range(IN_FLIGHT + 1))
+        drains = Signal()  # what is at work is DRAINs
+        may_start = Signal()
+        begin = Signal()
+        m.d.comb += [
+            may_start.eq(
+                (at_work == 0) | (drains & is_kind[Drain] & may_drain & (at_work != IN_FLIGHT))
+            ),
+            begin.eq(self.instructions.valid & self.semaphores.grant & may_start),
+            self.instructions.ready.eq(self.semaphores.grant & may_start),
+            self.semaphores.take.eq(begin),
+        ]
+        m.d.comb += [start[kind].eq(begin & is_kind[kind]) for kind in word]
+        with m.If(self.instructions.valid):
+            m.d.comb += self.semaphores.wait.eq(common.wait)
+
+        # Completions in order, the next one first.
+        completion, following = Signal(Completion), Signal(Completion)
+        begun = Signal(Completion)
+        starts_work = begin & (common.opcode >= WORK[0].opcode)
+        m.d.comb += [begun.signal.eq(common.signal), begun.mark.eq(common.mark)]
+        m.d.sync += at_work.eq(at_work + starts_work - done)
+        with m.If(done):
+            m.d.sync += completion.eq(following)
+        with m.If(starts_work):
+            m.d.sync += drains.eq(is_kind[Drain])
+            with m.If(at_work == done):
+                m.d.sync += completion.eq(begun)
+            with m.Else():
+                m.d.sync += following.eq(begun)
+
+        report = Signal(Completion)
+        m.d.sync += report.eq(0)
+        with m.If(done):
+            m.d.sync += report.eq(completion)
+        with m.Elif(begin & ~starts_work):
+            m.d.sync += report.eq(begun)
+        m.d.comb += [
+            self.semaphores.signal.eq(report.signal),
+            self.mark.eq(report.mark),
+            self.busy.eq((at_work != 0) | report.as_value().any()),
+            self.state.eq(Mux(at_work != 0, UnitState.RUNNING, UnitState.IDLE)),
+        ]
+        with m.If((at_work == 0) & self.instructions.valid):
+            m.d.comb += self.state.eq(
+                Mux(self.semaphores.grant, UnitState.RUNNING, UnitState.WAITING_SEMAPHORE)
+            )

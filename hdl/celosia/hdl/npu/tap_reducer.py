@@ -1,0 +1,90 @@
+"""Scratchpad vectors come in, tap by tap; what ADD and POOL hand to the requantiser goes out."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.hdl.npu.interfaces import vector
+
+__all__ = ["SUM_BITS", "Tap", "TapReducer"]
+
+SUM_BITS = 32
+
+Tap = data.StructLayout({"first": 1, "final": 1, "outside": 1})
+"""A tap is its window's first, its final one; it lies outside of the image."""
+
+
+class TapReducer(wiring.Component):
+    """Sums or maxima over the taps of windows, or pairs of two taps, in each lane.
+
+    Throughput: a tap every cycle. Latency: 1 cycle from the final tap. Back-pressure: only a final
+    tap waits, while the result of the window before is still there. Sums wrap at 32 bits.
+    Reset forgets the result and, with it, a window under way: the next tap must be a first one.
+
+    Parameters
+    ----------
+    lanes : int
+        Lanes of a vector.
+
+    Members
+    -------
+    i : In(stream of vector (int8 lanes) and tag (`Tap`))
+        Taps.
+    pair : In(1)
+        1: a result is the first tap's byte and, above it, the final tap's, of two taps.
+    maximum : In(1)
+        1: maximum, 0: sum.
+    padding : In(signed(8))
+        What stands in every lane of a tap outside. The three must not change during a window.
+    o : Out(stream.Signature(vector(lanes, 32)))
+        Results.
+    """
+
+    i: stream.Interface
+    pair: Signal
+    maximum: Signal
+    padding: Signal
+    o: stream.Interface
+
+    def __init__(self, *, lanes):
+        self.lanes = lanes
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.StructLayout({"vector": vector(lanes), "tag": Tap}))),
+                "pair": In(1),
+                "maximum": In(1),
+                "padding": In(signed(8)),
+                "o": Out(stream.Signature(vector(lanes, SUM_BITS))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        tap = self.i.payload.tag
+        partial = Signal(vector(self.lanes, SUM_BITS), reset_less=True)
+        result = Signal(vector(self.lanes, SUM_BITS), reset_less=True)
+        full = Signal()
+        m.d.comb += [
+            self.i.ready.eq(~tap.final | ~full | self.o.ready),
+            self.o.valid.eq(full),
+            self.o.payload.eq(result),
+        ]
+        reduced = Signal(vector(self.lanes, SUM_BITS))
+        for lane in range(self.lanes):
+            value = Signal(signed(8), name=f"value_{lane}")
+            before = partial[lane]
+            m.d.comb += value.eq(Mux(tap.outside, self.padding, self.i.payload.vector[lane]))
+            larger = Mux(before[:8].as_signed() > value, before[:8].as_signed(), value)
+            with m.If(self.pair & ~tap.first):
+                m.d.comb += reduced[lane].eq(Cat(before[:8], value))
+            with m.Elif(tap.first):
+                m.d.comb += reduced[lane].eq(value)
+            with m.Else():
+                m.d.comb += reduced[lane].eq(Mux(self.maximum, larger, before + value))
+        with m.If(self.o.ready):
+            m.d.sync += full.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += partial.eq(reduced)
+            with m.If(tap.final):
+                m.d.sync += [result.eq(reduced), full.eq(1)]
+        return m

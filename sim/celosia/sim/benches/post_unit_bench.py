@@ -1,0 +1,118 @@
+"""Bench of `celosia.hdl.npu.post_unit.PostUnit` against the golden machine's POST."""
+
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge
+
+from celosia.golden.config import config_from_mapping
+from celosia.golden.isa import Instruction
+from celosia.golden.memory_map import UnitState
+from celosia.hdl.npu.interfaces import MemoryWriteSignature
+from celosia.sim.block_bench import BlockBench
+from celosia.sim.memory_model import MemoryModel
+from celosia.sim.packing import fields_of, pack_vector
+from celosia.sim.post_programs import PostProgram, PostProgramWriter, Write
+from celosia.sim.stalls import Stall
+
+
+class PostBench:
+    """POST between models of the memories, with semaphores that come late."""
+
+    def __init__(
+        self, bench: BlockBench, dut: Any, program: PostProgram, stalls: dict[str, Stall]
+    ) -> None:
+        self.bench, self._dut, self._program = bench, dut, program
+        self._scratchpad = program.scratchpad.copy()
+        self._layout = MemoryWriteSignature(program.config.rows).members["payload"].shape
+        reads = {
+            "weights": lambda a: pack_vector(program.weights[a], np.uint8),
+            "accumulators": lambda a: pack_vector(program.accumulators[a], np.int32),
+            "scratchpad": lambda a: pack_vector(self._scratchpad[a], np.int8),
+        }
+        for name, read in reads.items():
+            stall = stalls.get(name, Stall.NEVER)
+            MemoryModel(bench, dut, name, read, request_stall=stall, response_stall=stall)
+        self._instructions = bench.source("instructions", stalls.get("instructions", Stall.NEVER))
+        self._writes = bench.sink("write", stalls.get("write", Stall.NEVER))
+        self._semaphore_stalls = stalls.get("semaphores", Stall.NEVER).cycles(bench.rng)
+        self.write_cycles: list[int] = []
+        self.started: list[int] = []
+        self.completions: list[tuple[int, int, int, int]] = []
+
+    async def run(self) -> None:
+        """Run the program and check everything that it does."""
+        words = [i.encode() for i in self._program.instructions]
+        cocotb.start_soon(self._watch())
+        cocotb.start_soon(self._instructions.send(words))
+        index = 0
+        for instruction, writes in zip(
+            self._program.instructions, self._program.writes, strict=True
+        ):
+            for write in writes:
+                (payload,) = await self._writes.receive(1)
+                self._check_write(payload, index, instruction, write)
+                self.write_cycles.append(self.bench.cycle)
+                index += 1
+        await self._writes.check_quiet(400)
+        self._check_semaphores()
+        assert not self._dut.busy.value, "busy stays up"
+        assert self._dut.state.value.to_unsigned() == UnitState.IDLE
+
+    def _check_write(
+        self, payload: int, index: int, instruction: Instruction, expected: Write
+    ) -> None:
+        beat = fields_of(self._layout, payload)
+        lanes = np.array([beat["mask"] >> lane & 1 for lane in range(len(beat["vector"]))], bool)
+        vector = np.where(lanes, beat["vector"], 0).astype(np.int8)
+        got = (beat["address"], beat["mask"], vector.tobytes())
+        if got != expected:
+            want = np.frombuffer(expected[2], np.int8).tolist()
+            raise AssertionError(
+                f"write {index} of {instruction} is {got[0]}, {got[1]:#x}, {vector.tolist()}, "
+                f"expected {expected[0]}, {expected[1]:#x}, {want}"
+            )
+        self._scratchpad[beat["address"], lanes] = vector[lanes]
+
+    async def _watch(self) -> None:
+        """Give semaphores; note when instructions start and what they report."""
+        dut, edge = self._dut, RisingEdge(self.bench.clk)
+        dut.available.value = 0
+        while True:
+            await edge
+            if dut.take.value:
+                self.started.append(dut.wait.value.to_unsigned())
+            signal, mark = dut.signal.value.to_unsigned(), int(dut.mark.value)
+            if signal or mark:
+                completion = (signal, mark, len(self.write_cycles), self.bench.cycle)
+                self.completions.append(completion)
+                assert dut.busy.value, "busy is down while a completion is reported"
+            dut.available.value = 0 if next(self._semaphore_stalls) else 0x7F
+
+    def _check_semaphores(self) -> None:
+        program = self._program
+        assert self.started == [i.wait for i in program.instructions], "semaphores taken"
+        written, expected = 0, []
+        for instruction, writes in zip(program.instructions, program.writes, strict=True):
+            written += len(writes)
+            if instruction.signal or instruction.mark:
+                expected.append((instruction.signal, instruction.mark, written))
+        assert [c[:2] for c in self.completions] == [e[:2] for e in expected], "completions"
+        for got, want in zip(self.completions, expected, strict=True):
+            assert got[2] >= want[2], f"completion {got} is reported before write {want[2]}"
+
+
+ENDS = ("instructions", "weights", "accumulators", "scratchpad", "write", "semaphores")
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=[*Stall, None])
+async def programs_run_as_on_the_golden_machine(dut: Any, stall: Stall | None) -> None:
+    bench = await BlockBench.start(dut, timeout_cycles=200_000)
+    config = config_from_mapping(bench.parameters, default_name="bench")
+    writer = PostProgramWriter(config, bench.rng)
+    for _ in range(40):
+        writer.random_step()
+    stalls = {end: stall or bench.rng.choice(list(Stall)) for end in ENDS}
+    await PostBench(bench, dut, writer.program, stalls).run()

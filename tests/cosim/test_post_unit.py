@@ -1,0 +1,74 @@
+"""POST in Verilator."""
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.config import config_from_mapping
+from celosia.hdl.npu.interfaces import SEMAPHORES
+from celosia.hdl.npu.post_unit import PostUnit
+from celosia.sim.block_bench import run_block_bench
+
+
+class PostUnitWithGrants(wiring.Component):
+    """POST, with semaphores granted as far as the bench says that they are `available`."""
+
+    def __init__(self, **config):
+        self._post = PostUnit(config_from_mapping(config, default_name="bench"))
+        ports = dict(self._post.signature.members)
+        del ports["semaphores"]
+        super().__init__(
+            {
+                **ports,
+                "available": In(SEMAPHORES),
+                "wait": Out(SEMAPHORES),
+                "take": Out(1),
+                "signal": Out(SEMAPHORES),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.post = post = self._post
+        for name in ("instructions", "weights", "accumulators", "scratchpad", "write"):
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(post, name))
+        semaphores = post.semaphores
+        m.d.comb += [
+            semaphores.grant.eq((semaphores.wait & ~self.available) == 0),
+            self.wait.eq(semaphores.wait),
+            self.take.eq(semaphores.take),
+            self.signal.eq(semaphores.signal),
+            self.mark.eq(post.mark),
+            self.state.eq(post.state),
+            self.busy.eq(post.busy),
+        ]
+        return m
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "lanes", "profiles"),
+    [
+        (4, 4, 2, ["tflm"]),
+        (4, 10, 4, ["tflm", "float32"]),
+        (10, 6, 5, ["tflm", "litert", "single", "float32"]),
+        (6, 10, 1, ["single"]),
+        (14, 4, 7, ["litert"]),
+    ],
+)
+def test_post_unit(rows, columns, lanes, profiles):
+    run_block_bench(
+        PostUnitWithGrants,
+        "celosia.sim.benches.post_unit_bench",
+        name="post_unit",
+        parameters={
+            "rows": rows,
+            "columns": columns,
+            "scratchpad_kib": 3,
+            "weight_kib": 8,
+            "accumulator_depth": 48,
+            "requantizer_lanes": lanes,
+            "profiles": profiles,
+        },
+        seed=1,
+    )
