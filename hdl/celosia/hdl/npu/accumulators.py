@@ -59,7 +59,8 @@ class Accumulators(wiring.Component):
     signal : Out(7)
         Set of semaphores that go up in this cycle.
     read : In(MemoryReadSignature(vector(columns, 32), tag))
-        For whoever drains; addresses must be below ``depth``.
+        For whoever drains; addresses must be below ``depth``. A vector that is read while sums for
+        it are under way may have any value.
     busy : Out(1)
         A job is present, or its end has not been signalled.
     """
@@ -101,7 +102,13 @@ class Accumulators(wiring.Component):
 
         banks = []
         for half in range(HALVES):
-            bank = memory.Memory(shape=unsigned(lanes.size), depth=half_depth, init=[])
+            # What is read while it is written is never used: no logic is needed for that case.
+            bank = memory.Memory(
+                shape=unsigned(lanes.size),
+                depth=half_depth,
+                init=[],
+                attrs={"no_rw_check": 1},
+            )
             m.submodules[f"half_{half}"] = bank
             banks.append((bank.read_port(), bank.write_port()))
         at_port = Array(read_port.data for read_port, _ in banks)

@@ -7,7 +7,7 @@ from typing import Any
 import cocotb
 from amaranth.hdl import unsigned
 
-from celosia.golden.isa import ADDRESS_BITS, LOOP_LEVELS
+from celosia.golden.isa import ADDRESS_BITS, COORDINATE_BITS, LOOP_LEVELS
 from celosia.hdl.npu.address_generator import Bounds, LoopSetting, position_layout, run_layout
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
@@ -40,7 +40,8 @@ class Nest:
 
     def bounds(self) -> int:
         """Give the image a new size."""
-        self.size = (self.rng.randint(0, 6), self.rng.randint(0, 6))
+        sizes = [*range(7), (1 << COORDINATE_BITS) - 1]
+        self.size = (self.rng.choice(sizes), self.rng.choice(sizes))
         return pack_fields(Bounds, {"height": self.size[0], "width": self.size[1]})
 
     def run(self) -> tuple[int, list[int]]:
