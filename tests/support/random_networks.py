@@ -18,13 +18,13 @@ def random_network(seed):
     rng = model.rng
     height, width = (int(n) for n in rng.integers(1, 15, 2))
     x = model.input((1, height, width, int(rng.choice(CHANNELS))))
+    made = []
     for _ in range(rng.integers(1, 6)):
         x = _image_operator(model, x)
-    outputs = [x]
-    if rng.random() < 0.5:
-        outputs = [_head(model, x)]
-        if rng.random() < 0.2:
-            outputs.append(x)
+        made.append(x)
+    outputs = [_head(model, x) if rng.random() < 0.5 else x]
+    if rng.random() < 0.4:
+        outputs += [t for t in made if t not in outputs and rng.random() < 0.5]
     return model.finish(*outputs)
 
 

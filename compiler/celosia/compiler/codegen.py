@@ -25,6 +25,7 @@ from celosia.compiler.tiling import Chunk, tile_layer
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
+    COORDINATE_BITS,
     Add,
     Drain,
     Halt,
@@ -47,6 +48,7 @@ from celosia.golden.isa import (
 _TILES_AT_ONCE = 0xFFFF
 _VECTORS_AT_ONCE = 0xFFFF
 _EXTENT = 0xFFF
+_LAST_COORDINATE = (1 << (COORDINATE_BITS - 1)) - 1
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class _Generator:
         self._change(position, signal=self._instructions[position].signal | semaphore)
 
     def _matrix(self, layer: MatrixLayer, following: AnyLayer | None) -> None:
+        _check_coordinates(layer)
         tiling = tile_layer(layer, self._config)
         self._cycles = tiling.cycles
         self._matrix_settings(layer)
@@ -269,6 +272,7 @@ class _Generator:
             self._emit(Add(a=a + start, b=b + start, output=output + start, count=count))
 
     def _pool(self, layer: PoolLayer) -> None:
+        _check_coordinates(layer)
         self._cycles = post_cycles(self._config, layer)
         image, window, result = layer.image, layer.window, layer.result
         self._set(
@@ -322,6 +326,16 @@ class _Generator:
                         columns=min(_EXTENT, column + columns - x_out),
                     )
                 )
+
+
+def _check_coordinates(layer: MatrixLayer | PoolLayer) -> None:
+    """Positions inside the image must not wrap around to become outside of it."""
+    for axis, count in enumerate((layer.result.height, layer.result.width)):
+        window = layer.window
+        last = window.origin[axis] + (count - 1) * window.stride[axis]
+        last += (window.size[axis] - 1) * window.dilation[axis]
+        if last > _LAST_COORDINATE:
+            raise ValueError(f"coordinates must be at most {_LAST_COORDINATE}, not {last}")
 
 
 def _steps(image: Image, window: Window) -> dict[int, tuple[int, int, int, int]]:

@@ -106,7 +106,6 @@ class Layer:
     name: str
     kind: OpKind
     output: int
-    finish: Finish
     macs: int
 
 
@@ -119,6 +118,7 @@ class MatrixLayer(Layer):
     window: Window
     result: OutputImage
     tiles: tuple[ColumnTile, ...]
+    finish: Finish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +131,7 @@ class AddLayer(Layer):
     tables: tuple[bytes, bytes]
     multiplier: int
     exponent: int
+    finish: Finish
 
 
 @dataclass(frozen=True, kw_only=True)

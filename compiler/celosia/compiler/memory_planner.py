@@ -74,11 +74,12 @@ def _in_place(body: Body, intervals: Mapping[int, Interval]) -> dict[int, int]:
     ADD reads vector i of both operands before it writes vector i of the sum.
     """
     shared: dict[int, int] = {}
+    kept = {body.origin(tensor) for tensor in body.outputs}
     for index, layer in enumerate(body.layers):
         if not isinstance(layer, AddLayer):
             continue
         for operand in (layer.a, layer.b):
-            if intervals[operand].last == index:
+            if intervals[operand].last == index and operand not in kept:
                 shared[layer.output] = shared.get(operand, operand)
                 break
     return shared

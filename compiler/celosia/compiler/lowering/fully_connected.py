@@ -28,9 +28,6 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
     else:
         _, layout = context.pixels(depth)
         channels = depth
-    rows = layout.pixels // joined
-    if rows * joined != layout.pixels:
-        context.fail(f"its input must hold whole rows of {depth} values")
     finish = matrix_finish(context, attributes["activation"])
     bias = context.optional_input(2)
     folded = folded_bias(weights.T, None if bias is None else bias.data, zero_point_of(x))
@@ -51,7 +48,9 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
             padding=zero_point_of(x),
         ),
         window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),
-        result=OutputImage(height=1, width=rows, vectors=ceil_div(out, context.config.rows)),
+        result=OutputImage(
+            height=1, width=layout.pixels // joined, vectors=ceil_div(out, context.config.rows)
+        ),
         tiles=column_tiles(
             context.config, weights.reshape(out, 1, joined, channels), folded, scales
         ),

@@ -117,7 +117,6 @@ def _pool_layer(
         kind=context.node.kind,
         source=owner,
         output=context.define(channels),
-        finish=regions[0].finish,
         macs=0,
         image=Image(
             count=images,

@@ -1,0 +1,246 @@
+"""What runs where, what is refused, and that means are exact."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.tflite_writer import ModelBuilder
+
+from celosia.compiler.assembler import disassemble
+from celosia.compiler.compile import compile_model
+from celosia.compiler.importer import load_tflite
+from celosia.compiler.layout import PixelLayout, RowPackedLayout
+from celosia.compiler.lowering.pooling import average_constants, average_is_exact
+from celosia.golden.config import PRESETS
+from celosia.golden.errors import CelosiaError
+from celosia.golden.isa import Drain, LoadTable, LoadWeights, Matmul, Semaphore
+from celosia.golden.quantization import FixedPointScaler
+from celosia.golden.rounding import RoundingMode, RoundingProfile
+
+CONFIG = PRESETS["npu8x8"]
+
+
+def listing(program):
+    return [i for _, i in disassemble(program.config, program.image, program.start)]
+
+
+def test_operators_at_the_ends_run_on_the_host():
+    model = ModelBuilder(1)
+    x = model.input((1, 8, 8, 3))
+    a = model.conv(model.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 8)
+    b = model.unary("LOGISTIC", model.reshape(a, (1, 800)))
+    program = compile_model(model.finish(model.dequantize(b)), CONFIG)
+    kinds = [
+        [node.kind.value for node in stage.graph.operators]
+        for stage in (program.prologue, program.epilogue)
+    ]
+    assert kinds == [["PAD"], ["RESHAPE", "LOGISTIC", "DEQUANTIZE"]]
+    assert [layer.op for layer in program.layers] == ["CONV_2D"]
+
+
+def test_an_operator_between_layers_is_refused():
+    model = ModelBuilder(1)
+    x = model.conv(model.input((1, 8, 8, 3)), 8)
+    y = model.unary("HARD_SWISH", x)
+    model.tensors[y].name = b"swish"
+    with pytest.raises(
+        CelosiaError,
+        match=r"operator 1 \(HARD_SWISH, output 'swish'\) can't run: the NPU has no such operator "
+        r"and it stands between operators of the NPU; it must be replaced",
+    ):
+        compile_model(model.finish(model.conv(y, 8)), CONFIG)
+
+
+def test_a_model_without_work_for_the_npu_is_refused():
+    model = ModelBuilder(1)
+    with pytest.raises(CelosiaError, match="must have at least one operator that the NPU runs"):
+        compile_model(model.finish(model.softmax(model.input((1, 8)))), CONFIG)
+
+
+def test_inputs_that_are_not_int8_are_refused():
+    model = ModelBuilder(1)
+    x = model.tensor((1, 8), "int8", scale=0.1)
+    model.inputs.append(x)
+    graph_bytes = model.finish(model.fully_connected(x, 4))
+    graph = load_tflite(graph_bytes)
+    tensors = tuple(
+        replace(t, dtype=np.dtype(np.int16)) if i in graph.inputs else t
+        for i, t in enumerate(graph.tensors)
+    )
+    with pytest.raises(CelosiaError, match="must be int8 to reach the NPU, not int16"):
+        compile_model(replace(graph, tensors=tensors), CONFIG)
+
+
+def test_a_constant_input_is_refused():
+    model = ModelBuilder(1)
+    x = model.constant(np.ones((1, 4, 4, 8), np.int8), scale=0.1)
+    y = model.add(model.conv(model.input((1, 4, 4, 8)), 8), model.conv(x, 8))
+    with pytest.raises(CelosiaError, match=r"input 't\d+' must not be a constant"):
+        compile_model(model.finish(y), CONFIG)
+
+
+def test_profiles_that_the_configuration_lacks_are_refused():
+    model = ModelBuilder(1)
+    data = model.finish(model.fully_connected(model.input((1, 8)), 4))
+    with pytest.raises(CelosiaError, match=r"built for \(tflm\), not single"):
+        compile_model(data, PRESETS["npu4x4"], RoundingProfile.SINGLE)
+
+
+def test_outputs_must_differ():
+    model = ModelBuilder(1)
+    y = model.fully_connected(model.input((1, 8)), 4)
+    with pytest.raises(CelosiaError, match="must be different tensors"):
+        compile_model(model.finish(y, y), CONFIG)
+
+
+def test_channels_that_cannot_be_regrouped_are_refused():
+    model = ModelBuilder(1)
+    x = model.conv(model.input((1, 6, 6, 3)), 10)
+    y = model.conv(model.reshape(x, (1, 6, 12, 5)), 4)
+    with pytest.raises(CelosiaError, match=r"pixels of 10 channels, which can't be regrouped in"):
+        compile_model(model.finish(y), CONFIG)
+
+
+def test_sums_of_tensors_stored_differently_are_refused():
+    model = ModelBuilder(1)
+    x = model.input((1, 4, 4, 8))
+    a = model.reshape(model.conv(x, 8), (1, 128))
+    b = model.fully_connected(x, 128)
+    with pytest.raises(CelosiaError, match="stored in pixels of different sizes"):
+        compile_model(model.finish(model.fully_connected(model.add(a, b), 3)), CONFIG)
+
+
+def test_constant_sums_run_on_the_host_or_are_refused():
+    model = ModelBuilder(1)
+    x = model.conv(model.input((1, 4, 4, 8)), 8)
+    y = model.add(x, model.constant(np.ones((1, 4, 4, 8), np.int8), scale=0.1))
+    assert len(compile_model(model.finish(y), CONFIG).epilogue.graph.operators) == 1
+    with pytest.raises(CelosiaError, match=r"ADD.*the NPU has no such operator"):
+        compile_model(model.finish(model.conv(y, 8)), CONFIG)
+
+
+def test_a_layer_beyond_the_instruction_set_is_refused():
+    model = ModelBuilder(1)
+    x = model.input((1, 1, 40000, 1))
+    y = model.pool(x, "MAX", (1, 4))
+    model.tensors[y].name = b"long"
+    with pytest.raises(
+        CelosiaError, match=r"output 'long'\) is too large for one instruction: coordinates"
+    ):
+        compile_model(model.finish(y), replace(CONFIG, scratchpad_kib=1024))
+
+
+def test_means_are_exact_for_every_count():
+    assert all(average_is_exact(taps) for taps in range(1, 2049))
+
+
+@pytest.mark.parametrize("taps", [1, 2, 3, 6, 7, 16, 25, 48, 49, 64, 100])
+def test_means_are_exact_for_every_sum(taps):
+    mode, multiplier, exponent, bias, zero_point = average_constants(taps)
+    sums = np.arange(-128 * taps, 127 * taps + 1, dtype=np.int64)
+    magnitude = (2 * np.abs(sums) + taps) // (2 * taps)
+    found = FixedPointScaler(multiplier, exponent, mode).scale(sums + bias) + zero_point
+    np.testing.assert_array_equal(found, np.sign(sums) * magnitude)
+
+
+def test_inexact_means_are_noticed(monkeypatch):
+    monkeypatch.setattr(
+        "celosia.compiler.lowering.pooling.average_constants",
+        lambda taps: (RoundingMode.AVERAGE, 1 << 30, -2, 0, 0),
+    )
+    assert not average_is_exact(8)
+    model = ModelBuilder(1)
+    x = model.input((1, 4, 4, 8))
+    with pytest.raises(CelosiaError, match="a mean of 8 values can't be exact"):
+        compile_model(model.finish(model.pool(x, "AVERAGE", (4, 2))), CONFIG)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (3, 50), (40, 7), (17, 129), (5, 300)])
+@pytest.mark.parametrize("depth", [8, 26, 256])
+def test_chunks_cover_every_pixel_once(shape, depth):
+    model = ModelBuilder(1)
+    height, width = shape
+    x = model.input((1, height, width, 3))
+    config = replace(CONFIG, accumulator_depth=depth, weight_kib=1024, scratchpad_kib=256)
+    program = compile_model(model.finish(model.conv(x, 9, (1, 1))), config)
+    covered = []
+    for instruction in listing(program):
+        if isinstance(instruction, Drain):
+            pixels = instruction.rows * instruction.columns
+            assert pixels <= depth // 2
+            assert instruction.accumulator in (0, depth // 2)
+            covered += [
+                instruction.output + row * 2 * width + 2 * column
+                for row in range(instruction.rows)
+                for column in range(instruction.columns)
+            ]
+    start = min(covered)
+    assert sorted(covered) == list(range(start, start + 2 * height * width))
+
+
+def test_matmuls_use_the_halves_in_turn():
+    model = ModelBuilder(1)
+    x = model.conv(model.input((1, 20, 20, 8)), 24)
+    program = compile_model(model.finish(model.conv(x, 8)), CONFIG)
+    matmuls = [i for i in listing(program) if isinstance(i, Matmul)]
+    assert [i.accumulator for i in matmuls] == [n % 2 * 128 for n in range(len(matmuls))]
+    waits = [bool(i.wait & Semaphore.DRAINED) for i in matmuls]
+    assert waits == [False, False] + [True] * (len(matmuls) - 2)
+
+
+def test_tables_are_loaded_while_the_layer_before_computes():
+    model = ModelBuilder(1)
+    x = model.input((1, 8, 8, 8))
+    y = model.add(x, model.conv(x, 8))
+    kinds = [type(i) for i in listing(compile_model(model.finish(y), CONFIG))]
+    assert kinds.index(Matmul) < kinds.index(LoadTable) < kinds.index(Drain)
+
+
+def test_weights_of_a_single_chunk_are_one_load():
+    model = ModelBuilder(1)
+    data = model.finish(model.fully_connected(model.input((1, 64)), 64))
+    loads = [i for i in listing(compile_model(data, CONFIG)) if isinstance(i, LoadWeights)]
+    assert [load.tiles for load in loads] == [64]
+
+
+def test_rows_are_packed_where_that_saves_passes():
+    layout = RowPackedLayout(
+        images=1,
+        height=2,
+        width=5,
+        channels=3,
+        kernel=3,
+        stride=2,
+        dilation=1,
+        left=1,
+        columns=3,
+        padding=-7,
+    )
+    image = np.arange(30, dtype=np.int8)
+    vectors = layout.pack(image, 4)
+    assert vectors.shape == (layout.vectors(4), 4)
+    pixels = vectors.reshape(2, 3, 12)[..., :9].reshape(2, 3, 3, 3)
+    padded = np.full((2, 7, 3), -7, np.int8)
+    padded[:, 1:6] = image.reshape(2, 5, 3)
+    for column in range(3):
+        np.testing.assert_array_equal(pixels[:, column], padded[:, 2 * column :][:, :3])
+
+
+def test_layouts_pack_and_unpack():
+    layout = PixelLayout(6, 5)
+    values = np.arange(30, dtype=np.int8).reshape(1, 2, 3, 5)
+    vectors = layout.pack(values, 4)
+    assert vectors.shape == (12, 4)
+    np.testing.assert_array_equal(layout.unpack(vectors, values.shape), values)
+    assert PixelLayout(6, 8).with_channels(16, 8) == PixelLayout(3, 16)
+    assert PixelLayout(6, 8).with_channels(32, 8) is None
+    assert PixelLayout(6, 8).with_channels(4, 8) is None
+
+
+def test_small_chunks_shorten_a_layers_tail():
+    model = ModelBuilder(1)
+    x = model.input((1, 16, 16, 8))
+    program = compile_model(model.finish(model.conv(x, 8)), CONFIG)
+    chunks = [i.rows * i.columns for i in listing(program) if isinstance(i, Matmul)]
+    assert len(chunks) > 2
+    assert min(chunks) >= CONFIG.rows

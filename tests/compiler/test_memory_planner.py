@@ -1,0 +1,96 @@
+"""Tensors share the scratchpad over time, never while both are needed."""
+
+from dataclasses import replace
+
+import pytest
+from support.random_networks import random_network
+from support.tflite_writer import ModelBuilder
+
+from celosia.compiler.compile import compile_model
+from celosia.golden.config import PRESETS
+from celosia.golden.errors import CelosiaError
+
+CONFIG = PRESETS["npu8x8"]
+
+
+def overlapping(program):
+    """Pairs of tensors that share vectors at the same time, by (older, newer)."""
+    places = program.tensors
+    return [
+        (a, b)
+        for index, a in enumerate(places)
+        for b in places[index + 1 :]
+        if a.first <= b.last
+        and b.first <= a.last
+        and a.address < b.address + b.vectors
+        and b.address < a.address + a.vectors
+    ]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_nothing_overlaps_but_sums_in_place(seed):
+    program = compile_model(random_network(seed), CONFIG)
+    for older, newer in overlapping(program):
+        # An ADD may write over an operand that it reads for the last time, vector by vector.
+        assert program.layers[newer.first].op == "ADD"
+        assert (older.address, older.vectors) == (newer.address, newer.vectors)
+        assert older.last == newer.first
+
+
+def test_memory_is_used_again():
+    model = ModelBuilder(1)
+    x = model.input((1, 16, 16, 8))
+    for _ in range(8):
+        x = model.conv(x, 8)
+    program = compile_model(model.finish(x), CONFIG)
+    assert max(place.address + place.vectors for place in program.tensors) == 2 * 256
+
+
+def test_sums_are_made_in_place():
+    model = ModelBuilder(1)
+    x = model.input((1, 16, 16, 8))
+    a, b = model.conv(x, 8), model.conv(x, 8)
+    program = compile_model(model.finish(model.add(a, b)), CONFIG)
+    assert max(place.address + place.vectors for place in program.tensors) == 3 * 256
+
+
+def test_operands_that_are_needed_later_stay():
+    model = ModelBuilder(1)
+    x = model.input((1, 16, 16, 8))
+    a, b = model.conv(x, 8), model.conv(x, 8)
+    program = compile_model(model.finish(model.add(a, b), a, b), CONFIG)
+    assert not overlapping(program)
+
+
+def test_a_model_that_is_too_large_is_told_how_much_and_where():
+    model = ModelBuilder(1)
+    x = model.input((1, 32, 32, 8))
+    y = model.pool(model.conv(model.conv(x, 8), 64), "MAX", (4, 4))
+    model.tensors[y].name = b"end"
+    wide = [t for t in model.tensors if list(t.shape) == [1, 32, 32, 64]]
+    wide[0].name = b"wide"
+    small = replace(CONFIG, name="small", scratchpad_kib=70)
+    # 8 + 64 channels of 32 x 32 pixels are 73,728 bytes; 70 KiB are 71,680.
+    with pytest.raises(
+        CelosiaError,
+        match=r"need 73728 bytes of scratchpad, 2048 more than the 71680 of configuration 'small': "
+        r"most are in use at layer 'wide' \(CONV_2D\), 73728 bytes in 2 tensors; "
+        r"scratchpad_kib must be at least 72",
+    ):
+        compile_model(model.finish(y), small)
+    compile_model(model.finish(y), replace(small, scratchpad_kib=72))
+
+
+def test_weights_that_are_too_many_are_told_by_layer():
+    model = ModelBuilder(1)
+    x = model.input((1, 512))
+    y = model.fully_connected(model.fully_connected(x, 64), 16)
+    model.tensors[-1].name = b"end"
+    with pytest.raises(
+        CelosiaError,
+        match=r"need 35504 bytes of weight memory, 2736 more than the 32768 of configuration "
+        r"'npu8x8'; the largest are 't\d+' \(33536 bytes\), 'end' \(1216 bytes\), "
+        r"the instructions \(\d+ bytes\); weight_kib must be at least 35",
+    ):
+        compile_model(model.finish(y), replace(CONFIG, weight_kib=32))
+    compile_model(model.finish(y), replace(CONFIG, weight_kib=35))
