@@ -52,8 +52,8 @@ class PostUnitWithGrants(wiring.Component):
         (4, 4, 2, ["tflm"]),
         (4, 10, 4, ["tflm", "float32"]),
         (10, 6, 5, ["tflm", "litert", "single", "float32"]),
-        (6, 10, 1, ["single"]),
-        (14, 4, 7, ["litert"]),
+        (6, 14, 1, ["single"]),
+        (9, 4, 3, ["litert"]),
     ],
 )
 def test_post_unit(rows, columns, lanes, profiles):

@@ -79,8 +79,7 @@ class PostProgramWriter:
         """Append an instruction and execute it; `writes` are its addresses and masks, in order."""
         name = type(instruction).__name__
         method = "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
-        execute: Callable[[Instruction], None] = getattr(self._machine, method)
-        execute(instruction)
+        getattr(self._machine, method)(instruction)
         expected = []
         for address, mask in writes or []:
             lanes = [mask >> lane & 1 for lane in range(self._config.rows)]
@@ -91,16 +90,16 @@ class PostProgramWriter:
 
     def random_step(self) -> None:
         """Append work of a random kind with the settings that it needs."""
-        step = self._rng.choice([self.drains, self.drains, self.add, self.pool])
-        step()
+        steps: list[Callable[[], None]] = [self.drains, self.drains, self.add, self.pool]
+        self._rng.choice(steps)()
 
-    def drains(self, count: int | None = None) -> None:
-        """One to four DRAINs with one setting."""
+    def drains(self, count: int | None = None, size: Pair | None = None) -> None:
+        """One to four DRAINs with one setting; `size` is rows and columns."""
         rng, config = self._rng, self._config
         mode = rng.choice(self._modes)
         address = rng.choice(self._records[mode])
         self.append(LoadParameters(address=address, **self._common()))
-        rows, columns = rng.randint(1, 3), rng.randint(1, 6)
+        rows, columns = size or (rng.randint(1, 3), rng.randint(1, 6))
         vectors = rng.randint(1, config.tile_vectors)
         addresses, output, steps = self._place(rows, columns, vectors)
         self.append(self._output(mode, *steps))
@@ -143,7 +142,7 @@ class PostProgramWriter:
     def pool(
         self, taps: tuple[int, int] | None = None, size: tuple[int, int] | None = None
     ) -> None:
-        """A POOL over an image with padding."""
+        """A POOL over an image with padding; `size` is rows and columns of the output."""
         rng = self._rng
         kh, kw = taps or (rng.randint(1, 3), rng.randint(1, 3))
         rows, columns = size or (rng.randint(1, 3), rng.randint(1, 3))

@@ -23,29 +23,49 @@ class PostBench:
     def __init__(
         self, bench: BlockBench, dut: Any, program: PostProgram, stalls: dict[str, Stall]
     ) -> None:
-        self.bench, self._dut, self._program = bench, dut, program
-        self._scratchpad = program.scratchpad.copy()
+        self.bench, self._dut, self._stalls = bench, dut, stalls
         self._layout = MemoryWriteSignature(program.config.rows).members["payload"].shape
+        self._load(program)
         reads = {
-            "weights": lambda a: pack_vector(program.weights[a], np.uint8),
-            "accumulators": lambda a: pack_vector(program.accumulators[a], np.int32),
+            "weights": lambda a: pack_vector(self._program.weights[a], np.uint8),
+            "accumulators": lambda a: pack_vector(self._program.accumulators[a], np.int32),
             "scratchpad": lambda a: pack_vector(self._scratchpad[a], np.int8),
         }
+        self._memories = []
         for name, read in reads.items():
             stall = stalls.get(name, Stall.NEVER)
-            MemoryModel(bench, dut, name, read, request_stall=stall, response_stall=stall)
-        self._instructions = bench.source("instructions", stalls.get("instructions", Stall.NEVER))
+            self._memories.append(
+                MemoryModel(bench, dut, name, read, request_stall=stall, response_stall=stall)
+            )
         self._writes = bench.sink("write", stalls.get("write", Stall.NEVER))
         self._semaphore_stalls = stalls.get("semaphores", Stall.NEVER).cycles(bench.rng)
+        cocotb.start_soon(self._watch())
+
+    def _load(self, program: PostProgram) -> None:
+        self._program = program
+        self._scratchpad = program.scratchpad.copy()
         self.write_cycles: list[int] = []
-        self.started: list[int] = []
+        self.started: list[tuple[int, int]] = []
         self.completions: list[tuple[int, int, int, int]] = []
+
+    async def interrupt(self, cycles: int, program: PostProgram) -> None:
+        """Run for some cycles, then reset, and take another program."""
+        task = cocotb.start_soon(self._send())
+        await self.bench.cycles(cycles)
+        task.cancel()
+        await self.bench.reset()
+        for memory in self._memories:
+            memory.forget()
+        self._load(program)
+
+    async def _send(self) -> None:
+        words = [i.encode() for i in self._program.instructions]
+        stall = self._stalls.get("instructions", Stall.NEVER)
+        await self.bench.source("instructions", stall).send(words)
 
     async def run(self) -> None:
         """Run the program and check everything that it does."""
-        words = [i.encode() for i in self._program.instructions]
-        cocotb.start_soon(self._watch())
-        cocotb.start_soon(self._instructions.send(words))
+        cocotb.start_soon(self._send())
         index = 0
         for instruction, writes in zip(
             self._program.instructions, self._program.writes, strict=True
@@ -82,7 +102,7 @@ class PostBench:
         while True:
             await edge
             if dut.take.value:
-                self.started.append(dut.wait.value.to_unsigned())
+                self.started.append((dut.wait.value.to_unsigned(), self.bench.cycle))
             signal, mark = dut.signal.value.to_unsigned(), int(dut.mark.value)
             if signal or mark:
                 completion = (signal, mark, len(self.write_cycles), self.bench.cycle)
@@ -92,7 +112,9 @@ class PostBench:
 
     def _check_semaphores(self) -> None:
         program = self._program
-        assert self.started == [i.wait for i in program.instructions], "semaphores taken"
+        assert [s[0] for s in self.started] == [i.wait for i in program.instructions], (
+            "semaphores taken"
+        )
         written, expected = 0, []
         for instruction, writes in zip(program.instructions, program.writes, strict=True):
             written += len(writes)
@@ -103,6 +125,10 @@ class PostBench:
             assert got[2] >= want[2], f"completion {got} is reported before write {want[2]}"
 
 
+DRAIN_TO_DRAIN = 2
+"""Cycles without a beat between DRAINs."""
+OVERHEAD = 20
+"""Cycles of an instruction besides those that its vectors take."""
 ENDS = ("instructions", "weights", "accumulators", "scratchpad", "write", "semaphores")
 
 
@@ -116,3 +142,48 @@ async def programs_run_as_on_the_golden_machine(dut: Any, stall: Stall | None) -
         writer.random_step()
     stalls = {end: stall or bench.rng.choice(list(Stall)) for end in ENDS}
     await PostBench(bench, dut, writer.program, stalls).run()
+
+
+@cocotb.test()
+@cocotb.parametrize(work=["drain", "drains", "add", "max_pool", "wide_pool"])
+async def rates_are_as_documented(dut: Any, work: str) -> None:
+    bench = await BlockBench.start(dut)
+    config = config_from_mapping(bench.parameters, default_name="bench")
+    writer = PostProgramWriter(config, bench.rng)
+    groups = config.rows // config.requantizer_lanes
+    if work in ("drain", "drains"):
+        writer.drains(count=1 if work == "drain" else 4, size=(4, 10))
+        rate = groups
+    elif work == "add":
+        writer.add(count=40)
+        rate = max(2, groups)
+    else:
+        taps = (1, 2) if work == "max_pool" else (3, 3)
+        writer.pool(taps=taps, size=(4, 5))
+        rate = max(taps[0] * taps[1], groups)
+    run = PostBench(bench, dut, writer.program, {})
+    await run.run()
+    per_instruction = [len(writes) for writes in writer.program.writes if writes]
+    cycles = run.write_cycles[-1] - run.write_cycles[0]
+    between = DRAIN_TO_DRAIN * (len(per_instruction) - 1)
+    expected = (sum(per_instruction) - 1) * rate + between
+    assert cycles == expected, f"{cycles} cycles from first to last write, not {expected}"
+    start = run.started[-len(per_instruction)][1]
+    overhead = run.write_cycles[-1] - start - sum(per_instruction) * rate - between
+    assert overhead <= OVERHEAD, f"{overhead} cycles besides those of its vectors"
+
+
+@cocotb.test()
+async def reset_forgets_what_was_at_work(dut: Any) -> None:
+    bench = await BlockBench.start(dut, timeout_cycles=200_000)
+    config = config_from_mapping(bench.parameters, default_name="bench")
+    programs = []
+    for _ in range(13):
+        writer = PostProgramWriter(config, bench.rng)
+        for _ in range(8):
+            writer.random_step()
+        programs.append(writer.program)
+    run = PostBench(bench, dut, programs[0], dict.fromkeys(ENDS, Stall.HALF))
+    for program in programs[1:]:
+        await run.interrupt(bench.rng.randint(50, 1200), program)
+    await run.run()
