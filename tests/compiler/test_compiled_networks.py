@@ -100,6 +100,14 @@ def test_reshapes_between_layers():
     check(model, model.reshape(model.fully_connected(c, 8), (2, 24)))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 8, 12])
+def test_an_image_made_by_a_matrix_product(channels):
+    model = ModelBuilder(6)
+    x = model.fully_connected(model.input((1, 10)), 30 * channels, per_channel=True)
+    y = model.conv(model.reshape(x, (1, 5, 6, channels)), 4)
+    check(model, y, x)
+
+
 def test_two_inputs_and_values_used_again_much_later():
     model = ModelBuilder(4)
     x, y = model.input((1, 8, 8, 5)), model.input((1, 8, 8, 5))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -78,6 +79,7 @@ def lower_body(
             )
         consumers = [graph.operators[i] for i in parts.body if index in graph.operators[i].inputs]
         context.layouts[index] = _input_layout(graph, index, consumers, config, pack_rows)
+    context.pixel_channels.update(_reshaped_products(graph, parts))
     layers = []
     for index in parts.body:
         context.operator = index
@@ -99,7 +101,7 @@ def _input_layout(
     graph: Graph, index: int, consumers: list[Operator], config: NpuConfig, pack_rows: bool
 ) -> Layout:
     shape = graph.tensors[index].shape
-    size = int(np.prod(shape))
+    size = prod(shape)
     kinds = {operator.kind for operator in consumers}
     if kinds == {OpKind.CONV_2D} and len(consumers) == 1 and pack_rows:
         packed = row_packing(graph, consumers[0], config.rows)
@@ -112,6 +114,26 @@ def _input_layout(
             return PixelLayout(size // depth, depth)
     channels = shape[-1] if shape else 1
     return PixelLayout(size // channels, channels)
+
+
+def _reshaped_products(graph: Graph, parts: Partition) -> dict[int, int]:
+    """Products of one row that are only used reshaped: {tensor: channels of the reshaped}.
+
+    A matrix product can be stored in pixels of any size, as its columns may stand in any order.
+    """
+    found = {}
+    for index in parts.body:
+        operator = graph.operators[index]
+        output = operator.outputs[0]
+        if operator.kind is not OpKind.FULLY_CONNECTED:
+            continue
+        units = graph.tensors[operator.inputs[1]].shape[0]
+        if prod(graph.tensors[output].shape) == units:
+            users = [graph.operators[i] for i in parts.body if output in graph.operators[i].inputs]
+            channels = {graph.tensors[user.outputs[0]].shape[-1] for user in users}
+            if {user.kind for user in users} == {OpKind.RESHAPE} and len(channels) == 1:
+                found[output] = channels.pop()
+    return found
 
 
 def _outputs(graph: Graph, parts: Partition) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ class LoweringContext:
     Attributes:
         origins: the tensor whose storage a tensor has, for reshaped ones.
         layouts: layout of each tensor that owns storage.
+        pixel_channels: channels to a pixel of matrix products that are reshaped into an image.
         operator: index of the operator at hand.
     """
 
@@ -26,6 +27,7 @@ class LoweringContext:
     profile: RoundingProfile
     origins: dict[int, int] = field(default_factory=dict)
     layouts: dict[int, Layout] = field(default_factory=dict)
+    pixel_channels: dict[int, int] = field(default_factory=dict)
     operator: int = 0
 
     def fail(self, reason: str) -> NoReturn:

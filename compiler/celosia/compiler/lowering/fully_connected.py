@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celosia.compiler.layers import Image, MatrixLayer, OutputImage, Window
 from celosia.compiler.layout import PixelLayout, ceil_div
@@ -31,27 +32,37 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
     finish = matrix_finish(context, attributes["activation"])
     bias = context.optional_input(2)
     folded = folded_bias(weights.T, None if bias is None else bias.data, zero_point_of(x))
-    scales = channel_scales(x, context.input(1), output, out, finish.mode)
+    multiplier, exponent = channel_scales(x, context.input(1), output, out, finish.mode)
+    rows = context.config.rows
+    pixel: int = context.pixel_channels.get(context.node.outputs[0], out)
+    kernel, folded, multiplier, exponent = (
+        _whole_vectors(values, pixel, rows)
+        for values in (weights.reshape(out, 1, joined, channels), folded, multiplier, exponent)
+    )
     return MatrixLayer(
         operator=context.operator,
         name=output.name,
         kind=context.node.kind,
         source=owner,
-        output=context.define(out),
+        output=context.define(pixel),
         finish=finish,
         macs=int(np.prod(output.shape)) * depth,
         image=Image(
             count=1,
             height=1,
             width=layout.pixels,
-            column_step=ceil_div(channels, context.config.rows),
+            column_step=ceil_div(channels, rows),
             padding=zero_point_of(x),
         ),
         window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),
-        result=OutputImage(
-            height=1, width=layout.pixels // joined, vectors=ceil_div(out, context.config.rows)
-        ),
-        tiles=column_tiles(
-            context.config, weights.reshape(out, 1, joined, channels), folded, scales
-        ),
+        result=OutputImage(height=1, width=layout.pixels // joined, vectors=len(kernel) // rows),
+        tiles=column_tiles(context.config, kernel, folded, (multiplier, exponent)),
     )
+
+
+def _whole_vectors(values: NDArray[Any], pixel: int, rows: int) -> NDArray[Any]:
+    """Output channels (the first axis) in pixels of `pixel`, each padded to whole vectors."""
+    rest = values.shape[1:]
+    pixels = values.reshape(-1, pixel, *rest)
+    padding = [(0, 0), (0, -pixel % rows), *[(0, 0)] * len(rest)]
+    return np.pad(pixels, padding).reshape(-1, *rest)
