@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import INSTRUCTION_BYTES, Halt, Instruction, decode
@@ -51,7 +52,7 @@ class ImageBuilder:
             shares = {**self._bytes_of, "the instructions": size * len(words)}
             largest = sorted(shares.items(), key=lambda item: -item[1])[:3]
             listed = ", ".join(
-                f"{name if name == 'the instructions' else repr(name)} ({count} bytes)"
+                f"{name if name == 'the instructions' else repr(short_name(name))} ({count} bytes)"
                 for name, count in largest
             )
             raise CelosiaError(

@@ -21,6 +21,7 @@ from celosia.compiler.layers import (
     PoolLayer,
     Window,
 )
+from celosia.compiler.names import short_name
 from celosia.compiler.tiling import Chunk, tile_layer
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
@@ -112,8 +113,8 @@ class _Generator:
                 self._layer(layer, following)
             except ValueError as error:
                 raise CelosiaError(
-                    f"operator {layer.operator} ({layer.kind.value}, output '{layer.name}') is "
-                    f"too large for one instruction: {error}"
+                    f"operator {layer.operator} ({layer.kind.value}, output "
+                    f"'{short_name(layer.name)}') is too large for one instruction: {error}"
                 ) from error
             self._change(self._last_post, mark=1)
             self._stored[layer.output] = self._last_post

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from celosia.compiler.layers import AddLayer, sources
 from celosia.compiler.lowering import Body
+from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 
@@ -152,7 +153,7 @@ def _refuse(
     tensors = sum(item.first <= worst <= item.last for item in intervals.values())
     raise CelosiaError(
         f"activations need {needed} bytes of scratchpad, {needed - available} more than the "
-        f"{available} of configuration '{config.name}': most are in use at layer '{layer.name}' "
-        f"({layer.kind.value}), {in_use[worst] * config.rows} bytes in {tensors} tensors; "
+        f"{available} of configuration '{config.name}': most are in use at layer "
+        f"'{short_name(layer.name)}' ({layer.kind.value}), {in_use[worst] * config.rows} bytes in {tensors} tensors; "
         f"scratchpad_kib must be at least {-(-needed // 1024)}"
     )

@@ -7,6 +7,7 @@ with the golden interpreter. Between operators of the NPU they can't run.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Operator, OpKind
 
@@ -78,7 +79,7 @@ def partition(graph: Graph) -> Partition:
 def describe(graph: Graph, index: int) -> str:
     """An operator as error messages name it: index, kind and output tensor."""
     operator = graph.operators[index]
-    output = graph.tensors[operator.outputs[0]].name
+    output = short_name(graph.tensors[operator.outputs[0]].name)
     return f"operator {index} ({operator.kind.value}, output '{output}')"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from celosia.compiler.layers import AddLayer, Finish
 from celosia.compiler.lowering.context import LoweringContext
+from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
 from celosia.golden.ops.elementwise import add_constants
 from celosia.golden.ops.stage import scale_of, zero_point_of
@@ -20,8 +21,8 @@ def lower_addition(context: LoweringContext) -> AddLayer:
     owner_b, layout_b = context.source(1)
     if layout != layout_b:
         context.fail(
-            f"'{a.name}' and '{b.name}' are stored in pixels of different sizes; "
-            f"the reshape in front of it must be avoided"
+            f"'{short_name(a.name)}' and '{short_name(b.name)}' are stored in pixels of different "
+            f"sizes; the reshape in front of it must be avoided"
         )
     mode = mode_for(context.profile, context.node.kind)
     table_a, table_b, multiplier, exponent = add_constants(a, b, output, mode)

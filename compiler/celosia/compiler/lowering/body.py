@@ -17,6 +17,7 @@ from celosia.compiler.lowering.convolution import (
 )
 from celosia.compiler.lowering.fully_connected import lower_fully_connected
 from celosia.compiler.lowering.pooling import lower_mean, lower_pooling
+from celosia.compiler.names import short_name
 from celosia.compiler.partition import Partition, variable_inputs
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
@@ -75,7 +76,8 @@ def lower_body(
         tensor = graph.tensors[index]
         if tensor.dtype != np.int8:
             raise CelosiaError(
-                f"tensor '{tensor.name}' must be int8 to reach the NPU, not {tensor.dtype.name}"
+                f"tensor '{short_name(tensor.name)}' must be int8 to reach the NPU, "
+                f"not {tensor.dtype.name}"
             )
         consumers = [graph.operators[i] for i in parts.body if index in graph.operators[i].inputs]
         context.layouts[index] = _input_layout(graph, index, consumers, config, pack_rows)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
+from celosia.compiler.names import short_name
 from celosia.compiler.partition import describe
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
@@ -71,7 +72,9 @@ class LoweringContext:
         """Owner and layout of the storage that an input has."""
         index = self.node.inputs[position]
         if self.graph.tensors[index].data is not None:
-            self.fail(f"input '{self.graph.tensors[index].name}' must not be a constant")
+            self.fail(
+                f"input '{short_name(self.graph.tensors[index].name)}' must not be a constant"
+            )
         owner = self.origin(index)
         return owner, self.layouts[owner]
 
@@ -83,8 +86,8 @@ class LoweringContext:
         seen = layout.with_channels(channels, self.config.rows)
         if seen is None:
             self.fail(
-                f"input '{self.input(position).name}' is stored in pixels of {layout.channels} "
-                f"channels, which can't be regrouped into {channels} in place (both must be "
+                f"input '{short_name(self.input(position).name)}' is stored in pixels of "
+                f"{layout.channels} channels, which can't be regrouped into {channels} in place (both must be "
                 f"multiples of {self.config.rows}); the reshape in front of it must be avoided"
             )
         return owner, seen

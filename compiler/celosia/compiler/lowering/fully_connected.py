@@ -34,7 +34,7 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
     folded = folded_bias(weights.T, None if bias is None else bias.data, zero_point_of(x))
     multiplier, exponent = channel_scales(x, context.input(1), output, out, finish.mode)
     rows = context.config.rows
-    pixel: int = context.pixel_channels.get(context.node.outputs[0], out)
+    pixel = context.pixel_channels.get(context.node.outputs[0]) or out
     kernel, folded, multiplier, exponent = (
         _whole_vectors(values, pixel, rows)
         for values in (weights.reshape(out, 1, joined, channels), folded, multiplier, exponent)

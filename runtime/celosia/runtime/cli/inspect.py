@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from celosia.compiler.names import short_name
 from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import print_json, results
 
@@ -80,8 +81,8 @@ def _print_summary(report: dict[str, Any]) -> None:
             shape = " × ".join(map(str, port["shape"]))
             table.add_row(
                 title,
-                f"{escape(_short(port['name']))}: int8 {shape}, stored as {port['layout']}, "
-                f"vectors {port['address']:,} to {port['address'] + port['vectors'] - 1:,}",
+                f"{escape(short_name(port['name'], _NAME))}: int8 {shape}, "
+                f"stored as {port['layout']}, vectors {port['address']:,} to {port['address'] + port['vectors'] - 1:,}",
             )
     for title, key in (("host before", "host_before"), ("host after", "host_after")):
         table.add_row(title, ", ".join(report[key]) or "nothing")
@@ -107,7 +108,7 @@ def _print_layers(report: dict[str, Any], limit: int | None) -> None:
         table.add_row(
             str(index),
             layer["op"],
-            escape(_short(layer["name"])),
+            escape(short_name(layer["name"], _NAME)),
             f"{layer['macs']:,}" if layer["macs"] else "-",
             f"{layer['passes']:,}" if layer["passes"] else "-",
             f"{layer['estimated_cycles']:,}",
@@ -137,7 +138,7 @@ def _print_memory(program: Any, report: dict[str, Any], limit: int | None) -> No
         end = tensor["address"] + tensor["vectors"] - 1
         table.add_row(
             SYMBOLS[index % len(SYMBOLS)],
-            escape(_short(tensor["name"])),
+            escape(short_name(tensor["name"], _NAME)),
             "×".join(map(str, tensor["shape"])),
             f"{tensor['address']:,} to {end:,}",
             f"{tensor['vectors']:,}",
@@ -160,9 +161,3 @@ def _print_disassembly(listing: list[dict[str, Any]], limit: int | None) -> None
 def _print_rest(count: int, limit: int | None, what: str, option: str) -> None:
     if limit is not None and count > limit:
         results.print(f"... and {count - limit:,} more {what}: {option} shows all")
-
-
-def _short(name: str) -> str:
-    """The part of a tensor's name that tells most: exporters join the names of fused operators."""
-    first = name.split(";")[0]
-    return first if len(first) <= _NAME else f"…{first[1 - _NAME :]}"
