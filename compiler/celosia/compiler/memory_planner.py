@@ -154,6 +154,7 @@ def _refuse(
     raise CelosiaError(
         f"activations need {needed} bytes of scratchpad, {needed - available} more than the "
         f"{available} of configuration '{config.name}': most are in use at layer "
-        f"'{short_name(layer.name)}' ({layer.kind.value}), {in_use[worst] * config.rows} bytes in {tensors} tensors; "
+        f"'{short_name(layer.name)}' ({layer.kind.value}), "
+        f"{in_use[worst] * config.rows} bytes in {tensors} tensors; "
         f"scratchpad_kib must be at least {-(-needed // 1024)}"
     )

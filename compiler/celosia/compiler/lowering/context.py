@@ -87,7 +87,7 @@ class LoweringContext:
         if seen is None:
             self.fail(
                 f"input '{short_name(self.input(position).name)}' is stored in pixels of "
-                f"{layout.channels} channels, which can't be regrouped into {channels} in place (both must be "
-                f"multiples of {self.config.rows}); the reshape in front of it must be avoided"
+                f"{layout.channels} channels, which can't be regrouped into {channels} in place "
+                f"(both must be multiples of {self.config.rows}); the reshape in front of it must be avoided"
             )
         return owner, seen

@@ -82,7 +82,8 @@ def _print_summary(report: dict[str, Any]) -> None:
             table.add_row(
                 title,
                 f"{escape(short_name(port['name'], _NAME))}: int8 {shape}, "
-                f"stored as {port['layout']}, vectors {port['address']:,} to {port['address'] + port['vectors'] - 1:,}",
+                f"stored as {port['layout']}, "
+                f"vectors {port['address']:,} to {port['address'] + port['vectors'] - 1:,}",
             )
     for title, key in (("host before", "host_before"), ("host after", "host_after")):
         table.add_row(title, ", ".join(report[key]) or "nothing")
