@@ -88,6 +88,7 @@ class LoweringContext:
             self.fail(
                 f"input '{short_name(self.input(position).name)}' is stored in pixels of "
                 f"{layout.channels} channels, which can't be regrouped into {channels} in place "
-                f"(both must be multiples of {self.config.rows}); the reshape in front of it must be avoided"
+                f"(both must be multiples of {self.config.rows}); "
+                f"the reshape in front of it must be avoided"
             )
         return owner, seen
