@@ -1,5 +1,6 @@
 """Inputs of a network: from a file, or made up."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,16 @@ def random_samples(inputs: list[Tensor], count: int, seed: int) -> list[Sample]:
 
 def _read(path: Path, inputs: list[Tensor]) -> list[NDArray[Any]]:
     try:
-        loaded = np.load(path, allow_pickle=False)
+        content = io.BytesIO(path.read_bytes())
+    except OSError as error:
+        raise CelosiaError(f"can't read inputs {str(path)!r}: {error.strerror}") from error
+    try:
+        loaded = np.load(content, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             arrays = {"": loaded}
         else:
-            with loaded:
-                arrays = {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise CelosiaError(
-            f"can't read inputs {str(path)!r}: {error.strerror or 'not a numpy file'}"
-        ) from error
-    except Exception as error:  # numpy raises what its parsers do; the cause is the same
+            arrays = {name: loaded[name] for name in loaded.files}
+    except Exception as error:  # numpy raises whatever its parsers do; the cause is the same
         raise CelosiaError(
             f"inputs {str(path)!r} must be a whole .npy or .npz file of plain numbers"
         ) from error

@@ -1,6 +1,7 @@
 """From what the user names (model, configuration, rounding) to a run."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,19 @@ def open_session(model: str, config: str, rounding: str) -> Session:
     content = _read(model)
     if content.startswith(MAGIC):
         return Session(decode_program(content), None)
-    graph = load_tflite(content)
+    graph = _load(model, content)
     return Session(compile_model(graph, load_config(config), _profile(rounding)), graph)
 
 
 def open_model(model: str) -> tuple[Graph, bytes]:
     """The graph of a .tflite model, and its bytes."""
     content = _read(model)
-    return load_tflite(content), content
+    return _load(model, content), content
+
+
+def _load(model: str, content: bytes) -> Graph:
+    """The model's graph, under the name that the user knows it by."""
+    return replace(load_tflite(content), name=Path(model).stem)
 
 
 def _read(model: str) -> bytes:

@@ -79,15 +79,16 @@ def print_report(report: "RunReport") -> None:
     """The report as a table and the sentence that matters."""
     counted = report.cycles_per_inference is not None
     table = Table(box=None, pad_edge=False)
-    table.add_column("layer", overflow="ellipsis", max_width=36)
+    table.add_column("layer", overflow="ellipsis", no_wrap=True)
     table.add_column("operator", no_wrap=True)
     table.add_column("engine", no_wrap=True)
     table.add_column("MACs", justify="right")
     if counted:
         table.add_column("cycles", justify="right")
         table.add_column("utilisation", justify="right")
-    for layer in report.layers:
-        row = [layer.name, layer.op, layer.engine, f"{layer.macs:,}"]
+    names = short_names([layer.name for layer in report.layers])
+    for name, layer in zip(names, report.layers, strict=True):
+        row = [name, layer.op, layer.engine, f"{layer.macs:,}"]
         if counted:
             row.append("-" if layer.cycles is None else f"{layer.cycles:,}")
             row.append(f"{layer.utilisation:.1%}" if layer.macs and layer.utilisation else "-")
@@ -113,3 +114,15 @@ def print_report(report: "RunReport") -> None:
             f"[bold red]{report.mismatches} bytes differ from the golden model's[/]: "
             f"{subject} ({where})"
         )
+
+
+def short_names(names: list[str]) -> list[str]:
+    """Layer names without what they share and without the operators fused into them.
+
+    Converters name a layer by all its fused operators, `model/conv/Relu;model/norm/...`.
+    """
+    paths = [name.split(";")[0].split("/") for name in names]
+    shared = 0
+    while len({tuple(path[: shared + 1]) for path in paths}) == 1 < min(map(len, paths)) - shared:
+        shared += 1
+    return ["/".join(path[shared:]) for path in paths]

@@ -1,0 +1,156 @@
+"""`celosia run` on the golden device, and every command on damaged files."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from support.damage import FOREIGN, mutated, truncated
+
+from celosia.compiler.compile import compile_model
+from celosia.compiler.program_file import encode_program
+from celosia.golden.config import PRESETS
+from celosia.runtime import run as running
+from celosia.runtime.cli import main
+from celosia.runtime.cli.run import short_names
+from celosia.runtime.device import Inference
+from celosia.runtime.golden_device import GoldenDevice
+from celosia.runtime.models import embedded_data
+
+SEED = 5
+DIGITS = embedded_data("digits_int8.tflite")
+KEYS = {
+    *("outputs_match", "mismatches", "samples", "cycles_per_inference", "macs", "utilisation"),
+    *("layers", "wall_s", "build_s", "sim_cycles_per_s"),
+}
+
+
+def celosia(capsys, *arguments):
+    """Exit status, standard output and standard error of a command."""
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return end.value.code, printed.out, printed.err
+
+
+def test_json_has_the_agreed_keys(capsys):
+    status, out, _ = celosia(capsys, "run", "digits", "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert report.keys() >= KEYS
+    assert report["outputs_match"]
+    assert (report["mismatches"], report["samples"], report["macs"]) == (0, 1, 1_387_904)
+    assert report["layers"][0].keys() >= {"name", "op", "engine", "cycles", "macs", "utilisation"}
+
+
+def test_samples_come_from_a_file_and_outputs_go_to_one(capsys, tmp_path):
+    with np.load("runtime/celosia/runtime/data/digits_heldout.npz") as held_out:
+        np.save(tmp_path / "x.npy", held_out["x"][:5])
+        labels = held_out["y"][:5]
+    y = tmp_path / "y.npy"
+    arguments = ("--inputs", tmp_path / "x.npy", "--outputs", y, "--json")
+    status, out, _ = celosia(capsys, "run", "digits", *arguments)
+    assert (status, json.loads(out)["samples"]) == (0, 5)
+    np.testing.assert_array_equal(np.load(y).argmax(axis=1), labels)
+
+
+def test_a_program_file_runs_like_its_model(capsys, tmp_path):
+    program = tmp_path / "digits.cel"
+    assert celosia(capsys, "compile", "digits", "-o", program, "--config", "npu4x4")[0] == 0
+    status, out, _ = celosia(capsys, "run", program, "--json")
+    assert (status, json.loads(out)["config"]) == (0, "npu4x4")
+
+
+def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):
+    class Wrong(GoldenDevice):
+        def run(self, inputs):
+            flipped = [[~read for read in inference.reads] for inference in super().run(inputs)]
+            return [Inference(reads) for reads in flipped]
+
+    monkeypatch.setattr(running, "GoldenDevice", Wrong)
+    status, out, _ = celosia(capsys, "run", "digits", "--json")
+    report = json.loads(out)
+    assert status == 1
+    assert not report["outputs_match"]
+    assert report["mismatches"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.tflite"], "model must be a .tflite or .cel file or 'digits', and 'none.tflite'"),
+        (["digits", "--device", "fpga"], "device must be golden or rtl, not 'fpga'"),
+        (["digits", "--waves", "f.fst"], "waves need --device rtl"),
+        (["digits", "--rounding", "up"], "rounding profile must be one of tflm, litert, "),
+        (["digits", "--config", "npu4x4", "--rounding", "single"], "rounding profile must be one "),
+        (["digits", "--config", "npu5"], "configuration must be one of npu4x4, npu8x8, npu16x16"),
+        (["digits", "--inputs", "none.npy"], "can't read inputs 'none.npy': No such file"),
+        (["digits", "--outputs", "no/where.npy"], "can't write 'no/where.npy': No such file"),
+    ],
+)
+def test_mistakes_get_a_sentence(capsys, arguments, message):
+    status, out, err = celosia(capsys, "run", *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 28, 28, 1), np.float32), "must be int8, not the float32 of"),
+        (np.zeros((2, 28, 28), np.int8), "must have shape (n, 28, 28, 1) for n samples, not"),
+        (np.zeros((0, 28, 28, 1), np.int8), "must hold at least one sample, not none"),
+    ],
+)
+def test_inputs_that_do_not_fit_get_a_sentence(capsys, tmp_path, array, message):
+    np.save(tmp_path / "x.npy", array)
+    status, _, err = celosia(capsys, "run", "digits", "--inputs", tmp_path / "x.npy")
+    assert status == 2
+    assert message in err
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"PK\x03\x04", b"hello", b"\x80\x04."])
+def test_inputs_that_are_no_arrays_get_a_sentence(capsys, tmp_path, content):
+    (tmp_path / "x.npy").write_bytes(content)
+    status, _, err = celosia(capsys, "run", "digits", "--inputs", tmp_path / "x.npy")
+    assert status == 2
+    assert "inputs" in err
+
+
+def damaged(content, count):
+    """Foreign, changed and cut files."""
+    rng = np.random.default_rng(SEED)
+    yield from FOREIGN.values()
+    for index in range(count):
+        yield (truncated if index % 2 else mutated)(content, rng)
+
+
+PROGRAM = encode_program(compile_model(DIGITS, PRESETS["npu4x4"]))
+
+
+@pytest.mark.parametrize("command", ["run", "compile", "inspect"])
+@pytest.mark.parametrize("content", [DIGITS, PROGRAM], ids=["model", "program"])
+def test_damaged_files_get_one_sentence_and_leave_nothing(capsys, tmp_path, command, content):
+    refused = 0
+    for number, bad in enumerate(damaged(content, 220)):
+        path = tmp_path / "damaged"
+        path.write_bytes(bad)
+        out = tmp_path / "out"
+        options = {"run": ["--outputs", out], "compile": ["-o", out], "inspect": []}[command]
+        status, printed, err = celosia(capsys, command, path, *options)
+        if status in (0, 1):  # what was changed may not matter, or only to the outputs
+            out.unlink(missing_ok=True)
+            continue
+        refused += 1
+        assert status == 2, (SEED, number, err)
+        assert printed == ""
+        assert re.fullmatch(r"error: [^\n]+\n", err), (SEED, number, err)
+        assert "Traceback" not in err
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["damaged"], (SEED, number)
+    assert refused >= 100
+
+
+def test_layer_names_are_shortened_to_what_tells_them_apart():
+    names = ["model/conv/Relu;model/norm/Add", "model/conv_1/Relu", "model/dense/MatMul"]
+    assert short_names(names) == ["conv/Relu", "conv_1/Relu", "dense/MatMul"]
+    assert short_names(["one"]) == ["one"]
