@@ -1,6 +1,6 @@
 """The systolic array: the exact matrix engine."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Const, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.utils import ceil_log2
 
@@ -116,9 +116,10 @@ class SystolicArray(wiring.Component):
             delay(self.activations.payload.vector[r], r, f"activation_{r}")[-1] for r in range(rows)
         ]
 
-        sum_bits = PRODUCT_BITS + ceil_log2(rows)
-        sums = [Signal(signed(sum_bits), name=f"top_{c}") for c in range(columns)]
+        sums = [Const(0, signed(PRODUCT_BITS))] * columns
         for r in range(rows):
+            # No wider than r + 1 products need: wider registers would hold copies of the sign.
+            sum_bits = PRODUCT_BITS + ceil_log2(r + 1)
             activation = activations[r]
             for c in range(columns):
                 m.submodules[f"pe_{r}_{c}"] = element = ProcessingElement(sum_bits=sum_bits)

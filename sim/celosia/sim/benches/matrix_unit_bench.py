@@ -249,6 +249,19 @@ async def programs_run_as_on_the_golden_machine(
 
 
 @cocotb.test()
+async def jobs_that_wait_hold_back_requests(dut: Any) -> None:
+    dut.raises.value = 0
+    bench = await BlockBench.start(dut)
+    program = Program(bench, waits=False)
+    MemoryModel(bench, dut, "read", program.read)
+    activations, jobs = bench.sink("activations"), bench.sink("jobs", Stall.LONG)
+    cocotb.start_soon(bench.source("instructions").send(program.words))
+    checking = cocotb.start_soon(activations.check(program.all_activations))
+    await jobs.check(program.all_jobs, lambda job: fields_of(AccumulateJob, job))
+    await checking
+
+
+@cocotb.test()
 async def matmuls_follow_without_a_gap(dut: Any) -> None:
     dut.raises.value = 0
     bench = await BlockBench.start(dut)
