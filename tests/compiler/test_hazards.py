@@ -1,0 +1,176 @@
+"""Programs are free of races between units, whatever each unit's speed.
+
+The golden machine runs instructions one after another, so it can't see a missing semaphore. This
+checks the order itself: of two instructions of different units that touch the same vector, one of
+them writing, the semaphores alone must let the later one start only when the earlier is complete.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.random_networks import random_config, random_network
+
+from celosia.compiler.assembler import disassemble
+from celosia.compiler.compile import compile_model
+from celosia.golden.config import PRESETS
+from celosia.golden.isa import (
+    Add,
+    Drain,
+    Matmul,
+    MatrixInput,
+    MatrixLoop,
+    Pool,
+    PostInput,
+    PostLoop,
+    PostOutput,
+    Semaphore,
+    Unit,
+)
+
+
+class Race(Exception):
+    pass
+
+
+def grid(start, steps, counts):
+    """start + every combination of steps, flat."""
+    total = np.full(1, start)
+    for step, count in zip(steps, counts, strict=True):
+        total = (total[:, None] + np.arange(count) * step).reshape(-1)
+    return total
+
+
+class Settings:
+    """What the setting instructions of both units have set so far."""
+
+    def __init__(self):
+        self.levels = {MatrixLoop: {}, PostLoop: {}}
+        self.images = {}
+        self.output = None
+
+    def take(self, instruction):
+        match instruction:
+            case MatrixLoop() | PostLoop():
+                self.levels[type(instruction)][instruction.level] = instruction
+            case MatrixInput() | PostInput():
+                self.images[type(instruction)] = instruction
+            case PostOutput():
+                self.output = instruction
+
+    def gathered(self, instruction, loop, image, counts):
+        """Addresses inside the image that a nest reads."""
+        levels = self.levels[loop]
+        counts = [counts.get(n, levels[n].count) for n in range(5)]
+        address, y, x = (
+            grid(start, [getattr(levels[n], key) for n in range(5)], counts)
+            for start, key in (
+                (instruction.address, "address_step"),
+                (instruction.y, "y_step"),
+                (instruction.x, "x_step"),
+            )
+        )
+        bounds = self.images[image]
+        return address[(y >= 0) & (y < bounds.height) & (x >= 0) & (x < bounds.width)]
+
+    def stored(self, instruction, vectors):
+        """Addresses that DRAIN and POOL write."""
+        steps = (self.output.row_step, self.output.column_step, 1)
+        return grid(instruction.output, steps, (instruction.rows, instruction.columns, vectors))
+
+
+def touched(instruction, settings):
+    """(scratchpad read, scratchpad written) by an instruction."""
+    none = np.zeros(0, int)
+    match instruction:
+        case Matmul():
+            counts = {0: instruction.columns, 1: instruction.rows}
+            return settings.gathered(instruction, MatrixLoop, MatrixInput, counts), none
+        case Drain():
+            return none, settings.stored(instruction, instruction.vectors)
+        case Add():
+            run = np.arange(instruction.count)
+            both = np.concatenate([instruction.a + run, instruction.b + run])
+            return both, instruction.output + run
+        case Pool():
+            counts = {3: instruction.columns, 4: instruction.rows}
+            vectors = settings.levels[PostLoop][2].count
+            read = settings.gathered(instruction, PostLoop, PostInput, counts)
+            return read, settings.stored(instruction, vectors)
+    return none, none
+
+
+def check_order(instructions, config):
+    """Raise Race where the semaphores allow an instruction to start too early."""
+    other = {Unit.MATRIX: Unit.POST, Unit.POST: Unit.MATRIX}
+    done = dict.fromkeys(other, -1)  # by unit: instructions of the other that it knows complete
+    signals = {semaphore: [] for semaphore in Semaphore}
+    written = np.full(config.scratchpad_depth, -1)  # by POST
+    read = np.full(config.scratchpad_depth, -1)  # by MATRIX
+    filled = np.full(config.accumulator_depth, -1)
+    drained = np.full(config.accumulator_depth, -1)
+    settings = Settings()
+    for index, instruction in enumerate(instructions):
+        unit = instruction.unit()
+        settings.take(instruction)
+        if unit not in other:
+            continue
+        for semaphore in Semaphore:
+            if semaphore & instruction.wait:
+                signaller = signals[semaphore].pop(0)
+                done[unit] = max(done[unit], signaller)
+        reads, writes = touched(instruction, settings)
+        earlier = -1
+        if unit is Unit.MATRIX and reads.size:
+            earlier = written[reads].max()
+            read[reads] = index
+        elif unit is Unit.POST and writes.size:
+            earlier = read[writes].max()
+            written[writes] = index
+        if isinstance(instruction, (Matmul, Drain)):
+            first = instruction.accumulator
+            half = slice(first, first + instruction.rows * instruction.columns)
+            mine, others = (filled, drained) if unit is Unit.MATRIX else (drained, filled)
+            earlier = max(earlier, others[half].max())
+            mine[half] = index
+        if earlier > done[unit]:
+            raise Race(f"{instruction} may start before {instructions[earlier]} is complete")
+        for semaphore in Semaphore:
+            if semaphore & instruction.signal:
+                signals[semaphore].append(index)
+    assert not any(signals.values())
+
+
+def instructions_of(program):
+    return [i for _, i in disassemble(program.config, program.image, program.start)]
+
+
+@pytest.mark.parametrize("first", range(0, 200, 20))
+def test_random_networks_have_no_race(first):
+    for seed in range(first, first + 20):
+        print(f"seed {seed}")
+        program = compile_model(random_network(seed), random_config(seed))
+        check_order(instructions_of(program), program.config)
+
+
+@pytest.mark.parametrize("preset", ["npu8x8", "npu16x16"])
+@pytest.mark.parametrize("model", ["ic_resnet8_int8", "ad_autoencoder_int8", "kws_dscnn_int8"])
+def test_public_networks_have_no_race(models_dir, model, preset):
+    program = compile_model(models_dir / f"{model}.tflite", PRESETS[preset])
+    check_order(instructions_of(program), program.config)
+
+
+@pytest.mark.parametrize("semaphore", list(Semaphore))
+def test_missing_semaphores_are_found(semaphore):
+    found = 0
+    for seed in range(20):
+        program = compile_model(random_network(seed), random_config(seed))
+        without = [
+            replace(i, wait=i.wait & ~semaphore, signal=i.signal & ~semaphore)
+            for i in instructions_of(program)
+        ]
+        try:
+            check_order(without, program.config)
+        except Race:
+            found += 1
+    assert found >= 5
