@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from support.random_networks import random_network
+from support.tflite_writer import ModelBuilder
 
 from celosia.runtime.cli import main
 
@@ -142,3 +143,17 @@ def test_damaged_files_end_in_one_sentence(run, model, program, tmp_path, comman
         if status:
             assert (status, err.count("\n")) == (2, 1), err
             assert err.startswith("error: ")
+
+
+def test_many_layers_and_tensors_are_cut_short(run, tmp_path):
+    model = ModelBuilder(1)
+    x = model.input((1, 2, 2, 4))
+    for _ in range(80):
+        x = model.add(x, x)
+    (tmp_path / "deep.tflite").write_bytes(model.finish(x))
+    run("compile", tmp_path / "deep.tflite", "-o", tmp_path / "deep.cel")
+    out = run("inspect", tmp_path / "deep.cel")[1]
+    assert "a column is a layer, the first 72 are shown" in out
+    assert "... and 40 more layers: --layers shows all" in out
+    assert "... and 41 more tensors: --memory shows all" in out
+    assert len(run("inspect", tmp_path / "deep.cel", "--layers")[1].splitlines()) > 80

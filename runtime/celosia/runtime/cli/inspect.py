@@ -124,11 +124,12 @@ def _print_layers(report: dict[str, Any], limit: int | None) -> None:
 def _print_memory(program: Any, report: dict[str, Any], limit: int | None) -> None:
     from celosia.runtime.program_report import SYMBOLS, memory_chart
 
-    results.print("\n[italic]Scratchpad over time[/] (a column is a layer)")
+    count = min(len(program.layers), _CHART)
+    which = "" if count == len(program.layers) else f", the first {count} are shown"
+    results.print(f"\n[italic]Scratchpad over time[/] (a column is a layer{which})")
     width = len(f"{program.config.scratchpad_depth:,}")
     for address, row in memory_chart(program, _CHART):
         results.print(f"{address:>{width},} {row}", markup=False)
-    count = min(len(program.layers), _CHART)
     results.print(f"{'':>{width}} {''.join(str(n % 10) for n in range(count))}")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
