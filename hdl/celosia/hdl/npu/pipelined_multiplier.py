@@ -6,13 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["PipelinedMultiplier"]
 
+PIECE_BITS = 18
+"""Operands are cut into equal pieces of at most so many bits, as small FPGAs multiply them."""
+
 
 class PipelinedMultiplier(wiring.Component):
     """A signed times an unsigned number, exactly.
 
-    Latency: ``LATENCY`` enabled cycles; registers hold operands, product, and product once more, so
-    that a replacement may cut the multiplication into two stages. Throughput: one each cycle. No
-    flow control: whoever uses it stops all its registers together (`EnableInserter`).
+    Latency: ``LATENCY`` enabled cycles: the products of all pieces, their sums for each piece of
+    ``b``, the sum of these. Throughput: one each cycle. No flow control: whoever uses it stops all
+    its registers together (`EnableInserter`).
 
     Parameters
     ----------
@@ -48,10 +51,32 @@ class PipelinedMultiplier(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        a = Signal.like(self.a, reset_less=True)
-        b = Signal.like(self.b, reset_less=True)
+
+        def register(value, name):
+            copy = Signal.like(value, name=name, reset_less=True)
+            m.d.sync += copy.eq(value)
+            return copy
+
+        rows = []
+        for b_place, b in _pieces(self.b):
+            products = [
+                register(a * b, f"product_{a_place}_{b_place}") << a_place
+                for a_place, a in _pieces(self.a)
+            ]
+            rows.append(register(sum(products[1:], products[0]), f"row_{b_place}") << b_place)
         product = Signal.like(self.product, reset_less=True)
-        output = Signal.like(self.product, reset_less=True)
-        m.d.sync += [a.eq(self.a), b.eq(self.b), product.eq(a * b), output.eq(product)]
-        m.d.comb += self.product.eq(output)
+        m.d.sync += product.eq(sum(rows[1:], rows[0]))
+        m.d.comb += self.product.eq(product)
         return m
+
+
+def _pieces(operand):
+    """Pieces of an operand from the lowest up, each with its place; the last takes the sign."""
+    width = len(operand)
+    count = -(-width // PIECE_BITS)
+    size = -(-width // count)
+    pieces = [(place, operand[place : place + size]) for place in range(0, width, size)]
+    if operand.shape().signed:
+        place, piece = pieces.pop()
+        pieces.append((place, piece.as_signed()))
+    return pieces

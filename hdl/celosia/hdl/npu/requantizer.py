@@ -211,10 +211,12 @@ class _Lane(wiring.Component):
 
         # The zero point, and the clamp. What saturates at 10 bits is beyond int8 with any of them.
         control = self.controls[product_stage + 3]
-        limit = 1 << (RESULT_BITS - 2)
-        saturated = Mux(result < -limit, -limit, Mux(result >= limit, limit - 1, result))
+        kept = RESULT_BITS - 1
+        sign, upper = result[-1], result[kept - 1 :]
+        limit = Cat((~sign).replicate(kept - 1), sign)
+        saturated = Mux(upper.any() & ~upper.all(), limit, result[:kept])
         moved = Signal(signed(RESULT_BITS), reset_less=True)
-        m.d.sync += moved.eq(saturated[: RESULT_BITS - 1].as_signed() + control.zero_point)
+        m.d.sync += moved.eq(saturated.as_signed() + control.zero_point)
         control = self.controls[product_stage + 4]
         output = Signal(signed(8), reset_less=True)
         m.d.sync += output.eq(
