@@ -7,6 +7,7 @@ from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.codegen import Code, generate
 from celosia.compiler.costs import layer_passes
 from celosia.compiler.importer import load_tflite
+from celosia.compiler.layers import MatrixLayer
 from celosia.compiler.lowering import Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
 from celosia.compiler.partition import Partition, partition, variable_inputs
@@ -130,7 +131,7 @@ def _layers(code: Code) -> tuple[LayerInfo, ...]:
         LayerInfo(
             name=item.layer.name,
             op=item.layer.kind.value,
-            engine="systolic",
+            engine="systolic" if isinstance(item.layer, MatrixLayer) else "vector",
             output=item.layer.output,
             macs=item.layer.macs,
             passes=layer_passes(item.layer),

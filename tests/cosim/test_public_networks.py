@@ -1,0 +1,103 @@
+"""Public networks in RTL: labelled samples and the referee's bytes, and the cycles they take."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.referee import Referee
+
+from celosia.compiler.compile import compile_model
+from celosia.compiler.importer import load_tflite
+from celosia.golden.config import PRESETS, load_config
+from celosia.golden.rounding import RoundingProfile
+from celosia.runtime.cli import main
+from celosia.runtime.rtl_device import RtlDevice
+from celosia.runtime.run import run_graph
+
+FOUR = """
+base = "npu4x4"
+scratchpad_kib = 96
+weight_kib = 384
+"""
+"""A 4 x 4 array with memory for every network here."""
+
+
+def rtl(path, config, samples, profile=RoundingProfile.TFLM):
+    """Outputs [n, ...] and the report of samples in RTL."""
+    graph = load_tflite(path)
+    program = compile_model(graph, config, profile)
+    result = run_graph(graph, program, RtlDevice(program), "rtl", [[x[None]] for x in samples])
+    return result.outputs[0], result.report
+
+
+@pytest.fixture(params=["npu8x8", "npu16x16", "four"])
+def config(request, tmp_path):
+    if request.param != "four":
+        return PRESETS[request.param]
+    path = tmp_path / "four.toml"
+    path.write_text(FOUR)
+    return load_config(path)
+
+
+MOST_CYCLES = {"npu8x8": 215_000, "npu16x16": 60_000}
+
+
+def test_resnet8_gives_the_labelled_outputs_in_time(models_dir, config):
+    labelled = np.load(models_dir / "samples" / "ic_labelled.npz")
+    outputs, report = rtl(models_dir / "ic_resnet8_int8.tflite", config, labelled["x"])
+    np.testing.assert_array_equal(outputs, labelled["y"])
+    assert report.mismatches == 0
+    assert sum(layer.cycles for layer in report.layers) == report.cycles_per_inference
+    assert report.cycles_per_inference <= MOST_CYCLES.get(config.name, 1_000_000)
+
+
+def referee_outputs(path, samples):
+    referee = Referee(path.read_bytes(), preserve_all=False)
+    return np.concatenate([referee.run([x[None]])[0] for x in samples])
+
+
+def check_against_referee(path, config):
+    """Random inputs give the referee's bytes in RTL."""
+    graph = load_tflite(path)
+    shape = graph.tensors[graph.inputs[0]].shape[1:]
+    seed = 3
+    print(f"seed {seed}")
+    samples = np.random.default_rng(seed).integers(-128, 128, (3, *shape), dtype=np.int8)
+    outputs, report = rtl(path, config, samples)
+    np.testing.assert_array_equal(outputs, referee_outputs(path, samples))
+    assert report.mismatches == 0
+
+
+@pytest.mark.parametrize("model", ["ad_autoencoder_int8", "kws_dscnn_int8"])
+def test_networks_equal_the_referee_on_random_inputs(models_dir, config, model):
+    check_against_referee(models_dir / f"{model}.tflite", config)
+
+
+def test_mobilenet_equals_the_referee_where_memory_allows(models_dir):
+    # Depthwise layers as diagonal tiles take more memory than the presets have.
+    config = replace(PRESETS["npu8x8"], name="large", scratchpad_kib=192, weight_kib=1024)
+    check_against_referee(models_dir / "vww_mobilenetv1_025_96_int8.tflite", config)
+
+
+@pytest.mark.parametrize("profile", [p for p in RoundingProfile if p is not RoundingProfile.TFLM])
+def test_every_rounding_profile_runs_in_rtl(models_dir, profile):
+    labelled = np.load(models_dir / "samples" / "ic_labelled.npz")
+    path = models_dir / "ic_resnet8_int8.tflite"
+    _, report = rtl(path, PRESETS["npu8x8"], labelled["x"][:2], profile)
+    assert (report.rounding, report.mismatches) == (profile, 0)
+
+
+def test_the_command_line_runs_rtl_and_writes_waves(capsys, tmp_path):
+    (tmp_path / "small.toml").write_text(
+        'base = "npu4x4"\nscratchpad_kib = 32\nweight_kib = 48\nprofile_depth = 16\n'
+    )
+    waves = tmp_path / "run.fst"
+    arguments = ["run", "digits", "--device", "rtl", "--config", str(tmp_path / "small.toml")]
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--waves", str(waves), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert end.value.code == 0
+    assert report["outputs_match"]
+    assert sum(layer["cycles"] for layer in report["layers"]) == report["cycles_per_inference"]
+    assert waves.stat().st_size > 10_000
