@@ -18,17 +18,18 @@ from celosia.sim.block_bench import BlockBench
 from celosia.sim.memory_model import MemoryModel
 from celosia.sim.packing import pack_fields, pack_vector, unpack_vector
 from celosia.sim.stalls import Stall
+from celosia.sim.streams import StreamSource
 
 STALLS = [Stall.NEVER, Stall.HALF, Stall.BURSTS]
 
 
 class Work:
-    """A random program with its weight tiles, and the accumulators that it leaves."""
+    """A program with random weight tiles, and the accumulators that it leaves."""
 
-    def __init__(self, bench: BlockBench) -> None:
+    def __init__(self, bench: BlockBench, program: Program) -> None:
         config = config_from_mapping(bench.parameters, default_name="bench")
         self.rows, self.columns = config.rows, config.columns
-        self.program = Program(bench, waits=False)
+        self.program = program
         tiles = len(self.program.all_jobs)
         shape = (tiles * config.rows, config.columns)
         weights = self.program.rng.integers(0, 256, shape, np.uint8)
@@ -66,13 +67,27 @@ class Work:
         )
 
 
+async def execute(
+    dut: Any, bench: BlockBench, work: Work, instructions: StreamSource, weights: StreamSource
+) -> int:
+    """Run the program to its end; returns the cycles that it took."""
+    start = bench.cycle
+    sending = cocotb.start_soon(weights.send(work.weight_rows))
+    await instructions.send(work.program.words)
+    await sending
+    await bench.cycles()  # the last instruction shows in `busy` a cycle after it was taken
+    while dut.busy.value:
+        await bench.cycles()
+    return bench.cycle - start
+
+
 @cocotb.test()
 @cocotb.parametrize(weights_stall=STALLS, memory_stall=STALLS)
 async def accumulators_are_those_of_the_golden_machine(
     dut: Any, weights_stall: Stall, memory_stall: Stall
 ) -> None:
     bench = await BlockBench.start(dut)
-    work = Work(bench)
+    work = Work(bench, Program(bench, waits=False))
     MemoryModel(
         bench,
         dut,
@@ -82,14 +97,8 @@ async def accumulators_are_those_of_the_golden_machine(
         response_stall=memory_stall,
     )
     response = bench.sink("accumulators__response")
-    start = bench.cycle
-    weights = cocotb.start_soon(bench.source("weights", weights_stall).send(work.weight_rows))
-    await bench.source("instructions").send(work.program.words)
-    await weights
-    await bench.cycles()  # the last instruction shows in `busy` a cycle after it was taken
-    while dut.busy.value:
-        await bench.cycles()
-    cycles = bench.cycle - start
+    weights = bench.source("weights", weights_stall)
+    cycles = await execute(dut, bench, work, bench.source("instructions"), weights)
     requests, answers = work.reads()
     cocotb.start_soon(bench.source("accumulators__request").send(requests))
     await response.check(
@@ -99,3 +108,19 @@ async def accumulators_are_those_of_the_golden_machine(
         # Besides the passes: settings (one cycle each), the first tile and the way to the memory.
         overhead = len(work.program.instructions) + 2 * work.rows + work.columns + 12
         assert cycles <= work.least_cycles + overhead, (cycles, work.least_cycles, overhead)
+
+
+@cocotb.test()
+async def passes_of_one_vector_take_as_many_cycles_as_the_array_has_rows(dut: Any) -> None:
+    bench = await BlockBench.start(dut)
+    instructions, weights = bench.source("instructions"), bench.source("weights")
+    programs: list[Program] = []
+    MemoryModel(bench, dut, "read", lambda address: programs[-1].read(address))
+    cycles = []
+    for passes in (50, 100):
+        programs.append(Program(bench, waits=False, layers=0))
+        programs[-1].fully_connected(passes)
+        cycles.append(await execute(dut, bench, Work(bench, programs[-1]), instructions, weights))
+    per_pass = (cycles[1] - cycles[0]) / 50
+    rows = config_from_mapping(bench.parameters, default_name="bench").rows
+    assert per_pass == rows, f"a pass of one vector takes {per_pass} cycles, not {rows}"

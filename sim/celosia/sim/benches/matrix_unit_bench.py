@@ -29,7 +29,7 @@ STALLS = [Stall.NEVER, Stall.HALF, Stall.BURSTS]
 class Program:
     """Chunks of random convolutions: the instructions, and what must come of them."""
 
-    def __init__(self, bench: BlockBench, *, waits: bool) -> None:
+    def __init__(self, bench: BlockBench, *, waits: bool, layers: int = LAYERS) -> None:
         config = config_from_mapping(bench.parameters, default_name="bench")
         self.rng = np.random.default_rng(bench.rng.getrandbits(64))
         self.memory = self.rng.integers(-128, 128, (DEPTH, config.rows), np.int8)
@@ -41,7 +41,7 @@ class Program:
         self.activations: list[list[int]] = []
         self.jobs: list[list[int]] = []
         self._nest = LoopNest()
-        for _ in range(LAYERS):
+        for _ in range(layers):
             self._layer()
 
     def _append(self, instruction: Instruction, activations: list[int], jobs: list[int]) -> None:
@@ -65,12 +65,6 @@ class Program:
         base = self._between(0, DEPTH - height * width * vectors)
         row, pixel = width * vectors, vectors
         image = Image(height, width, self._between(-128, 127))
-        self._nest.set_image(image)
-        self._append(
-            MatrixInput(height=height, width=width, padding=image.padding, **self._semaphores()),
-            [],
-            [],
-        )
         levels = [
             Level(self._between(1, 9), stride_x * pixel, 0, stride_x),
             Level(self._between(1, 9), stride_y * row, stride_y, 0),
@@ -78,6 +72,32 @@ class Program:
             Level(kernel_x, dilation_x * pixel, 0, dilation_x),
             Level(kernel_y, dilation_y * row, dilation_y, 0),
         ]
+        self._settings(image, levels)
+        kernel = (vectors, kernel_x, kernel_y)
+        for _ in range(self._between(1, 5)):
+            y, x = self._between(-2, height), self._between(-2, width)
+            size = (self._between(1, 4), self._between(1, 4))
+            self._chunk((base + y * row + x * pixel, y, x), size, kernel)
+
+    def fully_connected(self, vectors: int) -> None:
+        """A layer of one pixel: every pass is a single vector."""
+        levels = [Level(1, 1, 0, 0)] * 5
+        levels[2] = Level(vectors, 1, 0, 0)
+        self._settings(Image(1, 1, 0), levels)
+        self._chunk((0, 0, 0), (1, 1), (vectors, 1, 1))
+
+    def _settings(self, image: Image, levels: list[Level]) -> None:
+        self._nest.set_image(image)
+        self._append(
+            MatrixInput(
+                height=image.height,
+                width=image.width,
+                padding=image.padding,
+                **self._semaphores(),
+            ),
+            [],
+            [],
+        )
         for number in self.rng.permutation(len(levels)):
             level = levels[number]
             self._nest.set_level(int(number), level)
@@ -93,13 +113,11 @@ class Program:
                 [],
                 [],
             )
-        kernel = (vectors, kernel_x, kernel_y)
-        for _ in range(self._between(1, 5)):
-            y, x = self._between(-2, height), self._between(-2, width)
-            self._chunk(base + y * row + x * pixel, y, x, kernel)
 
-    def _chunk(self, address: int, y: int, x: int, kernel: tuple[int, int, int]) -> None:
-        rows, columns = self._between(1, 4), self._between(1, 4)
+    def _chunk(
+        self, start: tuple[int, int, int], size: tuple[int, int], kernel: tuple[int, int, int]
+    ) -> None:
+        (address, y, x), (rows, columns) = start, size
         accumulator = self._between(0, 1) * self.half
         accumulator += self._between(0, self.half - rows * columns)
         matmul = Matmul(
@@ -112,7 +130,7 @@ class Program:
             **self._semaphores(),
         )
         passes = int(np.prod(kernel))
-        gathered = self._nest.gather(self.memory, (address, y, x), (columns, rows, *kernel))
+        gathered = self._nest.gather(self.memory, start, (columns, rows, *kernel))
         activations = [
             pack_fields(self.activation, {"vector": vector, "first": int(pixel == 0)})
             for one_pass in gathered.reshape(passes, rows * columns, -1).tolist()
