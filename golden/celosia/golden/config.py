@@ -13,8 +13,8 @@ from celosia.golden.rounding import RoundingProfile
 
 _LIMITS = {
     # 16 MiB of 4-byte vectors keep addresses within their 24 bits, sign included.
-    # The accumulators revisit an address after R cycles at the earliest; their read-modify-write
-    # takes three, and a table entry of four bytes must fit a weight vector.
+    # The accumulators take 4 cycles to update a vector, which the passes of at least 4 rows hide; a
+    # table entry of four bytes must fit a weight vector.
     "rows": (4, 64),
     "columns": (4, 64),
     "scratchpad_kib": (1, 16384),
