@@ -1,7 +1,7 @@
 """Write the reference pages that the specification implies: instruction set and memory map.
 
-    python scripts/generate_docs.py           writes docs/instruction-set.md and docs/memory-map.md
-    python scripts/generate_docs.py --check   exits 1 if they are out of date
+python scripts/generate_docs.py           writes docs/instruction-set.md and docs/memory-map.md
+python scripts/generate_docs.py --check   exits 1 if they are out of date
 """
 
 import ast
