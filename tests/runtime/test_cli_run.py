@@ -12,7 +12,6 @@ from celosia.compiler.program_file import encode_program
 from celosia.golden.config import PRESETS
 from celosia.runtime import run as running
 from celosia.runtime.cli import main
-from celosia.runtime.cli.run import short_names
 from celosia.runtime.device import Inference
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.models import embedded_data
@@ -148,9 +147,3 @@ def test_damaged_files_get_one_sentence_and_leave_nothing(capsys, tmp_path, comm
         assert "Traceback" not in err
         assert sorted(p.name for p in tmp_path.iterdir()) == ["damaged"], (SEED, number)
     assert refused >= 100
-
-
-def test_layer_names_are_shortened_to_what_tells_them_apart():
-    names = ["model/conv/Relu;model/norm/Add", "model/conv_1/Relu", "model/dense/MatMul"]
-    assert short_names(names) == ["conv/Relu", "conv_1/Relu", "dense/MatMul"]
-    assert short_names(["one"]) == ["one"]

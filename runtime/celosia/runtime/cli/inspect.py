@@ -9,10 +9,11 @@ from rich.table import Table
 
 from celosia.compiler.names import short_name
 from celosia.runtime.cli.options import Json, Verbose
-from celosia.runtime.cli.output import print_json, results
+from celosia.runtime.cli.output import name_width, print_json, results
 
 _LONGEST = 40  # rows of a table that nobody asked for in full
 _NAME = 32
+_LAYER_COLUMNS = 72  # what the other columns of the table of layers take
 _CHART = 72
 
 
@@ -109,7 +110,7 @@ def _print_layers(report: dict[str, Any], limit: int | None) -> None:
         table.add_row(
             str(index),
             layer["op"],
-            escape(short_name(layer["name"], _NAME)),
+            escape(short_name(layer["name"], name_width(_LAYER_COLUMNS))),
             f"{layer['macs']:,}" if layer["macs"] else "-",
             f"{layer['passes']:,}" if layer["passes"] else "-",
             f"{layer['estimated_cycles']:,}",

@@ -19,6 +19,11 @@ results = _Console(highlight=False)
 errors = _Console(stderr=True, highlight=False)
 
 
+def name_width(others: int) -> int:
+    """Characters that are left for a name beside columns that take `others`; 12 at the least."""
+    return max(12, results.width - others)
+
+
 def print_json(result: Mapping[str, object]) -> None:
     """The result for scripts: one JSON object, and nothing else, on standard output."""
     print(json.dumps(result, indent=2))

@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
+from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import Config, Json, Rounding, Verbose
-from celosia.runtime.cli.output import errors, print_json, results
+from celosia.runtime.cli.output import errors, name_width, print_json, results
+
+_COLUMNS = 68  # what the columns beside a layer's name take
 
 if TYPE_CHECKING:
     from celosia.runtime.run import RunReport
@@ -79,16 +83,14 @@ def print_report(report: "RunReport") -> None:
     """The report as a table and the sentence that matters."""
     counted = report.cycles_per_inference is not None
     table = Table(box=None, pad_edge=False)
-    table.add_column("layer", overflow="ellipsis", no_wrap=True)
+    table.add_column("layer", no_wrap=True)
     table.add_column("operator", no_wrap=True)
     table.add_column("engine", no_wrap=True)
-    table.add_column("MACs", justify="right")
-    if counted:
-        table.add_column("cycles", justify="right")
-        table.add_column("utilisation", justify="right")
-    names = short_names([layer.name for layer in report.layers])
-    for name, layer in zip(names, report.layers, strict=True):
-        row = [name, layer.op, layer.engine, f"{layer.macs:,}"]
+    for title in ("MACs", "cycles", "utilisation") if counted else ("MACs",):
+        table.add_column(title, justify="right", no_wrap=True)
+    for layer in report.layers:
+        name = short_name(layer.name, name_width(_COLUMNS))
+        row = [escape(name), layer.op, layer.engine, f"{layer.macs:,}"]
         if counted:
             row.append("-" if layer.cycles is None else f"{layer.cycles:,}")
             row.append(f"{layer.utilisation:.1%}" if layer.macs and layer.utilisation else "-")
@@ -114,15 +116,3 @@ def print_report(report: "RunReport") -> None:
             f"[bold red]{report.mismatches} bytes differ from the golden model's[/]: "
             f"{subject} ({where})"
         )
-
-
-def short_names(names: list[str]) -> list[str]:
-    """Layer names without what they share and without the operators fused into them.
-
-    Converters name a layer by all its fused operators, `model/conv/Relu;model/norm/...`.
-    """
-    paths = [name.split(";")[0].split("/") for name in names]
-    shared = 0
-    while len({tuple(path[: shared + 1]) for path in paths}) == 1 < min(map(len, paths)) - shared:
-        shared += 1
-    return ["/".join(path[shared:]) for path in paths]
