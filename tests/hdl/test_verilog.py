@@ -15,18 +15,21 @@ from celosia.hdl.emit import emit_verilog
 from celosia.hdl.npu.npu import Npu
 from celosia.sim.toolchain import find_toolchain
 
+ODD = NpuConfig(
+    name="odd6x10",
+    rows=6,
+    columns=10,
+    scratchpad_kib=16,
+    weight_kib=64,
+    accumulator_depth=64,
+    requantizer_lanes=3,
+    profiles=tuple(RoundingProfile),
+)
 CONFIGS = [
     PRESETS["npu4x4"],
-    NpuConfig(
-        name="odd6x10",
-        rows=6,
-        columns=10,
-        scratchpad_kib=16,
-        weight_kib=64,
-        accumulator_depth=64,
-        requantizer_lanes=3,
-        profiles=tuple(RoundingProfile),
-    ),
+    ODD,
+    pytest.param(PRESETS["npu8x8"], marks=pytest.mark.slow),
+    pytest.param(PRESETS["npu16x16"], marks=pytest.mark.slow),
 ]
 
 
