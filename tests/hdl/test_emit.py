@@ -2,6 +2,7 @@
 """Verilog text is the same everywhere and always."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -41,13 +42,14 @@ def test_text():
     assert "module queue(" in text
     for port in ("input clk", "input rst", "input [7:0] i__payload", "output o__valid"):
         assert f"{port};" in text
-    assert "/" not in text.split("*/", 1)[1].replace("//", "")
+    code = re.sub(r"/\*.*?\*/|//", "", text)
+    assert "/" not in code
     assert ".py" not in text
 
 
 def test_yosys_is_the_pinned_one(monkeypatch):
     monkeypatch.setenv("AMARANTH_USE_YOSYS", "system")
-    assert "PyPI ver" in emit_verilog(StreamFifo(shape=8, depth=5), "queue").splitlines()[1]
+    assert "PyPI ver" in emit_verilog(StreamFifo(shape=8, depth=5), "queue")
 
 
 @pytest.mark.parametrize("name", ["", "8x8", "a b", "npu-8"])

@@ -17,7 +17,7 @@ __all__ = ["emit_verilog"]
 _ZERO_CONTENT = re.compile(
     r"^  cell \$meminit_v2 (?:(?!  end$).)*?connect \\DATA \d+'0+\n.*?^  end\n\n?", re.M | re.S
 )
-# Amaranth names the parts of a vector `\\vector[0] `, which Yosys takes for bits of a bus of that
+# Amaranth names the parts of a vector `\vector[0] `, which Yosys takes for bits of a bus of that
 # name when it reads the text again: `synth_ecp5` then fails without a word.
 _VECTOR_PART = re.compile(r"(\\[A-Za-z_.]+)\[(\d+)\] ")
 
