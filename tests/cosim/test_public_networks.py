@@ -88,16 +88,52 @@ def test_every_rounding_profile_runs_in_rtl(models_dir, profile):
     assert (report.rounding, report.mismatches) == (profile, 0)
 
 
+def celosia(capsys, *arguments):
+    """The JSON object that a command prints, and its exit status."""
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, arguments), "--json"])
+    return json.loads(capsys.readouterr().out), end.value.code
+
+
+def test_the_demonstration_classifies_digits_and_draws_a_picture(capsys, tmp_path):
+    picture = tmp_path / "demo.png"
+    report, status = celosia(capsys, "demo", "--samples", "20", "--picture", picture)
+    assert status == 0
+    assert (report["samples"], report["mismatches"]) == (20, 0)
+    assert report["accuracy"] >= 0.9
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_benchmark_counts_cycles_and_times_the_golden_model(capsys):
+    parts = ("--only", "cycles", "--only", "golden")
+    measured, status = celosia(capsys, "bench", "digits", "--config", "npu8x8", *parts)
+    assert status == 0
+    (row,) = measured["cycles"]
+    assert row["outputs_match"]
+    assert row["cycles"] < row["scale_sim_ws"]
+    assert measured["golden"][0]["celosia_ms"] > 0
+
+
+@pytest.mark.slow
+def test_the_benchmark_times_three_ways_to_simulate(capsys):
+    measured, status = celosia(
+        capsys, "bench", "digits", "--config", "npu4x4", "--only", "simulation"
+    )
+    assert status == 0
+    assert [row["ratio_to_bare_loop"] > 0 for row in measured["simulation"]] == [True] * 3
+
+
 def test_the_command_line_runs_rtl_and_writes_waves(capsys, tmp_path):
     (tmp_path / "small.toml").write_text(
         'base = "npu4x4"\nscratchpad_kib = 32\nweight_kib = 48\nprofile_depth = 16\n'
     )
     waves = tmp_path / "run.fst"
-    arguments = ["run", "digits", "--device", "rtl", "--config", str(tmp_path / "small.toml")]
-    with pytest.raises(SystemExit) as end:
-        main([*arguments, "--waves", str(waves), "--json"])
-    report = json.loads(capsys.readouterr().out)
-    assert end.value.code == 0
+    report, status = celosia(
+        capsys,
+        *("run", "digits", "--device", "rtl", "--config", tmp_path / "small.toml"),
+        *("--waves", waves),
+    )
+    assert status == 0
     assert report["outputs_match"]
     assert sum(layer["cycles"] for layer in report["layers"]) == report["cycles_per_inference"]
     assert waves.stat().st_size > 10_000

@@ -14,7 +14,7 @@ def demo(
     config: Config = "npu8x8",
     samples: Annotated[
         int, typer.Option(metavar="N", min=2, max=400, help="Held-out digits to run.")
-    ] = 50,
+    ] = 200,
     picture: Annotated[Path, typer.Option(metavar="FILE.png", help="Picture to write.")] = Path(
         "celosia-demo.png"
     ),
