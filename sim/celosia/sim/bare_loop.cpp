@@ -1,7 +1,8 @@
 // The yardstick of simulation speed: the NPU alone in a C++ loop, driven by a host script.
 //
 // Usage: bare_loop COMMANDS; prints the cycles simulated and the seconds that they took. The script
-// is the one of npu_harness.v; what it reads is thrown away.
+// is the one of npu_harness.v; what it reads is thrown away. Verilator writes a doubled underscore of a
+// port's name as ___05F.
 
 #include <chrono>
 #include <cstdint>
@@ -29,18 +30,18 @@ void tick() {
 // One access of the host bus; returns the word read.
 uint32_t access(bool write, uint32_t address, uint32_t data) {
     const uint64_t low = static_cast<uint64_t>(address) << 1 | write;
-    top->request__payload[0] = static_cast<uint32_t>(low);
-    top->request__payload[1] = static_cast<uint32_t>(low >> 32) | data << 1;
-    top->request__payload[2] = data >> 31;
-    top->request__valid = 1;
+    top->request___05Fpayload[0] = static_cast<uint32_t>(low);
+    top->request___05Fpayload[1] = static_cast<uint32_t>(low >> 32) | data << 1;
+    top->request___05Fpayload[2] = data >> 31;
+    top->request___05Fvalid = 1;
     uint32_t answer = 0;
     for (bool taken = false; !taken;) {
         top->eval();
-        taken = top->request__ready;
-        if (top->response__valid) answer = top->response__payload;
+        taken = top->request___05Fready;
+        if (top->response___05Fvalid) answer = top->response___05Fpayload;
         tick();
     }
-    top->request__valid = 0;
+    top->request___05Fvalid = 0;
     return answer;
 }
 
@@ -57,7 +58,7 @@ int main(int argc, char **argv) {
         words.push_back(word);
     }
     top = new Vtop;
-    top->response__ready = 1;
+    top->response___05Fready = 1;
     top->rst = 1;
     tick();
     top->rst = 0;
