@@ -153,6 +153,26 @@ class Instruction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoopLevel(Instruction):
+    """One level of a unit's loop nest: how often it steps, and what a step adds."""
+
+    level: Annotated[int, Bits(3, "0 (innermost) to 4")]
+    count: Annotated[int, Bits(16, "iterations, at least 1")]
+    address_step: Step
+    y_step: Coordinate = 0
+    x_step: Coordinate = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBounds(Instruction):
+    """Bounds of a unit's input image; what lies outside of them is padding."""
+
+    height: Annotated[int, Bits(COORDINATE_BITS, "rows of the image")]
+    width: Annotated[int, Bits(COORDINATE_BITS, "columns of the image")]
+    padding: Annotated[int, Bits(8, "value of positions outside the image", signed=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Halt(Instruction):
     """End of the program: wait until every unit is idle, then report done."""
 
@@ -169,7 +189,7 @@ class LoadWeights(Instruction):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatrixLoop(Instruction):
+class MatrixLoop(LoopLevel):
     """Set one level of MATRIX's loop nest.
 
     The levels are 0 column, 1 row, 2 channel vector, 3 kernel x and 4 kernel y. The
@@ -177,21 +197,13 @@ class MatrixLoop(Instruction):
     """
 
     opcode: ClassVar[int] = 0x20
-    level: Annotated[int, Bits(3, "0 (innermost) to 4")]
-    count: Annotated[int, Bits(16, "iterations, at least 1")]
-    address_step: Step
-    y_step: Coordinate = 0
-    x_step: Coordinate = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatrixInput(Instruction):
+class MatrixInput(ImageBounds):
     """Set the bounds of MATRIX's input image and the value that stands outside of it."""
 
     opcode: ClassVar[int] = 0x21
-    height: Annotated[int, Bits(COORDINATE_BITS, "rows of the image")]
-    width: Annotated[int, Bits(COORDINATE_BITS, "columns of the image")]
-    padding: Annotated[int, Bits(8, "value of positions outside the image", signed=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +226,7 @@ class Matmul(Instruction):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostLoop(Instruction):
+class PostLoop(LoopLevel):
     """Set one level of POST's loop nest.
 
     The levels are 0 window x, 1 window y, 2 channel vector, 3 column and 4 row. The
@@ -222,21 +234,13 @@ class PostLoop(Instruction):
     """
 
     opcode: ClassVar[int] = 0x30
-    level: Annotated[int, Bits(3, "0 (innermost) to 4")]
-    count: Annotated[int, Bits(16, "iterations, at least 1")]
-    address_step: Step
-    y_step: Coordinate = 0
-    x_step: Coordinate = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostInput(Instruction):
+class PostInput(ImageBounds):
     """Set the bounds of POOL's input image, the value outside of it, and the reduction."""
 
     opcode: ClassVar[int] = 0x31
-    height: Annotated[int, Bits(COORDINATE_BITS, "rows of the image")]
-    width: Annotated[int, Bits(COORDINATE_BITS, "columns of the image")]
-    padding: Annotated[int, Bits(8, "value of positions outside the image", signed=True)]
     reduction: Annotated[int, Bits(1, "0 sum, 1 maximum")]
 
 

@@ -68,7 +68,7 @@ class PostProgramWriter:
         self._values = values
         self._scratchpad = scratchpad.copy()
         self._weights = weights
-        self._machine = PostUnit(config, self._scratchpad, weights, accumulators)
+        self._post = PostUnit(config, self._scratchpad, weights, accumulators)
         self.program = PostProgram(config, scratchpad, weights, accumulators)
         self._modes = sorted({m for p in config.profiles for m in PROFILE_MODES[p]})
         self._free_weights = 0
@@ -77,9 +77,7 @@ class PostProgramWriter:
 
     def append(self, instruction: Instruction, writes: list[tuple[int, int]] | None = None) -> None:
         """Append an instruction and execute it; `writes` are its addresses and masks, in order."""
-        name = type(instruction).__name__
-        method = "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
-        getattr(self._machine, method)(instruction)
+        self._post.handlers[type(instruction)](instruction)
         expected = []
         for address, mask in writes or []:
             lanes = [mask >> lane & 1 for lane in range(self._config.rows)]

@@ -1,59 +1,51 @@
 """Nested loops over addresses and image coordinates, as MATRIX and POST's POOL run them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.errors import CelosiaError
-from celosia.golden.isa import ADDRESS_BITS, COORDINATE_BITS, LOOP_LEVELS
+from celosia.golden.isa import (
+    ADDRESS_BITS,
+    COORDINATE_BITS,
+    LOOP_LEVELS,
+    ImageBounds,
+    Instruction,
+    LoopLevel,
+)
 
 Int64Array = NDArray[np.int64]
+Handlers = Mapping[type[Instruction], Callable[[Any], None]]
+"""A unit's methods by the instruction that each executes."""
 MAX_VECTORS = 1 << 26
 """Vectors that one instruction may visit: more than any real layer has, less than fills a host."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """One loop: iterations, and what each adds to address, y and x."""
-
-    count: int
-    address_step: int
-    y_step: int
-    x_step: int
-
-
-@dataclass(frozen=True)
-class Image:
-    """Bounds of the input image and the value that stands outside of it."""
-
-    height: int
-    width: int
-    padding: int
 
 
 class LoopNest:
     """Loop levels, 0 innermost, and the image that they walk over."""
 
     def __init__(self) -> None:
-        self._levels: dict[int, Level] = {}
-        self._image: Image | None = None
+        self._levels: dict[int, LoopLevel] = {}
+        self._image: ImageBounds | None = None
 
-    def set_level(self, level: int, value: Level) -> None:
+    def set_level(self, setting: LoopLevel) -> None:
         """Set one level. Raises CelosiaError for a level or a count that doesn't exist."""
+        level = setting.level
         if level >= LOOP_LEVELS:
             raise CelosiaError(f"loop level must be 0 to {LOOP_LEVELS - 1}, not {level}")
-        if value.count < 1:
+        if setting.count < 1:
             raise CelosiaError(f"count of loop level {level} must be at least 1, not 0")
-        self._levels[level] = value
+        self._levels[level] = setting
 
-    def set_image(self, image: Image) -> None:
+    def set_image(self, bounds: ImageBounds) -> None:
         """Set the image's bounds and padding value."""
-        self._image = image
+        self._image = bounds
 
     @property
-    def image(self) -> Image:
+    def image(self) -> ImageBounds:
         """The image. Raises CelosiaError where none was set."""
         if self._image is None:
             raise CelosiaError("the input image must be set before this instruction")
@@ -95,7 +87,7 @@ class LoopNest:
             vectors[~inside] = image.padding
         return vectors
 
-    def _level(self, level: int) -> Level:
+    def _level(self, level: int) -> LoopLevel:
         if level not in self._levels:
             raise CelosiaError(f"loop level {level} must be set before this instruction")
         return self._levels[level]

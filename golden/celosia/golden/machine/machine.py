@@ -9,21 +9,8 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     INSTRUCTION_BYTES,
-    Add,
-    Drain,
     Halt,
     Instruction,
-    LoadParameters,
-    LoadTable,
-    LoadWeights,
-    Matmul,
-    MatrixInput,
-    MatrixLoop,
-    Pool,
-    PostInput,
-    PostLoop,
-    PostOutput,
-    PostScale,
     Semaphore,
     decode,
 )
@@ -69,19 +56,8 @@ class Machine:
         self._matrix = matrix
         self._execute: dict[type[Instruction], Callable[[Any], None]] = {
             Halt: self._halt,
-            LoadWeights: matrix.load_weights,
-            MatrixLoop: matrix.matrix_loop,
-            MatrixInput: matrix.matrix_input,
-            Matmul: matrix.matmul,
-            PostLoop: post.post_loop,
-            PostInput: post.post_input,
-            PostOutput: post.post_output,
-            PostScale: post.post_scale,
-            LoadParameters: post.load_parameters,
-            LoadTable: post.load_table,
-            Drain: post.drain,
-            Add: post.add,
-            Pool: post.pool,
+            **matrix.handlers,
+            **post.handlers,
         }
 
     def run(self, address: int) -> None:

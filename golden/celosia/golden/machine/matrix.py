@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import LoadWeights, Matmul, MatrixInput, MatrixLoop
 from celosia.golden.machine.engine import MatrixEngine
-from celosia.golden.machine.loops import Image, Level, LoopNest, wrap
+from celosia.golden.machine.loops import Handlers, LoopNest, wrap
 
 
 class MatrixUnit:
@@ -29,6 +29,16 @@ class MatrixUnit:
         self._tiles: deque[int] = deque()
 
     @property
+    def handlers(self) -> Handlers:
+        """What executes each instruction of these units."""
+        return {
+            LoadWeights: self.load_weights,
+            MatrixLoop: self._nest.set_level,
+            MatrixInput: self._nest.set_image,
+            Matmul: self.matmul,
+        }
+
+    @property
     def waiting_tiles(self) -> int:
         """Tiles that were loaded and not yet used."""
         return len(self._tiles)
@@ -43,22 +53,6 @@ class MatrixUnit:
                 f"latest, not be {instruction.tiles} and end at {end}"
             )
         self._tiles.extend(range(instruction.address, end, rows))
-
-    def matrix_loop(self, instruction: MatrixLoop) -> None:
-        """Set a loop level."""
-        self._nest.set_level(
-            instruction.level,
-            Level(
-                instruction.count,
-                instruction.address_step,
-                instruction.y_step,
-                instruction.x_step,
-            ),
-        )
-
-    def matrix_input(self, instruction: MatrixInput) -> None:
-        """Set the image."""
-        self._nest.set_image(Image(instruction.height, instruction.width, instruction.padding))
 
     def matmul(self, instruction: Matmul) -> None:
         """All passes of a chunk."""

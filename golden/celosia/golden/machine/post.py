@@ -18,7 +18,7 @@ from celosia.golden.isa import (
     PostScale,
     Reduction,
 )
-from celosia.golden.machine.loops import Image, Int64Array, Level, LoopNest
+from celosia.golden.machine.loops import Handlers, Int64Array, LoopNest
 from celosia.golden.quantization import (
     FixedPointScaler,
     RoundingMode,
@@ -53,21 +53,24 @@ class PostUnit:
         self._parameters: tuple[Int64Array, Int64Array, Int64Array] | None = None
         self._tables: dict[int, Int64Array] = {}
 
-    def post_loop(self, instruction: PostLoop) -> None:
-        """Set a loop level."""
-        self._nest.set_level(
-            instruction.level,
-            Level(
-                instruction.count,
-                instruction.address_step,
-                instruction.y_step,
-                instruction.x_step,
-            ),
-        )
+    @property
+    def handlers(self) -> Handlers:
+        """What executes each of POST's instructions."""
+        return {
+            PostLoop: self._nest.set_level,
+            PostInput: self.post_input,
+            PostOutput: self.post_output,
+            PostScale: self.post_scale,
+            LoadParameters: self.load_parameters,
+            LoadTable: self.load_table,
+            Drain: self.drain,
+            Add: self.add,
+            Pool: self.pool,
+        }
 
     def post_input(self, instruction: PostInput) -> None:
         """Set the image and the reduction."""
-        self._nest.set_image(Image(instruction.height, instruction.width, instruction.padding))
+        self._nest.set_image(instruction)
         self._reduction = Reduction(instruction.reduction)
 
     def post_output(self, instruction: PostOutput) -> None:

@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 
 from celosia.golden.config import config_from_mapping
-from celosia.golden.isa import LoadWeights, Matmul, MatrixInput, MatrixLoop
+from celosia.golden.isa import LoadWeights, Matmul
 from celosia.golden.machine.engine import ExactEngine
 from celosia.golden.machine.matrix import MatrixUnit
 from celosia.hdl.npu.interfaces import MemoryReadSignature, vector
@@ -39,15 +39,10 @@ class Work:
         golden = MatrixUnit(self.program.memory, weights, self.accumulators, ExactEngine())
         golden.load_weights(LoadWeights(address=0, tiles=tiles))
         for instruction in self.program.instructions:
-            match instruction:
-                case MatrixLoop():
-                    golden.matrix_loop(instruction)
-                case MatrixInput():
-                    golden.matrix_input(instruction)
-                case Matmul():
-                    golden.matmul(instruction)
-                    pixels = instruction.rows * instruction.columns
-                    self.written |= {instruction.accumulator + i for i in range(pixels)}
+            golden.handlers[type(instruction)](instruction)
+            if isinstance(instruction, Matmul):
+                pixels = instruction.rows * instruction.columns
+                self.written |= {instruction.accumulator + i for i in range(pixels)}
 
     def reads(self) -> tuple[list[int], list[int]]:
         """Requests for all sums of the program (the rest is of earlier runs), and the answers."""

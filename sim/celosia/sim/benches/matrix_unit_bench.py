@@ -12,7 +12,7 @@ from cocotb.triggers import RisingEdge
 
 from celosia.golden.config import config_from_mapping
 from celosia.golden.isa import Instruction, Matmul, MatrixInput, MatrixLoop, Semaphore
-from celosia.golden.machine.loops import Image, Level, LoopNest
+from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import UnitState
 from celosia.hdl.npu.interfaces import AccumulateJob, MatrixEngineSignature
 from celosia.sim.block_bench import BlockBench
@@ -64,15 +64,14 @@ class Program:
         stride_y, stride_x, dilation_y, dilation_x = (self._between(1, 2) for _ in range(4))
         base = self._between(0, DEPTH - height * width * vectors)
         row, pixel = width * vectors, vectors
-        image = Image(height, width, self._between(-128, 127))
-        levels = [
-            Level(self._between(1, 9), stride_x * pixel, 0, stride_x),
-            Level(self._between(1, 9), stride_y * row, stride_y, 0),
-            Level(vectors, 1, 0, 0),
-            Level(kernel_x, dilation_x * pixel, 0, dilation_x),
-            Level(kernel_y, dilation_y * row, dilation_y, 0),
+        steps = [
+            (self._between(1, 9), stride_x * pixel, 0, stride_x),
+            (self._between(1, 9), stride_y * row, stride_y, 0),
+            (vectors, 1, 0, 0),
+            (kernel_x, dilation_x * pixel, 0, dilation_x),
+            (kernel_y, dilation_y * row, dilation_y, 0),
         ]
-        self._settings(image, levels)
+        self._settings((height, width, self._between(-128, 127)), steps)
         kernel = (vectors, kernel_x, kernel_y)
         for _ in range(self._between(1, 5)):
             y, x = self._between(-2, height), self._between(-2, width)
@@ -81,38 +80,31 @@ class Program:
 
     def fully_connected(self, vectors: int) -> None:
         """A layer of one pixel: every pass is a single vector."""
-        levels = [Level(1, 1, 0, 0)] * 5
-        levels[2] = Level(vectors, 1, 0, 0)
-        self._settings(Image(1, 1, 0), levels)
+        steps = [(1, 1, 0, 0)] * 5
+        steps[2] = (vectors, 1, 0, 0)
+        self._settings((1, 1, 0), steps)
         self._chunk((0, 0, 0), (1, 1), (vectors, 1, 1))
 
-    def _settings(self, image: Image, levels: list[Level]) -> None:
-        self._nest.set_image(image)
-        self._append(
-            MatrixInput(
-                height=image.height,
-                width=image.width,
-                padding=image.padding,
+    def _settings(
+        self, image: tuple[int, int, int], steps: list[tuple[int, int, int, int]]
+    ) -> None:
+        """Height, width and padding; count and steps of address, y and x for each level."""
+        height, width, padding = image
+        bounds = MatrixInput(height=height, width=width, padding=padding, **self._semaphores())
+        self._nest.set_image(bounds)
+        self._append(bounds, [], [])
+        for level in self.rng.permutation(len(steps)):
+            count, address_step, y_step, x_step = steps[level]
+            setting = MatrixLoop(
+                level=int(level),
+                count=count,
+                address_step=address_step,
+                y_step=y_step,
+                x_step=x_step,
                 **self._semaphores(),
-            ),
-            [],
-            [],
-        )
-        for number in self.rng.permutation(len(levels)):
-            level = levels[number]
-            self._nest.set_level(int(number), level)
-            self._append(
-                MatrixLoop(
-                    level=int(number),
-                    count=level.count,
-                    address_step=level.address_step,
-                    y_step=level.y_step,
-                    x_step=level.x_step,
-                    **self._semaphores(),
-                ),
-                [],
-                [],
             )
+            self._nest.set_level(setting)
+            self._append(setting, [], [])
 
     def _chunk(
         self, start: tuple[int, int, int], size: tuple[int, int], kernel: tuple[int, int, int]
