@@ -19,12 +19,21 @@ namespace {
 Vtop *top;
 uint64_t cycles = 0;
 
-void tick() {
-    top->clk = 1;
-    top->eval();
+// The two evaluations that a cycle takes: inputs settle, then the clock rises.
+void settle() {
     top->clk = 0;
     top->eval();
+}
+
+void rise() {
+    top->clk = 1;
+    top->eval();
     ++cycles;
+}
+
+void tick() {
+    settle();
+    rise();
 }
 
 // One access of the host bus; returns the word read.
@@ -36,10 +45,10 @@ uint32_t access(bool write, uint32_t address, uint32_t data) {
     top->request___05Fvalid = 1;
     uint32_t answer = 0;
     for (bool taken = false; !taken;) {
-        top->eval();
+        settle();
         taken = top->request___05Fready;
         if (top->response___05Fvalid) answer = top->response___05Fpayload;
-        tick();
+        rise();
     }
     top->request___05Fvalid = 0;
     return answer;
@@ -73,7 +82,9 @@ int main(int argc, char **argv) {
             i += 3;
         } else {
             const uint64_t end = cycles + words[i + 3];
-            while ((access(false, address, 0) & count) == 0 && cycles < end) {}
+            while ((access(false, address, 0) & count) == 0 && cycles < end) {
+                for (int k = 0; k < 64; ++k) tick();
+            }
             i += 4;
         }
     }
