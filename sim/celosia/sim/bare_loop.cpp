@@ -1,8 +1,8 @@
 // The yardstick of simulation speed: the NPU alone in a C++ loop, driven by a host script.
 //
 // Usage: bare_loop COMMANDS; prints the cycles simulated and the seconds that they took. The script
-// is the one of npu_harness.v; what it reads is thrown away. Verilator writes a doubled underscore of a
-// port's name as ___05F.
+// is the one of npu_harness.v; what it reads is thrown away. Verilator writes a doubled underscore
+// of a port's name as ___05F.
 
 #include <chrono>
 #include <cstdint>
