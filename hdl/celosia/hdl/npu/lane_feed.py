@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from celosia.golden.config import NpuConfig
 from celosia.golden.isa import ADDRESS_BITS
 from celosia.hdl.npu.add_tables import AddTables
 from celosia.hdl.npu.interfaces import vector
@@ -15,7 +16,7 @@ from celosia.hdl.npu.tap_reducer import SUM_BITS
 __all__ = ["LaneFeed", "feed_tag"]
 
 
-def feed_tag(config):
+def feed_tag(config: NpuConfig) -> data.StructLayout:
     """What travels with a beat to the collector.
 
     `slice` says which slice of the lanes is written where C < R, `tile_slices` for all lanes.

@@ -11,7 +11,7 @@ __all__ = ["ParameterRegisters", "parameters_layout"]
 BIAS_BYTES = 4
 
 
-def parameters_layout(multiplier_bits):
+def parameters_layout(multiplier_bits: int) -> data.StructLayout:
     """Parameters of one channel."""
     return data.StructLayout(
         {"bias": signed(32), "multiplier": unsigned(multiplier_bits), "exponent": signed(8)}

@@ -40,7 +40,7 @@ def lane_layout(multiplier_bits):
     )
 
 
-def RequantizerInput(*, lanes, multiplier_bits, tag):
+def RequantizerInput(*, lanes: int, multiplier_bits: int, tag: object) -> data.StructLayout:
     """Operands of each lane, the control that they share, and the tag."""
     return data.StructLayout(
         {
@@ -51,7 +51,7 @@ def RequantizerInput(*, lanes, multiplier_bits, tag):
     )
 
 
-def RequantizerOutput(*, lanes, tag):
+def RequantizerOutput(*, lanes: int, tag: object) -> data.StructLayout:
     """Results and tag."""
     return data.StructLayout({"vector": vector(lanes), "tag": tag})
 
