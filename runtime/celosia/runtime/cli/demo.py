@@ -41,7 +41,7 @@ def demo(
         print_report(shown.report)
         results.print(
             f"accuracy {shown.accuracy:.1%} ({shown.right} of {shown.report.samples} held-out "
-            f"digits); picture: {picture}",
+            f"digits), {shown.report.mismatches} mismatching bytes; picture: {picture}",
             soft_wrap=True,
         )
     if not shown.report.outputs_match:
