@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-_EXACT_PRODUCTS = 1024  # 1024 * 128 * 128 == 2**24: a float32 sum of so many is exact
+from celosia.golden.ops.matrix import EXACT_PRODUCTS
 
 
 class MatrixEngine(Protocol):
@@ -29,7 +29,7 @@ class ExactEngine:
         left = vectors.transpose(1, 0, 2).astype(np.float32).reshape(pixels, passes * rows)
         right = tiles.astype(np.float32).reshape(passes * rows, columns)
         total = np.zeros((pixels, columns), np.int64)
-        for start in range(0, passes * rows, _EXACT_PRODUCTS):
-            stop = start + _EXACT_PRODUCTS
+        for start in range(0, passes * rows, EXACT_PRODUCTS):
+            stop = start + EXACT_PRODUCTS
             total += (left[:, start:stop] @ right[start:stop]).astype(np.int64)
         return total

@@ -1,4 +1,4 @@
-"""Nested loops over addresses and image coordinates, as MATRIX and POST's POOL run them."""
+"""What MATRIX and POST share: nested loops over addresses and coordinates, and chunks of sums."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,12 +12,14 @@ from celosia.golden.isa import (
     ADDRESS_BITS,
     COORDINATE_BITS,
     LOOP_LEVELS,
+    Drain,
     ImageBounds,
     Instruction,
     LoopLevel,
+    Matmul,
 )
+from celosia.golden.quantization import Int64Array
 
-Int64Array = NDArray[np.int64]
 Handlers = Mapping[type[Instruction], Callable[[Any], None]]
 """A unit's methods by the instruction that each executes."""
 MAX_VECTORS = 1 << 26
@@ -70,11 +72,11 @@ class LoopNest:
             raise CelosiaError(
                 f"an instruction must visit at most {MAX_VECTORS} vectors, not {math.prod(counts)}"
             )
-        address = _ramp(start[0], [self._level(k).address_step for k in range(5)], counts)
-        y = _ramp(start[1], [self._level(k).y_step for k in range(5)], counts)
-        x = _ramp(start[2], [self._level(k).x_step for k in range(5)], counts)
+        levels = [self._level(level) for level in range(LOOP_LEVELS)]
+        address = _ramp(start[0], [level.address_step for level in levels], counts)
         address &= (1 << ADDRESS_BITS) - 1
-        y, x = wrap(y, COORDINATE_BITS), wrap(x, COORDINATE_BITS)
+        y = _wrap_coordinate(_ramp(start[1], [level.y_step for level in levels], counts))
+        x = _wrap_coordinate(_ramp(start[2], [level.x_step for level in levels], counts))
         image = self.image
         inside = (y >= 0) & (y < image.height) & (x >= 0) & (x < image.width)
         beyond = inside & (address >= len(memory))
@@ -93,10 +95,25 @@ class LoopNest:
         return self._levels[level]
 
 
-def wrap(values: Int64Array, bits: int) -> Int64Array:
-    """Two's complement value of the low `bits` bits."""
-    half = 1 << (bits - 1)
-    return ((values + half) & ((1 << bits) - 1)) - half
+def chunk_of(instruction: Matmul | Drain, depth: int) -> slice:
+    """The accumulators that a MATMUL fills or a DRAIN empties, of `depth` in all.
+
+    Raises CelosiaError where there are none, or some lie beyond the memory.
+    """
+    pixels = instruction.rows * instruction.columns
+    end = instruction.accumulator + pixels
+    if pixels < 1 or end > depth:
+        raise CelosiaError(
+            f"rows x columns must be at least 1 and end at accumulator {depth} at the latest, "
+            f"not end at {end}"
+        )
+    return slice(instruction.accumulator, end)
+
+
+def _wrap_coordinate(values: Int64Array) -> Int64Array:
+    """Two's complement value of the low COORDINATE_BITS bits."""
+    half = 1 << (COORDINATE_BITS - 1)
+    return ((values + half) & ((1 << COORDINATE_BITS) - 1)) - half
 
 
 def _ramp(start: int, steps: list[int], counts: tuple[int, ...]) -> Int64Array:

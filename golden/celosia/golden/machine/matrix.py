@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import LoadWeights, Matmul, MatrixInput, MatrixLoop
 from celosia.golden.machine.engine import MatrixEngine
-from celosia.golden.machine.loops import Handlers, LoopNest, wrap
+from celosia.golden.machine.loops import Handlers, LoopNest, chunk_of
+from celosia.golden.quantization import wrap_int32
 
 
 class MatrixUnit:
@@ -58,12 +59,7 @@ class MatrixUnit:
         """All passes of a chunk."""
         rows, columns = self._scratchpad.shape[1], self._accumulators.shape[1]
         pixels = instruction.rows * instruction.columns
-        end = instruction.accumulator + pixels
-        if pixels < 1 or end > len(self._accumulators):
-            raise CelosiaError(
-                f"rows x columns must be at least 1 and end at accumulator "
-                f"{len(self._accumulators)} at the latest, not end at {end}"
-            )
+        chunk = chunk_of(instruction, len(self._accumulators))
         kernel = tuple(self._nest.count(level) for level in (2, 3, 4))
         passes = kernel[0] * kernel[1] * kernel[2]
         if len(self._tiles) < passes:
@@ -81,4 +77,4 @@ class MatrixUnit:
         sums = self._engine.multiply(
             vectors.reshape(passes, pixels, rows), tiles.reshape(passes, rows, columns)
         )
-        self._accumulators[instruction.accumulator : end] = wrap(sums, 32)
+        self._accumulators[chunk] = wrap_int32(sums)

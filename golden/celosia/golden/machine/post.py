@@ -18,9 +18,10 @@ from celosia.golden.isa import (
     PostScale,
     Reduction,
 )
-from celosia.golden.machine.loops import Handlers, Int64Array, LoopNest
+from celosia.golden.machine.loops import Handlers, LoopNest, chunk_of
 from celosia.golden.quantization import (
     FixedPointScaler,
+    Int64Array,
     RoundingMode,
     requantize_float32_integer,
     requantize_float64,
@@ -109,13 +110,7 @@ class PostUnit:
         config = self._config
         if self._parameters is None:
             raise CelosiaError("parameters must be loaded before this instruction")
-        pixels = instruction.rows * instruction.columns
-        end = instruction.accumulator + pixels
-        if pixels < 1 or end > len(self._accumulators):
-            raise CelosiaError(
-                f"rows x columns must be at least 1 and end at accumulator "
-                f"{len(self._accumulators)} at the latest, not end at {end}"
-            )
+        chunk = chunk_of(instruction, len(self._accumulators))
         if not 1 <= instruction.vectors <= config.tile_vectors:
             raise CelosiaError(
                 f"vectors must be 1 to {config.tile_vectors}, not {instruction.vectors}"
@@ -125,7 +120,7 @@ class PostUnit:
                 f"slice must be 0 to {config.tile_slices - 1}, not {instruction.slice}"
             )
         bias, multiplier, exponent = self._parameters
-        sums = self._accumulators[instruction.accumulator : end].astype(np.int64)
+        sums = self._accumulators[chunk].astype(np.int64)
         values = self._requantize(wrap_int32(sums + bias), multiplier, exponent)
         lanes = np.arange(config.rows)
         mask = lanes // config.columns == instruction.slice

@@ -23,7 +23,8 @@ from celosia.golden.ops.stage import (
 )
 from celosia.golden.quantization import INT32_MAX, Int64Array, RoundingMode, wrap_int32
 
-EXACT_PRODUCTS = 1024  # 1024 * 128 * 128 == 2**24
+EXACT_PRODUCTS = 1024
+"""Products of two int8 whose float32 sum is exact: 1024 * 128 * 128 == 2**24."""
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
