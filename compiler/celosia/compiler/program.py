@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from celosia.compiler.layout import Layout, PixelLayout
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Tensor
-from celosia.golden.interpreter import Interpreter
+from celosia.golden.interpreter import Interpreter, check_inputs
 from celosia.golden.rounding import RoundingProfile
 
 Arrays = dict[int, NDArray[Any]]
@@ -136,7 +135,8 @@ class Program:
         Raises:
             CelosiaError: the inputs aren't the model's in number, shape or type.
         """
-        values = self._check(inputs)
+        check_inputs(self.signature_inputs.values(), inputs)
+        values = dict(zip(self.signature_inputs, inputs, strict=True))
         self.prologue.run(values)
         writes = [
             (port.address, port.pack_input(values[port.value], self.config)) for port in self.inputs
@@ -149,18 +149,3 @@ class Program:
             values[port.value] = port.unpack_output(vectors)
         self.epilogue.run(values)
         return [values[index] for index in self.signature_outputs]
-
-    def _check(self, inputs: Sequence[NDArray[Any]]) -> Arrays:
-        wanted = self.signature_inputs
-        if len(inputs) != len(wanted):
-            raise CelosiaError(
-                f"inputs must be {len(wanted)} arrays, one for each input of the network, "
-                f"not {len(inputs)}"
-            )
-        for tensor, value in zip(wanted.values(), inputs, strict=True):
-            if value.shape != tensor.shape or value.dtype != tensor.dtype:
-                raise CelosiaError(
-                    f"input '{tensor.name}' must be {tensor.dtype.name} of shape {tensor.shape}, "
-                    f"not {value.dtype.name} of shape {value.shape}"
-                )
-        return dict(zip(wanted, inputs, strict=True))

@@ -1,6 +1,6 @@
 """The golden interpreter: a whole graph on numpy, byte for byte as a TFLite interpreter runs it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,33 +37,38 @@ class Interpreter:
         ]
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-        """The graph's outputs, in its order, for its inputs (shapes and types as in the graph)."""
+        """The graph's outputs, in its order, for its inputs (shapes and types as in the graph).
+
+        Raises:
+            CelosiaError: the inputs are others in number, shape or type.
+        """
         values = self.run_all(inputs)
         return [values[index] for index in self.graph.outputs]
 
     def run_all(self, inputs: Sequence[NDArray[Any]]) -> dict[int, NDArray[Any]]:
-        """Every tensor's value by its index, constants included."""
+        """Every tensor's value by its index, constants included. Raises as `run` does."""
         values: dict[int, NDArray[Any]] = dict(self._constants)
-        self._check_inputs(inputs)
+        check_inputs([self.graph.tensors[index] for index in self.graph.inputs], inputs)
         values.update(zip(self.graph.inputs, inputs, strict=True))
         with self._blas.limit(limits=1):
             for kernel, operands, output in self._steps:
                 values[output] = kernel(*[values[index] for index in operands])
         return values
 
-    def _check_inputs(self, inputs: Sequence[NDArray[Any]]) -> None:
-        wanted = [self.graph.tensors[index] for index in self.graph.inputs]
-        if len(inputs) != len(wanted):
+
+def check_inputs(wanted: Collection[Tensor], inputs: Sequence[NDArray[Any]]) -> None:
+    """Raise CelosiaError unless `inputs` are those of a network, in number, shape and type."""
+    if len(inputs) != len(wanted):
+        raise CelosiaError(
+            f"inputs must be {len(wanted)} arrays, one for each input of the network, "
+            f"not {len(inputs)}"
+        )
+    for tensor, value in zip(wanted, inputs, strict=True):
+        if value.shape != tensor.shape or value.dtype != tensor.dtype:
             raise CelosiaError(
-                f"inputs must be {len(wanted)} arrays, one for each input of the network, "
-                f"not {len(inputs)}"
+                f"input '{tensor.name}' must be {tensor.dtype.name} of shape {tensor.shape}, "
+                f"not {value.dtype.name} of shape {value.shape}"
             )
-        for tensor, value in zip(wanted, inputs, strict=True):
-            if value.shape != tensor.shape or value.dtype != tensor.dtype:
-                raise CelosiaError(
-                    f"input '{tensor.name}' must be {tensor.dtype.name} of shape "
-                    f"{tensor.shape}, not {value.dtype.name} of shape {value.shape}"
-                )
 
 
 def _operands(graph: Graph, operator: Operator) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.config import NpuConfig
+from celosia.golden.isa import Semaphore, Unit
 from celosia.golden.memory_map import (
     REGION_SHIFT,
     WORD_BYTES,
@@ -24,18 +25,8 @@ _Value = TypeVar("_Value", bound=np.generic)
 
 _END, _WRITE, _READ, _POLL = range(4)
 
-STATE_REGISTERS = (
-    Register.STATUS,
-    Register.PROGRAM_COUNTER,
-    Register.UNITS,
-    Register.QUEUES,
-    Register.SEMAPHORES,
-    Register.MARKS,
-)
-"""Registers that say what every unit is doing, read after each run."""
-
 _STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
-_UNIT_NAMES = ("sequencer", "load", "matrix", "post")
+_UNIT_NAMES = [unit.name.lower() for unit in Unit]
 
 
 @dataclass(frozen=True)
@@ -71,8 +62,8 @@ class NpuState:
         )
         semaphores = self[Register.SEMAPHORES]
         counts = ", ".join(
-            f"{name} {semaphores >> 8 * i & 255}"
-            for i, name in enumerate(("accumulated", "drained", "stored"))
+            f"{(semaphore.name or '').lower()} {semaphores >> 8 * i & 255}"
+            for i, semaphore in enumerate(Semaphore)
         )
         return (
             f"units: {states}; instructions waiting: {waiting}; semaphores: {counts}; "

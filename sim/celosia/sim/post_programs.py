@@ -24,7 +24,6 @@ from celosia.golden.isa import (
 from celosia.golden.machine.post import PostUnit
 from celosia.golden.rounding import PROFILE_MODES, RoundingMode
 
-TABLE_BYTES = 4 * 256
 MULTIPLIER_BITS = {RoundingMode.FLOAT32: 24, RoundingMode.FLOAT64: 53}  # the others: 31
 Pair = tuple[int, int]
 Write = tuple[int, int, bytes]

@@ -1,6 +1,7 @@
 """What lowering knows while it walks over the body: layouts, and how to name what can't run."""
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import NoReturn
 
 from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
@@ -62,10 +63,7 @@ class LoweringContext:
     def define(self, channels: int) -> int:
         """Give the output storage of its own, `channels` to a pixel; returns its index."""
         index = self.node.outputs[0]
-        size = 1
-        for extent in self.output.shape:
-            size *= extent
-        self.layouts[index] = PixelLayout(size // channels, channels)
+        self.layouts[index] = PixelLayout(prod(self.output.shape) // channels, channels)
         return index
 
     def source(self, position: int = 0) -> tuple[int, Layout]:

@@ -9,7 +9,7 @@ stages do it exactly, with 1/n ~ M * 2**-(31 + RS):
   result, and its second takes twice as much from negative values: ties move away from zero, and no
   other value crosses a tie, as those are 1/n apart and 2**(RS + 1) > n.
 
-`_check` proves it for the constants at hand.
+`average_is_exact` proves it for the constants at hand.
 """
 
 from dataclasses import replace

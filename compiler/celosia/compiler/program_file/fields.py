@@ -7,6 +7,9 @@ from typing import Any, NoReturn, TypeVar
 
 from celosia.golden.errors import CelosiaError
 
+MAX_INDEX = (1 << 31) - 1
+"""Largest index of a tensor, instruction or extent."""
+
 _Enum = TypeVar("_Enum", bound=Enum)
 
 

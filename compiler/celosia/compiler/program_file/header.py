@@ -6,7 +6,7 @@ from typing import Any
 
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.program import LayerInfo, Port, Program, TensorPlacement
-from celosia.compiler.program_file.fields import Field
+from celosia.compiler.program_file.fields import MAX_INDEX, Field
 from celosia.compiler.program_file.host import decode_stage, encode_stage
 from celosia.compiler.program_file.tensors import (
     decode_layout,
@@ -20,7 +20,6 @@ from celosia.golden.graph import Tensor
 from celosia.golden.rounding import RoundingProfile
 
 _MAX_COUNT = (1 << 53) - 1
-_MAX_INDEX = (1 << 31) - 1
 
 
 def encode_header(program: Program) -> dict[str, Any]:
@@ -99,8 +98,7 @@ def _encode_signature(signature: Mapping[int, Tensor]) -> list[dict[str, Any]]:
 
 def _decode_signature(field: Field) -> dict[int, Tensor]:
     return {
-        item["value"].integer(0, _MAX_INDEX): decode_tensor(item["tensor"])
-        for item in field.items()
+        item["value"].integer(0, MAX_INDEX): decode_tensor(item["tensor"]) for item in field.items()
     }
 
 
@@ -118,7 +116,7 @@ def _decode_port(field: Field, config: NpuConfig) -> Port:
     layout = decode_layout(field["layout"], tensor.shape, config)
     most = config.scratchpad_depth - layout.vectors(config.rows)
     return Port(
-        value=field["value"].integer(0, _MAX_INDEX),
+        value=field["value"].integer(0, MAX_INDEX),
         tensor=tensor,
         address=field["address"].integer(0, most),
         layout=layout,
@@ -126,27 +124,27 @@ def _decode_port(field: Field, config: NpuConfig) -> Port:
 
 
 def _decode_layer(field: Field) -> LayerInfo:
-    first = field["first"].integer(0, _MAX_INDEX)
+    first = field["first"].integer(0, MAX_INDEX)
     return LayerInfo(
         name=field["name"].text(),
         op=field["op"].text(),
         engine=field["engine"].text(),
-        output=field["output"].integer(0, _MAX_INDEX),
+        output=field["output"].integer(0, MAX_INDEX),
         macs=field["macs"].integer(0, _MAX_COUNT),
         passes=field["passes"].integer(0, _MAX_COUNT),
         estimated_cycles=field["estimated_cycles"].integer(0, _MAX_COUNT),
         first=first,
-        end=field["end"].integer(first, _MAX_INDEX),
+        end=field["end"].integer(first, MAX_INDEX),
     )
 
 
 def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPlacement:
-    shape = field["shape"].integers(1, _MAX_INDEX)
+    shape = field["shape"].integers(1, MAX_INDEX)
     layout = decode_layout(field["layout"], shape, config)
     vectors = layout.vectors(config.rows)
     first = field["first"].integer(0, layers - 1)
     return TensorPlacement(
-        value=field["value"].integer(0, _MAX_INDEX),
+        value=field["value"].integer(0, MAX_INDEX),
         name=field["name"].text(),
         shape=shape,
         layout=layout,

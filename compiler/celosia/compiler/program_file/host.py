@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 
 from celosia.compiler.program import HostStage
-from celosia.compiler.program_file.fields import Field
+from celosia.compiler.program_file.fields import MAX_INDEX, Field
 from celosia.compiler.program_file.tensors import decode_tensor, encode_tensor
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Activation, Graph, Operator, OpKind
 from celosia.golden.rounding import RoundingProfile
-
-_MAX_INDEX = (1 << 31) - 1
 
 
 def _pair(field: Field) -> tuple[int, ...]:
@@ -77,8 +75,8 @@ def decode_stage(field: Field, name: str, profile: RoundingProfile) -> HostStage
             graph_inputs,
             graph_outputs,
         ),
-        field["inputs"].integers(0, _MAX_INDEX, count=len(graph_inputs)),
-        field["outputs"].integers(0, _MAX_INDEX, count=len(graph_outputs)),
+        field["inputs"].integers(0, MAX_INDEX, count=len(graph_inputs)),
+        field["outputs"].integers(0, MAX_INDEX, count=len(graph_outputs)),
         profile,
     )
     _rehearse(field, stage)
