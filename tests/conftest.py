@@ -22,6 +22,15 @@ def models_dir() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def samples_dir(models_dir: Path) -> Path:
+    """Folder of the models' labelled samples (`ic_labelled.npz`, `kws_labelled.npz`: x and y)."""
+    folder = models_dir / "samples"
+    if not folder.is_dir():
+        pytest.skip("the folder that CELOSIA_MODELS names holds no labelled samples")
+    return folder
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield

@@ -43,8 +43,8 @@ def config(request, tmp_path):
 MOST_CYCLES = {"npu8x8": 215_000, "npu16x16": 60_000}
 
 
-def test_resnet8_gives_the_labelled_outputs_in_time(models_dir, config):
-    labelled = np.load(models_dir / "samples" / "ic_labelled.npz")
+def test_resnet8_gives_the_labelled_outputs_in_time(models_dir, samples_dir, config):
+    labelled = np.load(samples_dir / "ic_labelled.npz")
     outputs, report = rtl(models_dir / "ic_resnet8_int8.tflite", config, labelled["x"])
     np.testing.assert_array_equal(outputs, labelled["y"])
     assert report.mismatches == 0
@@ -81,8 +81,8 @@ def test_mobilenet_equals_the_referee_where_memory_allows(models_dir):
 
 
 @pytest.mark.parametrize("profile", [p for p in RoundingProfile if p is not RoundingProfile.TFLM])
-def test_every_rounding_profile_runs_in_rtl(models_dir, profile):
-    labelled = np.load(models_dir / "samples" / "ic_labelled.npz")
+def test_every_rounding_profile_runs_in_rtl(models_dir, samples_dir, profile):
+    labelled = np.load(samples_dir / "ic_labelled.npz")
     path = models_dir / "ic_resnet8_int8.tflite"
     _, report = rtl(path, PRESETS["npu8x8"], labelled["x"][:2], profile)
     assert (report.rounding, report.mismatches) == (profile, 0)

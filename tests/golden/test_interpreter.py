@@ -1,8 +1,5 @@
 """Whole networks against the referee: every tensor of MLPerf Tiny models and random graphs."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from support.comparison import assert_equals_referee
@@ -13,28 +10,20 @@ from celosia.golden.errors import CelosiaError
 from celosia.golden.interpreter import Interpreter
 from celosia.golden.quantization import RoundingProfile
 
-MODELS = Path(os.environ.get("CELOSIA_MODELS", "")) if "CELOSIA_MODELS" in os.environ else None
-needs_models = pytest.mark.skipif(
-    MODELS is None, reason="set CELOSIA_MODELS to the folder of the MLPerf Tiny models"
-)
 IC, KWS = "ic_resnet8_int8", "kws_dscnn_int8"
 NAMES = (IC, KWS, "vww_mobilenetv1_025_96_int8", "ad_autoencoder_int8")
 SEED = 11
 
 
-def model_bytes(name):
-    return (MODELS / f"{name}.tflite").read_bytes()
+def labelled(samples_dir, name):
+    return np.load(samples_dir / f"{name.split('_')[0]}_labelled.npz")
 
 
-def labelled(name):
-    return np.load(MODELS / "samples" / f"{name.split('_')[0]}_labelled.npz")
-
-
-def network_inputs(name, shape, count):
+def network_inputs(samples_dir, name, shape, count):
     """Labelled samples where there are any, then noise: white, and smooth as pictures are."""
     inputs = []
     if name in (IC, KWS):
-        inputs = [sample[None] for sample in labelled(name)["x"]]
+        inputs = [sample[None] for sample in labelled(samples_dir, name)["x"]]
     rng = np.random.default_rng(SEED)
     while len(inputs) < count:
         noise = rng.normal(0, 74, shape)
@@ -45,22 +34,20 @@ def network_inputs(name, shape, count):
     return [[x] for x in inputs]
 
 
-@needs_models
 @pytest.mark.parametrize("name", NAMES)
-def test_every_tensor_of_mlperf_tiny_equals_the_referee(name):
-    data = model_bytes(name)
+def test_every_tensor_of_mlperf_tiny_equals_the_referee(models_dir, samples_dir, name):
+    data = (models_dir / f"{name}.tflite").read_bytes()
     graph = load_tflite(data)
-    inputs = network_inputs(name, graph.tensors[graph.inputs[0]].shape, 50)
+    inputs = network_inputs(samples_dir, name, graph.tensors[graph.inputs[0]].shape, 50)
     assert len(inputs) >= 50
     compared = assert_equals_referee(data, SEED, inputs=inputs)
     assert compared >= 50 * 1000
 
 
-@needs_models
 @pytest.mark.parametrize("name", [IC, KWS])
-def test_labelled_samples_give_the_labelled_outputs(name):
-    interpreter = Interpreter(load_tflite(MODELS / f"{name}.tflite"))
-    samples = labelled(name)
+def test_labelled_samples_give_the_labelled_outputs(models_dir, samples_dir, name):
+    interpreter = Interpreter(load_tflite(models_dir / f"{name}.tflite"))
+    samples = labelled(samples_dir, name)
     for x, y in zip(samples["x"], samples["y"], strict=True):
         np.testing.assert_array_equal(interpreter.run([x[None]])[0][0], y)
 
