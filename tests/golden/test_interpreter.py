@@ -15,15 +15,16 @@ NAMES = (IC, KWS, "vww_mobilenetv1_025_96_int8", "ad_autoencoder_int8")
 SEED = 11
 
 
-def labelled(samples_dir, name):
-    return np.load(samples_dir / f"{name.split('_')[0]}_labelled.npz")
+def labelled_path(folder, name):
+    return folder / f"{name.split('_')[0]}_labelled.npz"
 
 
-def network_inputs(samples_dir, name, shape, count):
+def network_inputs(models_dir, name, shape, count):
     """Labelled samples where there are any, then noise: white, and smooth as pictures are."""
     inputs = []
-    if name in (IC, KWS):
-        inputs = [sample[None] for sample in labelled(samples_dir, name)["x"]]
+    path = labelled_path(models_dir / "samples", name)
+    if path.is_file():
+        inputs = [sample[None] for sample in np.load(path)["x"]]
     rng = np.random.default_rng(SEED)
     while len(inputs) < count:
         noise = rng.normal(0, 74, shape)
@@ -35,10 +36,10 @@ def network_inputs(samples_dir, name, shape, count):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_tensor_of_mlperf_tiny_equals_the_referee(models_dir, samples_dir, name):
+def test_every_tensor_of_mlperf_tiny_equals_the_referee(models_dir, name):
     data = (models_dir / f"{name}.tflite").read_bytes()
     graph = load_tflite(data)
-    inputs = network_inputs(samples_dir, name, graph.tensors[graph.inputs[0]].shape, 50)
+    inputs = network_inputs(models_dir, name, graph.tensors[graph.inputs[0]].shape, 50)
     assert len(inputs) >= 50
     compared = assert_equals_referee(data, SEED, inputs=inputs)
     assert compared >= 50 * 1000
@@ -47,7 +48,7 @@ def test_every_tensor_of_mlperf_tiny_equals_the_referee(models_dir, samples_dir,
 @pytest.mark.parametrize("name", [IC, KWS])
 def test_labelled_samples_give_the_labelled_outputs(models_dir, samples_dir, name):
     interpreter = Interpreter(load_tflite(models_dir / f"{name}.tflite"))
-    samples = labelled(samples_dir, name)
+    samples = np.load(labelled_path(samples_dir, name))
     for x, y in zip(samples["x"], samples["y"], strict=True):
         np.testing.assert_array_equal(interpreter.run([x[None]])[0][0], y)
 
