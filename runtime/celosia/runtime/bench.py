@@ -72,7 +72,10 @@ class GoldenSpeed:
 
 
 def golden_speed(graph: Graph, model: bytes) -> GoldenSpeed:
-    """Time the golden interpreter beside the `tflite-micro` wheel, best of some repetitions."""
+    """Time the golden interpreter, rounding as `tflm`, beside the `tflite-micro` wheel.
+
+    `model` holds the bytes that `graph` was imported from. The best of 20 inferences counts.
+    """
     (sample,) = random_samples([graph.tensors[i] for i in graph.inputs], 1, _SEED)
     interpreter = Interpreter(graph)
     ours = _best_ms(lambda: interpreter.run(sample))

@@ -1,4 +1,4 @@
-"""The Device API: one way to run a program on the golden machine, in RTL, and on a board."""
+"""The Device API: one way to run a program, whatever runs it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

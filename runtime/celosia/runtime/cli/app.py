@@ -52,8 +52,8 @@ def celosia(
 ) -> None:
     """Run int8 neural networks on open hardware, bit for bit.
 
-    Celosia compiles a .tflite network for a systolic NPU and a memristor crossbar, runs it on the
-    golden model, on the RTL in Verilator or on a board, and compares every byte.
+    Celosia compiles a .tflite network for a systolic NPU, runs it on the golden machine or on the
+    RTL in Verilator, and compares every byte with the golden model's.
     """
     if show_version:
         print(f"celosia {version('celosia')}")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import Json, Rounding, Verbose
 from celosia.runtime.cli.output import errors, print_json, results
 
@@ -45,7 +46,8 @@ def bench(
 
     Cycles of one inference in RTL stand beside SCALE-Sim's closed forms for arrays of the same
     size. Simulation speed is that of the first model on the first configuration, beside cocotb's
-    default build and a bare C++ loop. The golden model is timed beside tflite-micro.
+    default build and a bare C++ loop. The golden model is timed beside tflite-micro, whose rounding
+    it then has.
     """
     parts = only or list(Part)
     models = models or ["digits"]
@@ -62,7 +64,7 @@ def bench(
             measured["golden"] = []
             for model in models:
                 status.update(f"golden model on {model}")
-                measured["golden"].append(_golden(model, rounding))
+                measured["golden"].append(_golden(model))
         if Part.SIMULATION in parts:
             status.update(f"simulation speed of {configs[0]} (builds it three times; minutes)")
             measured["simulation"] = _simulation(models[0], configs[0], rounding)
@@ -75,7 +77,6 @@ def bench(
 
 
 def _cycles(model: str, config: str, rounding: str) -> dict[str, Any]:
-    from celosia.golden.errors import CelosiaError
     from celosia.runtime.bench import scale_sim_cycles
     from celosia.runtime.session import open_session
 
@@ -97,7 +98,7 @@ def _cycles(model: str, config: str, rounding: str) -> dict[str, Any]:
     }
 
 
-def _golden(model: str, rounding: str) -> dict[str, Any]:
+def _golden(model: str) -> dict[str, Any]:
     from celosia.runtime.bench import golden_speed
     from celosia.runtime.session import open_model
 

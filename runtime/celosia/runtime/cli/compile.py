@@ -23,7 +23,7 @@ def compile_(
     """Compile a model into a program file.
 
     The same model, configuration and rounding profile always give the same bytes. The program runs
-    on the golden machine, on the RTL and on a board; 'celosia inspect' shows what is in it.
+    on the golden machine and on the RTL; 'celosia inspect' shows what is in it.
     """
     from celosia.compiler.program_file import save_program
     from celosia.runtime.program_report import describe_program

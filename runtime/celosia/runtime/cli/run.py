@@ -56,10 +56,11 @@ def run(
     Exit status 1 says that bytes differ. A .cel program brings its own configuration and rounding;
     it is compared with the golden machine.
     """
+    from celosia.runtime.run import DEVICES
     from celosia.runtime.session import open_session
 
-    if device not in ("golden", "rtl"):
-        raise CelosiaError(f"device must be golden or rtl, not {device!r}")
+    if device not in DEVICES:
+        raise CelosiaError(f"device must be {' or '.join(DEVICES)}, not {device!r}")
     if waves is not None and device != "rtl":
         raise CelosiaError("waves need --device rtl, for the golden machine has no signals")
     with errors.status("compiling") as status:
