@@ -8,10 +8,12 @@ from support.layerwise import assert_layers_match, random_inputs
 from support.random_networks import random_config, random_network
 from support.tflite_writer import ModelBuilder
 
+from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.layout import PixelLayout, RowPackedLayout
 from celosia.golden.config import PRESETS, NpuConfig
+from celosia.golden.isa import Semaphore
 from celosia.golden.rounding import RoundingProfile
 
 PROFILES = list(RoundingProfile)
@@ -106,6 +108,22 @@ def test_an_image_made_by_a_matrix_product(channels):
     x = model.fully_connected(model.input((1, 10)), 30 * channels, per_channel=True)
     y = model.conv(model.reshape(x, (1, 5, 6, channels)), 4)
     check(model, y, x)
+
+
+def test_a_product_of_one_number_reshaped_to_a_scalar():
+    model = ModelBuilder(7)
+    x = model.reshape(model.fully_connected(model.input((1, 9)), 1), ())
+    check(model, model.fully_connected(model.reshape(x, (1, 1)), 3), x)
+
+
+def test_more_layers_are_stored_ahead_than_a_semaphore_counts():
+    model = ModelBuilder(8)
+    x = model.input((1, 2, 2, 3))
+    pooled = [model.pool(x, "MAX") for _ in range(260)]
+    program = check(model, *[model.conv(y, 1, (1, 1)) for y in pooled])
+    listing = disassemble(program.config, program.image, program.start)
+    # The 256th convolution waits for all that is stored before it, so that the rest needn't.
+    assert sum(bool(i.signal & Semaphore.STORED) for _, i in listing) == 256
 
 
 def test_two_inputs_and_values_used_again_much_later():

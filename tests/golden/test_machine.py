@@ -257,6 +257,7 @@ TABLES = [LoadTable(address=0, table=0), LoadTable(address=0, table=1)]
         ([replace(LOAD, wait=4)], r"LOAD_WEIGHTS .*wait=STORED.* waits for STORED, which nothing"),
         ([LOAD, Halt()], "nothing must be left over, not 1 unused weight tiles"),
         ([replace(OUTPUT, signal=2), Halt()], "nothing must be left over, not DRAINED at 1"),
+        ([replace(OUTPUT, signal=4)] * 256, "STORED must be raised to 255 at most"),
         ([replace(LOAD, tiles=0)], "tiles must be at least 1"),
         ([replace(LOAD, tiles=60000)], "end at weight vector 6553 at the latest"),
         ([MATMUL], "loop level 2 must be set"),

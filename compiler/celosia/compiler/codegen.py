@@ -6,6 +6,7 @@ layer has already waited for one as late: POST works in order. Every semaphore i
 the program ends.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     COORDINATE_BITS,
+    SEMAPHORE_MAXIMUM,
     Add,
     Drain,
     Halt,
@@ -101,6 +103,7 @@ class _Generator:
         self._last_post = -1
         self._stored: dict[int, int] = {}
         self._waited = -1
+        self._waits: list[int] = []
         self._chunks: list[int] = []
         self._cycles = 0
 
@@ -160,6 +163,10 @@ class _Generator:
         stored = self._stored.get(layer.source, -1)
         wait = Semaphore.NONE
         if stored > self._waited:
+            # POST may be so far ahead that the layers from `stored` to here have taken nothing yet.
+            if len(self._waits) - bisect_right(self._waits, stored) >= SEMAPHORE_MAXIMUM:
+                stored = self._last_post
+            self._waits.append(len(self._instructions))
             self._signal(stored, Semaphore.STORED)
             self._waited = stored
             wait = Semaphore.STORED

@@ -51,6 +51,8 @@ class Semaphore(IntFlag):
 
 SEMAPHORES = 7
 """Bits of a semaphore set; those above the named ones are reserved."""
+SEMAPHORE_MAXIMUM = 255
+"""Largest count of a semaphore; a program never raises one further."""
 
 
 class Reduction(IntEnum):

@@ -132,7 +132,8 @@ def _reshaped_products(graph: Graph, parts: Partition) -> dict[int, int]:
         units = graph.tensors[operator.inputs[1]].shape[0]
         if prod(graph.tensors[output].shape) == units:
             users = [graph.operators[i] for i in parts.body if output in graph.operators[i].inputs]
-            channels = {graph.tensors[user.outputs[0]].shape[-1] for user in users}
+            shapes = [graph.tensors[user.outputs[0]].shape for user in users]
+            channels = {shape[-1] if shape else 1 for shape in shapes}
             if {user.kind for user in users} == {OpKind.RESHAPE} and len(channels) == 1:
                 found[output] = channels.pop()
     return found

@@ -9,6 +9,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     INSTRUCTION_BYTES,
+    SEMAPHORE_MAXIMUM,
     Halt,
     Instruction,
     Semaphore,
@@ -77,13 +78,11 @@ class Machine:
         try:
             self._take(instruction.wait)
             self._execute[type(instruction)](instruction)
+            self._raise(instruction.signal)
         except CelosiaError as error:
             raise CelosiaError(
                 f"instruction at weight vector {address} ({instruction}) can't be executed: {error}"
             ) from error
-        for semaphore in Semaphore:
-            if semaphore & instruction.signal:
-                self._semaphores[semaphore] += 1
         self.marks += instruction.mark
         return instruction
 
@@ -107,6 +106,15 @@ class Machine:
                 if not self._semaphores[semaphore]:
                     raise CelosiaError(f"it waits for {semaphore.name}, which nothing has raised")
                 self._semaphores[semaphore] -= 1
+
+    def _raise(self, signal: int) -> None:
+        for semaphore in Semaphore:
+            if semaphore & signal:
+                if self._semaphores[semaphore] == SEMAPHORE_MAXIMUM:
+                    raise CelosiaError(
+                        f"{semaphore.name} must be raised to {SEMAPHORE_MAXIMUM} at most"
+                    )
+                self._semaphores[semaphore] += 1
 
     def _halt(self, instruction: Halt) -> None:
         left = [f"{s.name} at {n}" for s, n in self._semaphores.items() if n]

@@ -4,12 +4,12 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.isa import SEMAPHORES, Semaphore
+from celosia.golden.isa import SEMAPHORE_MAXIMUM, SEMAPHORES, Semaphore
 from celosia.hdl.npu.interfaces import SemaphoreSignature
 
 __all__ = ["COUNT_BITS", "Semaphores"]
 
-COUNT_BITS = 8
+COUNT_BITS = SEMAPHORE_MAXIMUM.bit_length()
 
 
 class Semaphores(wiring.Component):
