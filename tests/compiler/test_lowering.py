@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.layerwise import assert_layers_match, random_inputs
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.assembler import disassemble
@@ -11,6 +12,7 @@ from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.layout import PixelLayout, RowPackedLayout
 from celosia.compiler.lowering.pooling import average_constants, average_is_exact
+from celosia.compiler.program_file import decode_program, encode_program
 from celosia.golden.config import PRESETS
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import Drain, LoadTable, LoadWeights, Matmul, Semaphore
@@ -36,6 +38,17 @@ def test_operators_at_the_ends_run_on_the_host():
     ]
     assert kinds == [["PAD"], ["RESHAPE", "LOGISTIC", "DEQUANTIZE"]]
     assert [layer.op for layer in program.layers] == ["CONV_2D"]
+
+
+def test_what_the_host_made_before_reaches_the_host_after():
+    model = ModelBuilder(1)
+    x = model.input((1, 4, 4, 8))
+    y = model.unary("TANH", x)
+    z = model.mul(model.conv(x, 8), model.unary("HARD_SWISH", y))
+    graph = load_tflite(model.finish(z))
+    program = compile_model(graph, CONFIG)
+    assert [node.kind.value for node in program.prologue.graph.operators] == ["TANH", "HARD_SWISH"]
+    assert_layers_match(graph, decode_program(encode_program(program)), random_inputs(program, 1))
 
 
 def test_an_operator_between_layers_is_refused():

@@ -46,6 +46,7 @@ def compile_model(
         raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
     parts = partition(graph)
     body, plan = _place(graph, parts, config, profile)
+    taken = [*body.inputs, *variable_inputs(graph, parts.epilogue), *graph.outputs]
     image = ImageBuilder(config)
     code = generate(body.layers, plan.addresses, config, image)
     start = image.vectors
@@ -60,7 +61,7 @@ def compile_model(
         signature_outputs={index: tensors[index] for index in graph.outputs},
         inputs=_ports(graph, body, plan, body.inputs),
         outputs=_ports(graph, body, plan, body.outputs),
-        prologue=_host_stage(graph, parts.prologue, [*body.inputs, *graph.outputs], profile),
+        prologue=_host_stage(graph, parts.prologue, taken, profile),
         epilogue=_host_stage(graph, parts.epilogue, graph.outputs, profile),
         layers=_layers(code),
         tensors=_placements(graph, body, plan),
