@@ -95,6 +95,11 @@ def case_no_output():
     return (model,)
 
 
+def case_constant_output():
+    model, y = conv_model()
+    return model, y, model.constant(np.zeros((1, 2), np.int8), scale=1.0, zero_point=0)
+
+
 def case_same_output_twice():
     model, y = conv_model()
     return model, y, y
@@ -176,6 +181,10 @@ REFUSALS = {
         r"^output 'bias0' of the network must be INT8 or FLOAT32, ",
     ),
     "unwritten": (case_unwritten_output, r"^output 't4' of the network must be written by an oper"),
+    "constant output": (
+        case_constant_output,
+        r"^output 't4' of the network must be written by an operator$",
+    ),
     "uint8 input": (case_tensor(0, type=UINT8), r"^input 't0' of the network must be INT8 or FLO"),
     # Tensors
     "dynamic": (
@@ -287,6 +296,19 @@ REFUSALS = {
     "zero point": (
         case_tensor(0, zeroPoint=128 * ONE),
         r"zero point of input tensor 't0' must be from -128 to 127, not 128$",
+    ),
+    "scale too small": (
+        case_tensor(0, scale=np.array([2.0**-121], np.float32)),
+        r"scale of input tensor 't0' must be from 7.52e-37 to 1.33e\+36, not 3.76e-37$",
+    ),
+    "scale too large": (
+        case_tensor(3, scale=np.array([2.0**121], np.float32)),
+        r"scale of output tensor 't3' must be from 7.52e-37 to 1.33e\+36, not 2.66e\+36$",
+    ),
+    "product of scales": (
+        case_tensor(1, scale=np.array([2.0**125], np.float32), zeroPoint=ONE * 0),
+        r"scales of input tensor 't0' and weights tensor 'weights0' must have a product of at "
+        r"most 1.33e\+36, not .*$",
     ),
     "ratio": (
         case_tensor(3, scale=np.array([1e-20], np.float32)),

@@ -11,6 +11,8 @@ from celosia.golden.ops.matrix import Padding, Pair
 
 MAX_RATIO = 2.0**30
 """Rescaling by more leaves no bit of the input in an int32."""
+MAX_SCALE = 2.0**120
+"""Between one over it and it, no quotient or product of scales overflows float32."""
 MAX_PADDED_ELEMENTS = 1 << 26
 
 _ACTIVATIONS = {
@@ -150,6 +152,11 @@ class OperatorContext:
         self.require(count == 1, f"{role} tensor '{tensor.name}' must have one scale, not {count}")
         scale = float(quantization.scale[0])
         self.require(scale > 0, f"scale of {role} tensor '{tensor.name}' must be positive, not 0")
+        self.require(
+            1 / MAX_SCALE <= scale <= MAX_SCALE,
+            f"scale of {role} tensor '{tensor.name}' must be from {1 / MAX_SCALE:.3g} to "
+            f"{MAX_SCALE:.3g}, not {scale:.3g}",
+        )
         zero_point = int(quantization.zero_point[0])
         self.require(
             -128 <= zero_point <= 127,

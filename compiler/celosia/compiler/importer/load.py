@@ -91,7 +91,7 @@ def build_graph(raw: RawModel) -> Graph:
             )
         )
     for index in raw.outputs:
-        if index not in defined:
+        if index not in defined or tensors[index].data is not None:
             raise CelosiaError(
                 f"output '{tensors[index].name}' of the network must be written by an operator"
             )

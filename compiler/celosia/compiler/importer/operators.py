@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from celosia.compiler.importer.context import OperatorContext
+from celosia.compiler.importer.context import MAX_SCALE, OperatorContext
 from celosia.golden.graph import Activation, OpKind, Tensor
 
 Attributes: TypeAlias = Mapping[str, object]
@@ -36,8 +36,13 @@ def _check_matrix(
         not quantization.zero_point.any(),
         f"weights tensor '{weights.name}' must have zero point 0",
     )
-    scale = context.per_tensor(x, "input") / context.per_tensor(output, "output")
-    context.ratio(scale * float(quantization.scale.max()), output)
+    product = context.per_tensor(x, "input") * float(quantization.scale.max())
+    context.require(
+        product <= MAX_SCALE,
+        f"scales of input tensor '{x.name}' and weights tensor '{weights.name}' must have a "
+        f"product of at most {MAX_SCALE:.3g}, not {product:.3g}",
+    )
+    context.ratio(product / context.per_tensor(output, "output"), output)
     if context.optional_input(2) is not None:
         bias = context.constant(2, "bias", "INT32")
         context.shape(bias, "bias", (channels,))
