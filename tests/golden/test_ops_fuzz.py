@@ -7,6 +7,9 @@ import pytest
 from support.comparison import assert_equals_referee
 from support.tflite_writer import ModelBuilder
 
+from celosia.compiler.importer import load_tflite
+from celosia.golden.interpreter import Interpreter
+
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 MODELS = 120
 
@@ -232,6 +235,16 @@ def test_quantize_from_float():
         values = model.rng.normal(0, 20 * model.scale(y), (1, 500)).astype(np.float32)
         halves = (np.arange(500, dtype=np.float32)[None] - 250) * np.float32(0.5) * model.scale(y)
         assert_equals_referee(model.finish(y), seed, inputs=[[values], [halves]])
+
+
+def test_quantize_saturates_floats_beyond_every_step():
+    model = ModelBuilder(1)
+    x = model.input((1, 4), dtype="float32")
+    y = model.unary("QUANTIZE", x, 1e-3, 5)
+    largest = float(np.finfo(np.float32).max)
+    values = np.array([[largest, -largest, np.inf, -np.inf]], np.float32)
+    (found,) = Interpreter(load_tflite(model.finish(y))).run([values])
+    np.testing.assert_array_equal(found, [[127, -128, 127, -128]])
 
 
 def test_dequantize():
