@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from support.damage import FOREIGN, mutated, truncated
+from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
 from celosia.compiler.program_file import encode_program
@@ -106,6 +107,26 @@ def test_inputs_that_do_not_fit_get_a_sentence(capsys, tmp_path, array, message)
     status, _, err = celosia(capsys, "run", "digits", "--inputs", tmp_path / "x.npy")
     assert status == 2
     assert message in err
+
+
+def test_floats_that_are_no_numbers_get_a_sentence(capsys, tmp_path):
+    model = ModelBuilder(1)
+    x = model.unary("QUANTIZE", model.input((1, 4), dtype="float32"), 0.1, 0)
+    (tmp_path / "m.tflite").write_bytes(model.finish(model.fully_connected(x, 2)))
+    np.save(tmp_path / "x.npy", np.array([[1, 2, np.nan, 3]], np.float32))
+    status, _, err = celosia(capsys, "run", tmp_path / "m.tflite", "--inputs", tmp_path / "x.npy")
+    assert status == 2
+    assert "input 't0' must hold finite numbers, without NaN" in err
+
+
+def test_a_scalar_output_is_one_number_for_each_sample(capsys, tmp_path):
+    model = ModelBuilder(1)
+    y = model.fully_connected(model.input((1, 4)), 1)
+    (tmp_path / "m.tflite").write_bytes(model.finish(model.reshape(y, ())))
+    np.save(tmp_path / "x.npy", np.zeros((3, 4), np.int8))
+    paths = (tmp_path / "m.tflite", "--inputs", tmp_path / "x.npy", "--outputs", tmp_path / "y.npy")
+    assert celosia(capsys, "run", *paths)[0] == 0
+    assert np.load(tmp_path / "y.npy").shape == (3,)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"PK\x03\x04", b"hello", b"\x80\x04."])

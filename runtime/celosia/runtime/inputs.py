@@ -88,6 +88,8 @@ def _samples_of(array: NDArray[Any], tensor: Tensor, path: Path) -> NDArray[Any]
             if tensor.dtype == np.int8
             else f"input '{tensor.name}' must be {tensor.dtype.name}, not {array.dtype.name}"
         )
+    if not np.isfinite(array).all():
+        raise CelosiaError(f"input '{tensor.name}' must hold finite numbers, without NaN")
     if array.shape == tensor.shape:
         return array[None]
     if array.shape[1:] == tensor.shape:

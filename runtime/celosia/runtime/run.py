@@ -137,7 +137,10 @@ def _run(
             else None
         ),
     )
-    stacked = [np.concatenate(values) for values in zip(*outputs, strict=True)]
+    stacked = [
+        np.concatenate([np.atleast_1d(value) for value in values])
+        for values in zip(*outputs, strict=True)
+    ]
     return RunResult(report, stacked)
 
 
