@@ -36,6 +36,10 @@ class OpKind(Enum):
     DEQUANTIZE = "DEQUANTIZE"
 
 
+MATRIX_KINDS = frozenset({OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED})
+"""Operators that multiply by constant weights."""
+
+
 class Activation(Enum):
     """Fused activation of an operator."""
 

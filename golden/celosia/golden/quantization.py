@@ -22,7 +22,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from celosia.golden.graph import Activation, OpKind
+from celosia.golden.graph import MATRIX_KINDS, Activation, OpKind
 from celosia.golden.rounding import RoundingMode as RoundingMode
 from celosia.golden.rounding import RoundingProfile as RoundingProfile
 
@@ -36,9 +36,6 @@ Int64Array: TypeAlias = NDArray[np.int64]
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 
-_MATRIX_KINDS = (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED)
-
-
 def mode_for(profile: RoundingProfile, kind: OpKind) -> RoundingMode:
     """Rounding mode that the operators of `kind` have under `profile`.
 
@@ -50,7 +47,7 @@ def mode_for(profile: RoundingProfile, kind: OpKind) -> RoundingMode:
         return RoundingMode.SINGLE
     if profile == RoundingProfile.LITERT and kind is OpKind.FULLY_CONNECTED:
         return RoundingMode.FLOAT64
-    if profile == RoundingProfile.FLOAT32 and kind in _MATRIX_KINDS:
+    if profile == RoundingProfile.FLOAT32 and kind in MATRIX_KINDS:
         return RoundingMode.FLOAT32
     return RoundingMode.DOUBLE
 

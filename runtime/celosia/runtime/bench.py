@@ -14,7 +14,7 @@ import numpy as np
 
 from celosia.compiler.program import Program
 from celosia.golden.config import NpuConfig
-from celosia.golden.graph import Graph
+from celosia.golden.graph import MATRIX_KINDS, Graph, OpKind
 from celosia.golden.interpreter import Interpreter
 from celosia.runtime.inputs import random_samples
 from celosia.runtime.rtl_device import RtlDevice, write_runs
@@ -116,13 +116,12 @@ def scale_sim_cycles(graph: Graph, config: NpuConfig) -> ClosedForms:
 def _products(graph: Graph) -> Iterator[tuple[int, int, int]]:
     """(M, N, K) of each matrix product; a depthwise convolution is one for each channel."""
     for operator in graph.operators:
-        kind = operator.kind.value
-        if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        if operator.kind not in MATRIX_KINDS:
             continue
         weights = graph.tensors[operator.inputs[1]].shape
         output = graph.tensors[operator.outputs[0]].shape
         pixels = int(np.prod(output[:-1]))
-        if kind == "DEPTHWISE_CONV_2D":
+        if operator.kind is OpKind.DEPTHWISE_CONV_2D:
             yield from ((pixels, 1, weights[1] * weights[2]) for _ in range(weights[3]))
         else:
             yield pixels, weights[0], int(np.prod(weights[1:]))

@@ -11,7 +11,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.sim.host_script import HostScript
 from celosia.sim.npu_simulation import NPU_TOP, npu_verilog
-from celosia.sim.toolchain import find_toolchain
+from celosia.sim.toolchain import Toolchain, find_toolchain
 from celosia.sim.verilator_build import FAST_FLAGS, FAST_MAKE
 
 
@@ -37,25 +37,24 @@ def time_bare_loop(
         begin = time.perf_counter()
         command = [*tools.verilator, "--cc", "--exe", "--prefix", "Vtop", "-o", "bare_loop"]
         command += ["-Wno-fatal", "--no-timing", *FAST_FLAGS, "--top-module", NPU_TOP]
-        _run([*command, "bare_loop.cpp", "npu.v"], folder, dict(tools.environment))
+        _run([*command, "bare_loop.cpp", "npu.v"], folder, tools)
         jobs = f"-j{os.cpu_count() or 1}"
         make = [tools.make, jobs, "-C", "obj_dir", "-f", "Vtop.mk", *FAST_MAKE]
-        _run([*make, *tools.make_variables], folder, dict(tools.environment))
+        _run([*make, *tools.make_variables], folder, tools)
         build_s = time.perf_counter() - begin
         runs = []
         for _ in range(repetitions):
-            printed = _run(["obj_dir/bare_loop", "commands"], folder, {}).split()
+            printed = _run(["obj_dir/bare_loop", "commands"], folder, tools).split()
             runs.append((float(printed[1]), int(printed[0])))
     wall_s, cycles = min(runs)
     return build_s, cycles, wall_s
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+def _run(command: list[str], folder: Path, tools: Toolchain) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**inherited, **environment},
+        env=tools.full_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

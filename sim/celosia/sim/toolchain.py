@@ -60,6 +60,14 @@ class Toolchain:
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     make_variables: tuple[str, ...] = ()
 
+    def full_environment(self) -> dict[str, str]:
+        """The whole environment of Verilator and make: this process's own, with `environment`.
+
+        A surrounding make would hand its variables and its job server down; they are left out.
+        """
+        inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+        return {**inherited, **self.environment}
+
 
 @functools.cache
 def find_toolchain() -> Toolchain:

@@ -148,14 +148,12 @@ class _Recipe:
         ]
 
     def _execute(self, folder: Path, command: list[str]) -> None:
-        # A surrounding make would hand its variables and its job server down.
-        inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
         log = folder / "build.log"
         with log.open("a") as out:
             done = subprocess.run(
                 command,
                 cwd=folder,
-                env={**inherited, **self.tools.environment},
+                env=self.tools.full_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
