@@ -116,6 +116,15 @@ def test_defect_with_verbose_shows_the_traceback(capsys, monkeypatch):
     assert err.endswith("RuntimeError: boom\n")
 
 
+def test_demonstration_without_matplotlib(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert run(capsys, "demo") == (
+        2,
+        "",
+        'error: matplotlib must be installed to draw the picture: pip install "celosia[plots]"\n',
+    )
+
+
 def test_interrupt(capsys, monkeypatch):
     fail_with(monkeypatch, KeyboardInterrupt())
     assert run(capsys, "doctor") == (130, "", "error: interrupted\n")

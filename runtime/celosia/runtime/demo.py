@@ -7,7 +7,7 @@ import numpy as np
 
 from celosia.golden.memory_map import Counter
 from celosia.runtime.models import embedded_data
-from celosia.runtime.picture import draw_run
+from celosia.runtime.picture import draw_run, require_matplotlib
 from celosia.runtime.run import RunReport
 from celosia.runtime.session import EMBEDDED, open_session
 
@@ -29,9 +29,17 @@ class Demonstration:
 
 
 class Demo:
-    """Digits through the embedded network, step by step, so that progress can be shown."""
+    """Digits through the embedded network, step by step, so that progress can be shown.
+
+    `config` names the NPU's configuration, `samples` is how many of the held-out digits are run.
+
+    Raises:
+        CelosiaError: there is no such configuration, the network doesn't fit it, or the library
+            that draws the picture is missing.
+    """
 
     def __init__(self, config: str, samples: int) -> None:
+        require_matplotlib()  # before minutes go into what couldn't be shown
         with np.load(BytesIO(embedded_data("digits_heldout.npz"))) as held_out:
             self._images = held_out["x"][:samples]
             self._labels = held_out["y"][:samples]

@@ -1,5 +1,6 @@
 """The picture that ends a demonstration: what the network saw and where the cycles went."""
 
+import importlib.util
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from celosia.golden.errors import CelosiaError
 from celosia.golden.memory_map import Counter
 
 REASONS = {
@@ -18,6 +20,14 @@ REASONS = {
     Counter.MATRIX_IDLE: ("nothing to do (add, pool, tail)", "#bfbfbf"),
 }
 """What the array did in a cycle, as the legend calls it, and its colour."""
+
+
+def require_matplotlib() -> None:
+    """Raise CelosiaError where the library that draws isn't installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise CelosiaError(
+            'matplotlib must be installed to draw the picture: pip install "celosia[plots]"'
+        )
 
 
 def draw_run(
