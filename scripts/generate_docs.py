@@ -51,16 +51,17 @@ def memory_map_page() -> Iterator[str]:
     """docs/memory-map.md, line by line."""
     yield from (NOTE, "", "# Memory map", "", _prose(memory_map), "", "## Regions", "")
     presets = list(PRESETS.values())
-    yield "| region | base | " + " | ".join(f"{c.name}: vectors × bytes" for c in presets) + " |"
-    yield "|---|---|" + "---|" * len(presets)
-    for region in Region:
+    titles = [f"{config.name}: vectors × bytes" for config in presets]
+    yield "| region | base | " + " | ".join(titles) + " | holds |"
+    yield "|---|---|" + "---|" * len(presets) + "---|"
+    for region, doc in _member_docs(Region, memory_map):
         base = region << memory_map.REGION_SHIFT
         if region is Region.REGISTERS:
             sizes = ["-"] * len(presets)
         else:
             shapes = [memory_geometry(config, region) for config in presets]
             sizes = [f"{shape.depth} × {shape.vector_bytes}" for shape in shapes]
-        yield f"| {region.name} | {base:#010x} | " + " | ".join(sizes) + " |"
+        yield f"| {region.name} | {base:#010x} | " + " | ".join(sizes) + f" | {doc} |"
     yield from ("", "## Registers", "", "| address | name | meaning |", "|---|---|---|")
     for register, doc in _member_docs(memory_map.Register, memory_map):
         yield f"| {register:#04x} | {register.name} | {doc} |"
@@ -69,8 +70,9 @@ def memory_map_page() -> Iterator[str]:
         ("CONTROL", memory_map.Control),
         ("Unit states", memory_map.UnitState),
     ):
-        yield from ("", f"## {title}", "", "| value | name |", "|---|---|")
-        yield from (f"| {member} | {member.name} |" for member in enum)
+        yield from ("", f"## {title}", "", "| value | name | meaning |", "|---|---|---|")
+        for member, doc in _member_docs(enum, memory_map):
+            yield f"| {member} | {member.name} | {doc} |"
     yield from ("", "## Counters", "", _prose(memory_map.Counter), "")
     yield from ("| index | name | meaning |", "|---|---|---|")
     for counter, doc in _member_docs(memory_map.Counter, memory_map):

@@ -27,7 +27,6 @@ from celosia.compiler.tiling import Chunk, tile_layer
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
-    COORDINATE_BITS,
     SEMAPHORE_MAXIMUM,
     Add,
     Drain,
@@ -48,10 +47,10 @@ from celosia.golden.isa import (
     Unit,
 )
 
-_TILES_AT_ONCE = 0xFFFF
-_VECTORS_AT_ONCE = 0xFFFF
-_EXTENT = 0xFFF
-_LAST_COORDINATE = (1 << (COORDINATE_BITS - 1)) - 1
+_TILES_AT_ONCE = LoadWeights.limits("tiles")[1]
+_VECTORS_AT_ONCE = Add.limits("count")[1]
+_EXTENT = Pool.limits("rows")[1]  # as of its columns
+_LAST_COORDINATE = Pool.limits("y")[1]  # and x, and of MATMUL's
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.codegen import Code, generate
@@ -112,12 +113,10 @@ def _host_stage(
         name=graph.name,
         tensors=tuple(graph.tensors[tensor] for tensor in touched),
         operators=tuple(
-            type(node)(
-                kind=node.kind,
-                name=node.name,
+            replace(
+                node,
                 inputs=tuple(number[tensor] for tensor in node.inputs),
                 outputs=tuple(number[tensor] for tensor in node.outputs),
-                attributes=node.attributes,
             )
             for node in (graph.operators[index] for index in operators)
         ),

@@ -12,7 +12,7 @@ from celosia.compiler.layout import ceil_div
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import Drain
 
-_EXTENT = max(item.bits.limits[1] for item in Drain.layout() if item.name in ("rows", "columns"))
+_EXTENT = Drain.limits("rows")[1]  # as of its columns, and of MATMUL's
 _CHUNK_OVERHEAD = 4  # cycles between MATMULs, so that equal candidates prefer fewer chunks
 
 

@@ -115,6 +115,12 @@ class Instruction:
         """Fields from bit 0 up, the opcode first."""
         return _LAYOUTS[cls]
 
+    @classmethod
+    def limits(cls, name: str) -> tuple[int, int]:
+        """Smallest and largest value of a field."""
+        (item,) = (item for item in cls.layout() if item.name == name)
+        return item.bits.limits
+
     def encode(self) -> int:
         """The 128-bit word. Raises ValueError where a value doesn't fit its field."""
         word = 0
@@ -253,7 +259,7 @@ class PostOutput(Instruction):
     opcode: ClassVar[int] = 0x32
     column_step: Step
     row_step: Step
-    mode: Annotated[int, Bits(3, "rounding mode")]
+    mode: Annotated[int, Bits(3, "a `RoundingMode` that the configuration has")]
     zero_point: Annotated[int, Bits(8, "added after scaling", signed=True)]
     low: Annotated[int, Bits(8, "smallest output", signed=True)]
     high: Annotated[int, Bits(8, "largest output", signed=True)]
@@ -264,14 +270,18 @@ class PostScale(Instruction):
     """Set the scale that ADD and POOL use in every lane, and a bias added before it."""
 
     opcode: ClassVar[int] = 0x33
-    multiplier: Annotated[int, Bits(32, "0, or 2^30 to 2^31-1")]
-    exponent: Annotated[int, Bits(8, "power of two, -31 to 30", signed=True)]
+    multiplier: Annotated[int, Bits(32, "below 2^31; 0 or 2^23 to 2^24-1 in mode FLOAT32")]
+    exponent: Annotated[int, Bits(8, "power of two, -31 to 30; any in mode FLOAT32", signed=True)]
     bias: Annotated[int, Bits(32, "added to every sum", signed=True)] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadParameters(Instruction):
-    """Read bias, multiplier and exponent of C channels: byte planes, one weight vector each."""
+    """Read bias, multiplier and exponent of C channels: byte planes, one weight vector each.
+
+    The planes are the bias's 4 bytes, lowest first, the multiplier's 4 (7 where the configuration
+    has the profile `litert`), and the exponent.
+    """
 
     opcode: ClassVar[int] = 0x34
     address: Annotated[int, Bits(ADDRESS_BITS, "first weight vector")]

@@ -18,10 +18,15 @@ class Region(IntEnum):
     """Regions of the host's address space: bits 28-31 of an address."""
 
     REGISTERS = 0
+    """The registers below."""
     SCRATCHPAD = 1
+    """Activations: vectors of R bytes."""
     WEIGHTS = 2
+    """Program, weights, parameters and tables: vectors of C bytes."""
     ACCUMULATORS = 3
+    """Sums: vectors of C int32, which the host can only read."""
     PROFILE = 4
+    """All counters as they stood at each mark: a word for each, which the host can only read."""
 
 
 class Register(IntEnum):
@@ -55,30 +60,45 @@ class Status(IntEnum):
     """Bits of the STATUS register."""
 
     BUSY = 1
+    """A program runs."""
     DONE = 2
+    """A program was started and has ended."""
     ILLEGAL = 4
+    """It ended at an illegal opcode."""
     STEPPED = 8
+    """In step mode: the instruction is complete, and the sequencer waits for STEP."""
 
 
 class Control(IntEnum):
     """Bits of the CONTROL register."""
 
     START = 1
+    """Start the program, unless one runs."""
     STEP_MODE = 2
+    """Pause after every instruction; the bit is kept until the next write."""
     STEP = 4
+    """Go on to the next instruction."""
 
 
 class UnitState(IntEnum):
     """What a unit is doing, for the UNITS register and the watchdog."""
 
     IDLE = 0
+    """Nothing to do."""
     WAITING_SEMAPHORE = 1
+    """The next instruction waits for a semaphore."""
     RUNNING = 2
+    """At work."""
     WAITING_MEMORY = 3
+    """A read was not granted or not answered yet."""
     WAITING_ENGINE = 4
+    """The matrix engine doesn't take what is offered."""
     WAITING_QUEUE = 5
+    """SEQUENCER: the queue of the instruction's unit is full."""
     STEP_PAUSE = 6
+    """SEQUENCER: paused in step mode."""
     DRAINING = 7
+    """SEQUENCER: at HALT or an illegal opcode, until every unit is idle."""
 
 
 class Counter(IntEnum):

@@ -24,11 +24,11 @@ class RoundingMode(IntEnum):
     """How one accumulator is requantised; the value stands in the instruction word."""
 
     DOUBLE = 0
-    """Round half up to 31 fraction bits dropped, then half away from zero by the shift."""
+    """Integer multiply; drop 31 bits, halves up; then shift right, halves away from zero."""
     SINGLE = 1
-    """Round once, half up."""
+    """Integer multiply and shift, rounded once, halves up."""
     AVERAGE = 2
-    """Floor to 31 fraction bits dropped, then half away from zero by the shift."""
+    """Integer multiply; drop 31 bits without rounding; then shift right, halves away from zero."""
     FLOAT32 = 3
     """float32(acc) times a float32 scale, rounded to float32, then half to even."""
     FLOAT64 = 4

@@ -1,7 +1,7 @@
 """One run of a network on a device, compared with the golden model and accounted for."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class RunResult:
 
 
 def open_device(name: str, program: Program, *, waves: Path | None = None) -> Device:
-    """The device of that name, with the program loaded."""
+    """The device of that name (one of `DEVICES`), with the program loaded."""
     if name == "rtl":
         from celosia.runtime.rtl_device import RtlDevice  # imports Amaranth and cocotb
 
@@ -172,10 +172,11 @@ def _layers(program: Program, inference: Inference) -> list[LayerReport]:
         previous = dict(mark)
         cycles = spent[Counter.CYCLES]
         reports.append(
-            LayerReport(
-                *(layer.name, layer.op, layer.engine, layer.macs, cycles),
-                _utilisation(program, layer.macs, cycles),
-                {c.name.lower(): spent[c] for c in Counter if c.name.startswith("MATRIX_")},
+            replace(
+                plain,
+                cycles=cycles,
+                utilisation=_utilisation(program, layer.macs, cycles),
+                waits={c.name.lower(): spent[c] for c in Counter if c.name.startswith("MATRIX_")},
             )
         )
     return reports
