@@ -59,6 +59,7 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
         ("rows = 8", "a value must be given for accumulator_depth, columns, profiles, "),
         ('base = "npu8x8"\nrow = 4', "key must be one of accumulator_depth, "),
         ('base = "npu8x8"\nrow = 4', "not 'row' (did you mean rows?)"),
+        ("base = []", "base must be one of npu4x4, npu8x8, npu16x16, not []"),
         ('base = "npu9x9"', "base must be one of npu4x4, npu8x8, npu16x16, not 'npu9x9'"),
         ('base = "npu8x8"\nrows = 3', "rows must be an integer from 4 to 64, not 3"),
         ('base = "npu8x8"\nrows = true', "rows must be an integer from 4 to 64, not True"),

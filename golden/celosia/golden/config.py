@@ -212,7 +212,7 @@ def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuCo
     """The configuration that a TOML table (or a program file's header) describes."""
     values = dict(table)
     base = values.pop("base", None)
-    if base is not None and base not in PRESETS:
+    if base is not None and base not in list(PRESETS):  # a list takes any type
         raise CelosiaError(f"base must be one of {', '.join(PRESETS)}, not {base!r}")
     known = {item.name for item in fields(NpuConfig)}
     for key in values:
