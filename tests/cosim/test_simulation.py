@@ -1,6 +1,7 @@
 """However a simulation ends, the caller hears of it."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -90,6 +91,24 @@ def test_hang(counter, where):
 
 def test_log_is_removed_on_success(counter, tmp_path):
     counter.run(BENCHES, test_filter=r"\.passes$")
+    assert os.listdir(tmp_path) == []
+
+
+def test_interrupt_leaves_nothing(counter, tmp_path):
+    began = time.monotonic()
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            counter.run(BENCHES, test_filter=r"\.hangs_in_python$", timeout_s=60)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < 10
     assert os.listdir(tmp_path) == []
 
 

@@ -7,6 +7,7 @@ import pywellen
 
 from celosia.golden.errors import CelosiaError
 from celosia.sim import verilator_build
+from celosia.sim.simulation import SimulationFailed
 from celosia.sim.toolchain import find_toolchain, has_fst_libraries
 from celosia.sim.verilator_build import build_simulation
 
@@ -42,6 +43,23 @@ def test_waves(tmp_path):
         assert [count for _, count in waves[f"counter.{name}"].signal] == [
             count ^ index for count in counts
         ]
+
+
+def test_waves_of_a_failure_are_kept(tmp_path):
+    simulation = build_simulation({"counter.v": COUNTER}, "counter", trace_fst=True)
+    path = tmp_path / "counter.fst"
+    with pytest.raises(SimulationFailed):
+        simulation.run("support.ending_benches", test_filter=r"\.fails$", waves=path)
+    assert path.stat().st_size
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_waves_that_cannot_be_written(tmp_path):
+    simulation = build_simulation({"counter.v": COUNTER}, "counter", trace_fst=True)
+    for path, reason in ((tmp_path / "no" / "x.fst", "No such file"), (tmp_path, "Is a dir")):
+        with pytest.raises(CelosiaError, match=rf"^can't write '{path}': {reason}"):
+            simulation.run("support.ending_benches", test_filter=r"\.passes$", waves=path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_old_verilator_needs_the_libraries(monkeypatch):

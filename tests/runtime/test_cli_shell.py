@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -153,6 +155,39 @@ def test_reader_that_goes_away(arguments: list[str]):
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--version"], ["models", "--json"]])
+def test_disk_that_is_full(arguments: list[str]):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [CELOSIA, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: there must be room on the disk: No space left on device\n",
+    )
+
+
+def test_termination_cleans_up(capsys, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = []
+
+    def examine() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            cleaned.append(True)
+
+    monkeypatch.setattr("celosia.runtime.cli.doctor.examine", examine)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert run(capsys, "doctor") == (143, "", "")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert cleaned == [True]
 
 
 def test_installed_command():

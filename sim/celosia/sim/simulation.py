@@ -3,18 +3,18 @@
 import contextlib
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import cocotb_tools.config
 
+from celosia.golden.files import written_aside
+from celosia.sim.processes import execute
 from celosia.sim.toolchain import find_python_library
 
 _TAIL_LINES = 40
@@ -102,40 +102,43 @@ class Simulation:
         seed : int, optional
             Seed of cocotb's random generator.
         waves : Path, optional
-            FST file to write; the simulation must have been built with ``trace_fst``.
+            FST file to write; the simulation must have been built with ``trace_fst``. It appears
+            when the simulator ends, also where a test failed.
         timeout_s : float, optional
             Seconds of wall time after which the simulator is killed.
 
         Raises
         ------
+        CelosiaError
+            If the waves can't be written there.
         SimulationFailed
             If any test fails or none runs, the simulator crashes, an assertion fires, or time
             runs out. Its log stays on disk.
         """
         if waves is not None and not self.traces:
             raise ValueError("waves need a simulation that was built with trace_fst=True")
-        folder = Path(tempfile.mkdtemp(prefix="celosia-run-"))
-        log, results = folder / "simulation.log", folder / "results.xml"
-        command = [str(self.executable), *plusargs]
-        if waves is not None:
-            command += ["--trace", "--trace-file", str(waves.absolute())]
-        environment = {
-            **os.environ,
-            **_cocotb_environment(),
-            "COCOTB_TOPLEVEL": self.top,
-            "COCOTB_TEST_MODULES": test_module,
-            "COCOTB_RESULTS_FILE": str(results),
-            **({"COCOTB_TEST_FILTER": test_filter} if test_filter is not None else {}),
-            **({"COCOTB_RANDOM_SEED": str(seed)} if seed is not None else {}),
-            **(env or {}),
-        }
-        start = time.perf_counter()
-        status = _execute(command, folder, environment, log, timeout_s)
-        wall_s = time.perf_counter() - start
-        tests = _judge(status, results, log, test_module, timeout_s)
-        done = SimulationResult(tests, log.read_text(errors="replace"), wall_s)
-        shutil.rmtree(folder)
-        return done
+        with _folder_of_run() as folder:
+            log, results = folder / "simulation.log", folder / "results.xml"
+            environment = {
+                **os.environ,
+                **_cocotb_environment(),
+                "COCOTB_TOPLEVEL": self.top,
+                "COCOTB_TEST_MODULES": test_module,
+                "COCOTB_RESULTS_FILE": str(results),
+                **({"COCOTB_TEST_FILTER": test_filter} if test_filter is not None else {}),
+                **({"COCOTB_RANDOM_SEED": str(seed)} if seed is not None else {}),
+                **(env or {}),
+            }
+            start = time.perf_counter()
+            with contextlib.ExitStack() as open_files:
+                command = [str(self.executable), *plusargs]
+                if waves is not None:
+                    file = open_files.enter_context(written_aside(waves))
+                    command += ["--trace", "--trace-file", str(file)]
+                status = execute(command, folder, environment, log, timeout_s)
+            wall_s = time.perf_counter() - start
+            tests = _judge(status, results, log, test_module, timeout_s)
+            return SimulationResult(tests, log.read_text(errors="replace"), wall_s)
 
 
 def log_tail(log: Path) -> str:
@@ -156,33 +159,19 @@ def _cocotb_environment() -> dict[str, str]:
     }
 
 
-def _execute(
-    command: list[str],
-    folder: Path,
-    environment: Mapping[str, str],
-    log: Path,
-    timeout_s: float | None,
-) -> int | None:
-    """Exit status of the simulator, or None if it was killed because time ran out."""
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            return process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+@contextlib.contextmanager
+def _folder_of_run() -> Iterator[Path]:
+    """A temporary folder that stays on disk only for the log of a simulation that failed."""
+    folder = Path(tempfile.mkdtemp(prefix="celosia-run-"))
+    failed = False
+    try:
+        yield folder
+    except SimulationFailed:
+        failed = True
+        raise
+    finally:
+        if not failed:
+            shutil.rmtree(folder)
 
 
 def _judge(

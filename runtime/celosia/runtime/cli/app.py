@@ -6,16 +6,20 @@ registered below. It takes the options of `options.py`, writes through `output.p
 is "no". What is heavy to import, it imports in the function, so that `celosia --help` stays quick.
 
 Exit status: 0 all is well; 1 the answer is no (outputs differ, something needed is missing); 2 the
-user's mistake; 3 a defect of Celosia; 130 interrupted; 141 the reader of the output went away.
+user's mistake, or the disk is full; 3 a defect of Celosia; 130 interrupted; 141 the reader of the
+output went away; 143 terminated.
 """
 
+import errno
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -63,12 +67,19 @@ def celosia(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command on `arguments` (the process's own by default) and exit with its status."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     status = _run(list(sys.argv[1:] if arguments is None else arguments))
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         status = _reader_gone()
     sys.exit(status)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    # An exception, so that programs that were started end and temporary files go.
+    sys.exit(128 + number)
 
 
 def _run(arguments: list[str]) -> int:
@@ -88,6 +99,8 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return _reader_gone()
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _fail(f"there must be room on the disk: {error.strerror}", 2)
         # -v asks for logging in detail, and so for this detail too.
         if logging.getLogger("celosia").isEnabledFor(logging.DEBUG):
             traceback.print_exc()
