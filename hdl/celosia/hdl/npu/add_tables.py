@@ -17,6 +17,7 @@ class AddTables(wiring.Component):
 
     Throughput: a lookup in every lane each cycle, and a write each cycle. Latency: 1 cycle; while
     `enable` is low the terms stay. A lookup in the cycle of a write to its entry gives any value.
+    Nothing is reset.
 
     Parameters
     ----------

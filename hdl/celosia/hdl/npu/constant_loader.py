@@ -36,13 +36,18 @@ class ConstantLoader(wiring.Component):
         To the weight memory.
     plane_enable : Out(1)
         `vector` is plane `plane` of a record.
-    plane : Out(4)
+    plane : Out(range(planes))
+        Number of the plane, from 0.
     vector : Out(C bytes)
+        The plane: a byte for each column.
     entry_enable : Out(1)
         `value` is entry `entry` of table `table`.
     table : Out(1)
+        0 for operand a, 1 for operand b.
     entry : Out(8)
+        Number of the entry: the operand as an unsigned byte.
     value : Out(32)
+        The entry.
     done : Out(1)
         Pulse with the last plane or entry.
     """

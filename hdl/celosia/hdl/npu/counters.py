@@ -17,6 +17,8 @@ COUNTERS = data.ArrayLayout(32, len(Counter))
 class PerformanceCounters(wiring.Component):
     """Counts events, modulo 2^32, and stores all counts at each mark.
 
+    An event counts from the next cycle on. Reset does what `clear` does; entries stay.
+
     Members:
         events: bit k is 1 in a cycle that counts for counter k.
         clear: sets counters and marks to zero, whatever else happens in the cycle.

@@ -38,7 +38,8 @@ class HostPort(wiring.Component):
     to a register's read is offered one cycle after the request, to a memory's two cycles after the
     memory has granted its read; the next access begins in the cycle after the answer is taken.
     Unmapped addresses, vectors beyond a memory's depth among them, read as zero and ignore writes;
-    bits 0-1 of an address are not looked at.
+    bits 0-1 of an address are not looked at. Reset forgets the access in hand, step mode and
+    program.
 
     Members:
         request: stream of `HostRequest`. response: one 32-bit word for each read, in order.

@@ -120,7 +120,7 @@ class MemoryReadSignature(wiring.Signature):
 
 
 def MemoryWriteSignature(lanes: int) -> stream.Signature:
-    """Stream of writes to the scratchpad: `mask` has a bit for each lane that is written."""
+    """Stream of writes to a memory of byte vectors: `mask` has a bit for each lane to write."""
     return stream.Signature(
         data.StructLayout(
             {"address": unsigned(ADDRESS_BITS), "vector": vector(lanes), "mask": unsigned(lanes)}

@@ -22,7 +22,7 @@ class LoadUnit(wiring.Component):
     """Executes LOAD_WEIGHTS: `tiles` times R vectors from consecutive addresses.
 
     One weight row a cycle, also from one instruction to the next: the next one is accepted in the
-    cycle in which the last read of the current one is granted.
+    cycle in which the last read of the current one is granted. Reset ends the instruction.
 
     Members:
         instructions: LOAD_WEIGHTS words only.

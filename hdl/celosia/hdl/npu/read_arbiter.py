@@ -15,7 +15,8 @@ class ReadArbiter(wiring.Component):
     Requests and answers pass through without latency, one of each a cycle. A request of the second
     that the memory has been shown but not yet granted stays, as a stream must, and the first waits.
     The merged port's tag says whose answer it is; clients have no tag of their own. Answers come in
-    the order of the requests: one that its client doesn't take holds up those behind it.
+    the order of the requests: one that its client doesn't take holds up those behind it. Reset
+    forgets that a request was shown.
 
     Members:
         first, second: `MemoryReadSignature` without a tag, seen from the memory.

@@ -60,7 +60,7 @@ class Requantizer(wiring.Component):
     """Each lane: clamp(requantize(wrap32(acc + bias), multiplier, exponent, mode) + zero_point).
 
     The result is that of `celosia.golden.quantization`, bit for bit: `FixedPointScaler` for DOUBLE,
-    SINGLE and AVERAGE (multiplier 0 or 2^30 to 2^31 - 1, exponent -31 to 30),
+    SINGLE and AVERAGE (multiplier 0 to 2^31 - 1, exponent -31 to 30),
     `requantize_float32_integer` for FLOAT32 (multiplier 0 or 2^23 to 2^24 - 1, any exponent), and
     `requantize_float64_integer` for FLOAT64 (multiplier 0 or 2^52 to 2^53 - 1, any exponent). The
     clamp is to `low` .. `high`. A mode that isn't built gives any result.

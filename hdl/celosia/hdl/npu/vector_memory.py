@@ -65,7 +65,7 @@ class VectorMemory(wiring.Component):
     One vector is read and one is written in a cycle. Clients of lower index win; a request that is
     not granted waits. A read that meets a write of the same vector in the same cycle returns the
     old value. Addresses at or beyond `depth` are the clients' mistake: reads return any value,
-    writes may hit any vector.
+    writes may hit any vector. Reset forgets the answers under way; the contents stay.
 
     Members:
         read_{i}: a `MemoryReadSignature` seen from the memory, with the i-th of `tags`. The answer
