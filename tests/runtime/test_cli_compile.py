@@ -157,3 +157,22 @@ def test_many_layers_and_tensors_are_cut_short(run, tmp_path):
     assert "... and 40 more layers: --layers shows all" in out
     assert "... and 41 more tensors: --memory shows all" in out
     assert len(run("inspect", tmp_path / "deep.cel", "--layers")[1].splitlines()) > 80
+
+
+def test_names_are_printed_as_they_are(run, model, tmp_path):
+    named = tmp_path / "net[bold].tflite"
+    named.write_bytes(model.read_bytes())
+    config = tmp_path / "npu.toml"
+    config.write_text('base = "npu8x8"\nname = "odd [/] [red]"\n')
+    output = tmp_path / "p[bold].cel"
+    status, out, _ = run("compile", named, "-o", output, "--config", config)
+    assert status == 0
+    assert "p[bold].cel: net[bold] for odd [/] [red], " in out
+    status, out, _ = run("run", named, "--config", config)
+    assert status == 0
+    subject = "of net[bold] (golden device, odd [/] [red], rounding tflm)"
+    assert subject in " ".join(out.split())
+    assert "net[bold] " in run("bench", named, "--only", "golden")[1]
+    verilog = tmp_path / "npu[bold].v"
+    out = run("verilog", "-o", verilog, "--config", config)[1]
+    assert "npu[bold].v: module celosia_npu for odd [/] [red], " in out

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from celosia.golden.errors import CelosiaError
@@ -143,4 +144,4 @@ def _shown(key: str, value: object) -> str:
         if key == "utilisation":
             return f"{value:.1%}"
         return f"{value:,.0f}" if key == "cycles_per_s" else f"{value:.2f}"
-    return str(value)
+    return escape(str(value))

@@ -41,6 +41,7 @@ def compile_(
     results.print(
         f"{output}: {report['model']} for {report['config']}, {len(report['layers'])} layers, "
         f"{report['macs']:,} MACs, about {report['estimated_cycles']:,} cycles",
+        markup=False,
         soft_wrap=True,
     )
     for name, label in (("scratchpad", "scratchpad"), ("weights", "weight memory")):

@@ -42,6 +42,7 @@ def demo(
         results.print(
             f"accuracy {shown.accuracy:.1%} ({shown.right} of {shown.report.samples} held-out "
             f"digits), {shown.report.mismatches} mismatching bytes; picture: {picture}",
+            markup=False,
             soft_wrap=True,
         )
     if not shown.report.outputs_match:

@@ -67,6 +67,10 @@ def fetch_command(
             )
             written[model.name] = str(path)
             if not as_json:
-                results.print(f"{path}  {model.size:,} bytes, SHA-256 as expected", soft_wrap=True)
+                results.print(
+                    f"{path}  {model.size:,} bytes, SHA-256 as expected",
+                    markup=False,
+                    soft_wrap=True,
+                )
     if as_json:
         print_json({"written": written})

@@ -108,8 +108,9 @@ def print_report(report: "RunReport") -> None:
             f"simulated {report.sim_cycles_per_s:,} cycles/s; "
             f"ran {report.wall_s:.1f} s after {report.build_s:.1f} s of building"
         )
-    subject = f"{report.samples} sample{'s' if report.samples > 1 else ''} of {report.model}"
-    where = f"{report.device} device, {report.config}, rounding {report.rounding}"
+    plural = "s" if report.samples > 1 else ""
+    subject = f"{report.samples} sample{plural} of {escape(report.model)}"
+    where = f"{report.device} device, {escape(report.config)}, rounding {report.rounding}"
     if report.outputs_match:
         results.print(f"[green]every byte equals the golden model's[/]: {subject} ({where})")
     else:

@@ -32,4 +32,8 @@ def verilog(
     if as_json:
         print_json({"file": str(output), "module": NPU_TOP, "config": npu.name, "bytes": len(text)})
     else:
-        results.print(f"{output}: module {NPU_TOP} for {npu.name}, {len(text):,} bytes")
+        results.print(
+            f"{output}: module {NPU_TOP} for {npu.name}, {len(text):,} bytes",
+            markup=False,
+            soft_wrap=True,
+        )
