@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_MOMENT_S = 2.0
+
 
 def execute(
     command: Sequence[str],
@@ -17,8 +19,8 @@ def execute(
 ) -> int | None:
     """Run a program in a folder; what it prints is appended to a log.
 
-    The program and all that it starts are killed when the wait for it ends early: because time
-    ran out, or because of an exception (an interrupt, say).
+    The program and all that it starts are ended when the wait for it ends early: because time
+    ran out, or because of an exception (an interrupt, say). They get a moment to clean up.
 
     Returns
     -------
@@ -41,6 +43,13 @@ def execute(
             return None
         finally:
             if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a program and all that it started: politely at first, for compilers' temporary files."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_MOMENT_S)
