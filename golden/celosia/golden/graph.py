@@ -12,6 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+MAX_ELEMENTS = 1 << 26
+"""Largest tensor that a file may declare, padding included: a small file can declare any size."""
+MAX_RANK = 8
+"""Most dimensions of a tensor."""
+
+
 class OpKind(Enum):
     """Operators, by their names in the TFLite schema."""
 

@@ -49,6 +49,7 @@ def emit_verilog(component: Component, name: str) -> str:
         raise CelosiaError(f"The name of a Verilog module must be an identifier, not {name!r}.")
     design = _ZERO_CONTENT.sub("", rtlil.convert(component, name=name, emit_src=False))
     with mock.patch.dict(os.environ, AMARANTH_USE_YOSYS="builtin"):
+        # `verilog.convert` has no way in between RTLIL and Yosys, where the content is left out.
         text = verilog._convert_rtlil_text(design, strip_internal_attrs=True)
     text = _VECTOR_PART.sub(r"\1.\2 ", text)
     version = importlib.metadata.version("celosia")

@@ -49,7 +49,9 @@ def draw_run(
     figure.suptitle(title, fontsize=12)
     parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.25])
     top, bottom = parts
-    axes = np.atleast_2d(top.subplots(2, len(images) // 2)).ravel()
+    axes = np.atleast_2d(top.subplots(2, -(-len(images) // 2))).ravel()
+    for axis in axes:
+        axis.set_axis_off()
     for axis, image, label, prediction in zip(axes, images, labels, predictions, strict=False):
         axis.imshow(image, cmap="gray_r")
         right = label == prediction
@@ -58,7 +60,6 @@ def draw_run(
             color="#3b7a57" if right else "#c8553d",
             fontsize=10,
         )
-        axis.set_axis_off()
     axis = bottom.subplots()
     names = [name for name, _ in layers]
     start = np.zeros(len(layers))

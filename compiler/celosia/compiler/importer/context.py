@@ -6,14 +6,13 @@ from typing import Any, NoReturn
 
 from celosia.compiler.importer.flatbuffer import RawOperator, RawTensor
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import Activation, Tensor
+from celosia.golden.graph import MAX_ELEMENTS, Activation, Tensor
 from celosia.golden.ops.matrix import Padding, Pair
 
 MAX_RATIO = 2.0**30
 """Rescaling by more leaves no bit of the input in an int32."""
 MAX_SCALE = 2.0**120
 """Between one over it and it, no quotient or product of scales overflows float32."""
-MAX_PADDED_ELEMENTS = 1 << 26
 
 _ACTIVATIONS = {
     0: Activation.NONE,
@@ -233,8 +232,8 @@ class OperatorContext:
             positions.append(count)
         needed = batch * (height + sum(pads[0])) * (width + sum(pads[1])) * channels
         self.require(
-            needed <= MAX_PADDED_ELEMENTS,
-            f"input tensor '{x.name}' must have at most {MAX_PADDED_ELEMENTS} elements with its "
+            needed <= MAX_ELEMENTS,
+            f"input tensor '{x.name}' must have at most {MAX_ELEMENTS} elements with its "
             f"padding, not {needed}",
         )
         return stride, (pads[0], pads[1]), (positions[0], positions[1])

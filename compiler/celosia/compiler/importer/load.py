@@ -19,11 +19,15 @@ from celosia.compiler.importer.context import OperatorContext
 from celosia.compiler.importer.flatbuffer import RawModel, RawTensor, read_flatbuffer
 from celosia.compiler.importer.operators import IMPORTERS
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import Graph, Operator, OpKind, Quantization, Tensor
-
-MAX_ELEMENTS = 1 << 26
-"""Largest tensor that is accepted: a small file can declare any size."""
-MAX_RANK = 8
+from celosia.golden.graph import (
+    MAX_ELEMENTS,
+    MAX_RANK,
+    Graph,
+    Operator,
+    OpKind,
+    Quantization,
+    Tensor,
+)
 
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     "FLOAT32": np.dtype(np.float32),

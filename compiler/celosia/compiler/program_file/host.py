@@ -9,7 +9,7 @@ from celosia.compiler.program import HostStage
 from celosia.compiler.program_file.fields import MAX_INDEX, Field
 from celosia.compiler.program_file.tensors import decode_tensor, encode_tensor
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import Activation, Graph, Operator, OpKind
+from celosia.golden.graph import MAX_RANK, Activation, Graph, Operator, OpKind
 from celosia.golden.rounding import RoundingProfile
 
 
@@ -18,7 +18,7 @@ def _pair(field: Field) -> tuple[int, ...]:
 
 
 def _pairs(field: Field) -> tuple[tuple[int, ...], ...]:
-    return tuple(item.integers(0, 0xFFFF, count=2) for item in field.items(most=8))
+    return tuple(item.integers(0, 0xFFFF, count=2) for item in field.items(most=MAX_RANK))
 
 
 _ATTRIBUTES: Mapping[str, Callable[[Field], Any]] = {

@@ -10,9 +10,8 @@ import numpy as np
 from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
 from celosia.compiler.program_file.fields import Field
 from celosia.golden.config import NpuConfig
-from celosia.golden.graph import Quantization, Tensor
+from celosia.golden.graph import MAX_ELEMENTS, MAX_RANK, Quantization, Tensor
 
-MAX_ELEMENTS = 1 << 24
 _EXTENT = (1, MAX_ELEMENTS)
 _DTYPES = {
     name: np.dtype(name) for name in ("int8", "int16", "int32", "int64", "float32", "uint8", "bool")
@@ -47,8 +46,8 @@ def decode_tensor(field: Field) -> Tensor:
     """A tensor from JSON."""
     shape = field["shape"].integers(*_EXTENT)
     size = math.prod(shape)
-    if len(shape) > 8 or size > MAX_ELEMENTS:
-        field["shape"].fail(f"at most 8 extents and {MAX_ELEMENTS} elements")
+    if len(shape) > MAX_RANK or size > MAX_ELEMENTS:
+        field["shape"].fail(f"at most {MAX_RANK} extents and {MAX_ELEMENTS} elements")
     name = field["dtype"].text()
     if name not in _DTYPES:
         field["dtype"].fail(f"one of {', '.join(_DTYPES)}")
