@@ -11,7 +11,6 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-
 MAX_ELEMENTS = 1 << 26
 """Largest tensor that a file may declare, padding included: a small file can declare any size."""
 MAX_RANK = 8

