@@ -11,11 +11,21 @@ from support.tflite_writer import ModelBuilder
 from celosia.compiler.compile import compile_model
 from celosia.compiler.golden_run import load_machine
 from celosia.golden.config import NpuConfig
-from celosia.golden.isa import Add, Drain, Matmul, Pool, Semaphore
+from celosia.golden.isa import (
+    Add,
+    Drain,
+    Halt,
+    LoadWeights,
+    Matmul,
+    Pool,
+    PostOutput,
+    Semaphore,
+)
 from celosia.golden.machine import Machine
-from celosia.golden.memory_map import Counter
+from celosia.golden.memory_map import Counter, Region, Status
 from celosia.golden.rounding import RoundingProfile
 from celosia.runtime.rtl_device import Hung, RtlDevice
+from celosia.sim.host_script import HostScript, state_of
 from celosia.sim.npu_lockstep import (
     MemoriesDiffer,
     check_at_full_speed,
@@ -138,6 +148,80 @@ def test_a_hang_ends_with_the_state_of_every_unit():
         "layers done: 0",
     ):
         assert part in message, message
+
+
+SETTING = PostOutput(column_step=1, row_step=1, mode=0, zero_point=0, low=-1, high=1)
+FAULTY = {
+    "tile before an illegal opcode": [LoadWeights(address=0, tiles=1), None],
+    "tiles that no MATMUL takes": [LoadWeights(address=0, tiles=2), None],
+    "semaphore that nothing raises": [replace(SETTING, wait=Semaphore.STORED), None],
+    "tile before HALT": [LoadWeights(address=3, tiles=1), Halt()],
+}
+
+
+@pytest.mark.parametrize("faulty", FAULTY.values(), ids=FAULTY)
+def test_a_faulty_program_leaves_nothing_to_the_next(faulty):
+    config = CONFIGS[0]
+    program = tour(config)
+    machine = loaded(program, 1)
+    faulty_start = len(program.image) // config.columns
+    vectors = np.concatenate([instruction_vectors(config, i) for i in faulty])
+    machine.weights[faulty_start : faulty_start + len(vectors)] = vectors
+    script = written(machine)
+    script.start(faulty_start)
+    script.wait(Status.ILLEGAL if None in faulty else Status.DONE, 1000)
+    script.start(program.start)
+    assert_scratchpad_at_end(script, machine, program)
+
+
+def test_host_accesses_do_not_disturb_a_running_program():
+    config = CONFIGS[0]
+    program = tour(config)
+    machine = loaded(program, 1)
+    script = written(machine)
+    script.start(program.start)
+    script.start(0)  # ignored: it runs
+    unused = {
+        Region.SCRATCHPAD: (
+            machine.scratchpad,
+            max(t.address + t.vectors for t in program.tensors),
+        ),
+        Region.WEIGHTS: (machine.weights, len(program.image) // config.columns),
+    }
+    for _ in range(20):
+        for region, (memory, first) in unused.items():
+            memory[first : first + 8] += 1
+            script.write_vectors(region, first, memory[first : first + 8])
+        for region in (*unused, Region.ACCUMULATORS, Region.PROFILE):
+            script.read_vectors(region, 0, 8)
+    assert_scratchpad_at_end(script, machine, program)
+
+
+def instruction_vectors(config, instruction):
+    """Weight vectors of an instruction; an illegal one for None."""
+    size = config.instruction_vectors * config.columns
+    word = 0xEE if instruction is None else instruction.encode()
+    return np.frombuffer(word.to_bytes(size, "little"), np.uint8).reshape(-1, config.columns)
+
+
+def written(machine):
+    """A script that begins by writing the machine's memories."""
+    script = HostScript(machine.config)
+    script.write_vectors(Region.SCRATCHPAD, 0, machine.scratchpad)
+    script.write_vectors(Region.WEIGHTS, 0, machine.weights)
+    return script
+
+
+def assert_scratchpad_at_end(script, machine, program):
+    """Run the script to the end of `program`: the machine's scratchpad is the RTL's."""
+    machine.run(program.start)
+    state = script.wait(Status.DONE, 20_000)
+    place = script.read_vectors(Region.SCRATCHPAD, 0, len(machine.scratchpad))
+    result = NpuSimulation(machine.config).run(script)
+    assert not result.timed_out
+    assert state_of(result.answers[state]).done
+    found = script.vectors(Region.SCRATCHPAD, result.answers[place], np.int8)
+    np.testing.assert_array_equal(found, machine.scratchpad)
 
 
 def first_matmul(machine, start):

@@ -39,7 +39,8 @@ class Register(IntEnum):
     CONTROL = 0x08
     """W. Bits of `Control`: start the program, step mode, do the next step."""
     STATUS = 0x0C
-    """Bits of `Status`: busy, done, stopped at an illegal opcode, a step is complete."""
+    """Bits of `Status`: busy, done, stopped at an illegal opcode, a step is complete.
+    Stopped and busy means that units wait for what may never come; START ends that."""
     PROGRAM = 0x10
     """W. Weight-memory vector of the first instruction."""
     PROGRAM_COUNTER = 0x14

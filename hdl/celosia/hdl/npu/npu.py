@@ -1,6 +1,6 @@
 """The whole NPU: memories, units, and what orders them."""
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,7 +29,8 @@ class Npu(wiring.Component):
 
     The host writes a program and its inputs through the bus, starts it, waits for STATUS to say
     done, and reads the outputs and counters (`celosia.golden.memory_map`). Throughput of the bus:
-    a written word each cycle; reads take a few cycles.
+    a written word each cycle; reads take a few cycles. START resets all units: whatever a faulty
+    program left in them, tiles and waiting instructions among it, can't reach the next one.
 
     Members:
         request: stream of `HostRequest`. response: stream of 32-bit words, one for each read.
@@ -47,15 +48,20 @@ class Npu(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
+        start = Signal()
+        # The host has no access under way when it starts a program, so the memories' answers to
+        # the units can go as well.
+        restarted = ResetInserter(start)
         m.submodules.host = host = HostPort(config)
         m.submodules.sequencer = sequencer = Sequencer(config)
-        m.submodules.load = load = LoadUnit(config)
-        m.submodules.matrix = matrix = MatrixUnit(config)
-        m.submodules.post = post = PostUnit(config)
-        m.submodules.engine = engine = SystolicArray(rows=config.rows, columns=config.columns)
-        m.submodules.accumulators = accumulators = Accumulators(
-            columns=config.columns, depth=config.accumulator_depth, tag=1
-        )
+        load, matrix, post = LoadUnit(config), MatrixUnit(config), PostUnit(config)
+        m.submodules.load = restarted(load)
+        m.submodules.matrix = restarted(matrix)
+        m.submodules.post = restarted(post)
+        engine = SystolicArray(rows=config.rows, columns=config.columns)
+        m.submodules.engine = restarted(engine)
+        accumulators = Accumulators(columns=config.columns, depth=config.accumulator_depth, tag=1)
+        m.submodules.accumulators = restarted(accumulators)
         m.submodules.semaphores = semaphores = Semaphores(units=2)
         m.submodules.counters = counters = PerformanceCounters(config.profile_depth)
 
@@ -65,18 +71,20 @@ class Npu(wiring.Component):
         # Clients of a memory, those who must not wait first.
         weights_clients = [sequencer.read, post.weights, load.read, host.weights_read]
         scratchpad_clients = [matrix.read, post.scratchpad, host.scratchpad_read]
-        m.submodules.weights = weights = VectorMemory(
+        weights = VectorMemory(
             depth=config.weight_depth,
             lanes=config.columns,
             tags=[_tag_shape(client) for client in weights_clients],
             writers=1,
         )
-        m.submodules.scratchpad = scratchpad = VectorMemory(
+        scratchpad = VectorMemory(
             depth=config.scratchpad_depth,
             lanes=config.rows,
             tags=[_tag_shape(client) for client in scratchpad_clients],
             writers=2,
         )
+        m.submodules.weights = restarted(weights)
+        m.submodules.scratchpad = restarted(scratchpad)
         for memory, clients in ((weights, weights_clients), (scratchpad, scratchpad_clients)):
             for i, client in enumerate(clients):
                 wiring.connect(m, client, getattr(memory, f"read_{i}"))
@@ -84,7 +92,8 @@ class Npu(wiring.Component):
         wiring.connect(m, post.write, scratchpad.write_0)
         wiring.connect(m, host.scratchpad_write, scratchpad.write_1)
 
-        m.submodules.sums_readers = readers = ReadArbiter(vector(config.columns, 32))
+        readers = ReadArbiter(vector(config.columns, 32))
+        m.submodules.sums_readers = restarted(readers)
         wiring.connect(m, post.accumulators, readers.first)
         wiring.connect(m, host.accumulators_read, readers.second)
         wiring.connect(m, readers.memory, accumulators.read)
@@ -100,10 +109,10 @@ class Npu(wiring.Component):
         for unit, block in units.items():
             name = unit.name.lower()
             queue = StreamFifo(shape=unsigned(INSTRUCTION_BITS), depth=config.queue_depth)
-            m.submodules[f"{name}_queue"] = queue
+            m.submodules[f"{name}_queue"] = restarted(queue)
             wiring.connect(m, getattr(sequencer, name), queue.i)
             wiring.connect(m, queue.o, block.instructions)
-            waiting[unit] = self._count(m, name, queue)
+            waiting[unit] = self._count(m, name, queue, start)
 
         wiring.connect(m, matrix.semaphores, semaphores.unit_0)
         wiring.connect(m, post.semaphores, semaphores.unit_1)
@@ -121,7 +130,7 @@ class Npu(wiring.Component):
             sequencer.idle.eq(idle),
             sequencer.settled.eq(settled),
         ]
-        self._control(m, host, sequencer, semaphores, counters)
+        self._control(m, start, host, sequencer, semaphores, counters)
         m.d.comb += [
             host.units.eq(Cat(sequencer.state, load.state, matrix.state, post.state)),
             host.queues.eq(Cat(*waiting.values())),
@@ -131,17 +140,20 @@ class Npu(wiring.Component):
         return m
 
     @staticmethod
-    def _count(m: Module, name: str, queue: StreamFifo) -> Signal:
+    def _count(m: Module, name: str, queue: StreamFifo, clear: Signal) -> Signal:
         """Instructions in a queue."""
         count = Signal(8, name=f"{name}_waiting")
         m.d.sync += count.eq(
             count + (queue.i.valid & queue.i.ready) - (queue.o.valid & queue.o.ready)
         )
+        with m.If(clear):
+            m.d.sync += count.eq(0)
         return count
 
     @staticmethod
     def _control(
         m: Module,
+        start: Signal,
         host: HostPort,
         sequencer: Sequencer,
         semaphores: Semaphores,
@@ -149,9 +161,8 @@ class Npu(wiring.Component):
     ) -> None:
         """Start, step and status."""
         started = Signal()
-        start = Signal()
         m.d.comb += [
-            start.eq(host.start & ~sequencer.running),
+            start.eq(host.start & (~sequencer.running | sequencer.illegal)),
             sequencer.start.eq(start),
             sequencer.program.eq(host.program),
             sequencer.step.eq(host.step),

@@ -22,10 +22,11 @@ class Sequencer(wiring.Component):
     """Runs a program: instructions go to the units' queues in program order.
 
     An instruction takes ceil(16 / C) reads and three more cycles, then waits while its unit's queue
-    is full. HALT waits until `idle`; an opcode that no unit knows stops the program as well.
+    is full. HALT waits until `idle`; an opcode that no unit knows stops the program as well. Units
+    may then wait for what never comes, so that `start` is taken before they are idle.
 
     Members:
-        start: pulse, begins at vector `program`; ignored while `running`.
+        start: pulse, begins at vector `program`; ignored while `running`, but not while `illegal`.
         step_mode, step: in step mode the sequencer pauses after each instruction, once `settled`,
             until `step` is pulsed; a pulse at any other time is ignored.
         read: reads of the weight memory.
@@ -77,12 +78,15 @@ class Sequencer(wiring.Component):
             self.state.eq(UnitState.RUNNING),
         ]
 
+        def begin():
+            m.d.sync += [self.program_counter.eq(self.program), self.illegal.eq(0)]
+            m.next = "FETCH"
+
         with m.FSM(name="sequencer"):
             with m.State("IDLE"):
                 m.d.comb += [self.running.eq(0), self.state.eq(UnitState.IDLE)]
                 with m.If(self.start):
-                    m.d.sync += [self.program_counter.eq(self.program), self.illegal.eq(0)]
-                    m.next = "FETCH"
+                    begin()
             with m.State("FETCH"):
                 m.d.comb += [
                     request.valid.eq(asked != vectors),
@@ -129,6 +133,8 @@ class Sequencer(wiring.Component):
                     m.next = "FETCH"
             with m.State("FINISH"):
                 m.d.comb += self.state.eq(UnitState.DRAINING)
-                with m.If(self.idle):
+                with m.If(self.illegal & self.start):
+                    begin()
+                with m.Elif(self.idle):
                     m.next = "IDLE"
         return m

@@ -226,6 +226,29 @@ async def illegal_opcodes_stop_the_program(dut: Any) -> None:
 
 
 @cocotb.test()
+async def after_an_illegal_opcode_start_needs_no_idle_unit(dut: Any) -> None:
+    machine = await Machine.start(dut)
+    machine.store(0, machine.random_program(2, ILLEGAL[0]))
+    dut.idle.value = 0
+    await machine.go(0)
+    while not dut.illegal.value:
+        await machine.cycles(1)
+    await machine.cycles(10)
+    assert dut.running.value
+    following = machine.random_program(3)
+    machine.store(500, following)
+    machine.dispatched.clear()
+    dut.program.value = 500
+    dut.start.value = 1
+    await machine.cycles(1)
+    dut.start.value = 0
+    dut.idle.value = 1
+    await machine.until_idle()
+    assert not dut.illegal.value
+    assert machine.dispatched == following[:-1]
+
+
+@cocotb.test()
 async def start_is_ignored_while_running(dut: Any) -> None:
     machine = await Machine.start(dut, Stall.HALF, Stall.HALF)
     program = machine.random_program(40)
