@@ -59,6 +59,9 @@ def test_a_program_file_runs_like_its_model(capsys, tmp_path):
     assert celosia(capsys, "compile", "digits", "-o", program, "--config", "npu4x4")[0] == 0
     status, out, _ = celosia(capsys, "run", program, "--json")
     assert (status, json.loads(out)["config"]) == (0, "npu4x4")
+    status, _, err = celosia(capsys, "run", program, "--config", "npu8x8")
+    assert status == 2
+    assert "--config and --rounding must be left out for" in err
 
 
 def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):

@@ -68,7 +68,9 @@ class Session:
 
 
 def open_session(model: str, config: str, rounding: str) -> Session:
-    """Compile a model (or load a program) for a configuration and a rounding profile.
+    """Compile a model for a configuration and a rounding profile, or load a program.
+
+    A program file has its own configuration and profile.
 
     Raises:
         CelosiaError: whatever of these can't be used.
@@ -88,7 +90,11 @@ def open_model(model: str) -> tuple[Graph, bytes]:
 
 def _load(model: str, content: bytes) -> Graph:
     """The model's graph, under the name that the user knows it by."""
-    return replace(load_tflite(content), name=Path(model).stem)
+    try:
+        graph = load_tflite(content)
+    except CelosiaError as error:
+        raise CelosiaError(f"model {model!r}: {error}") from error
+    return replace(graph, name=Path(model).stem)
 
 
 def _read(model: str) -> bytes:

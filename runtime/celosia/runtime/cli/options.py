@@ -27,19 +27,21 @@ Verbose = Annotated[
         help="Say more, on standard error.",
     ),
 ]
+CONFIG_HELP = "Preset npu4x4, npu8x8 or npu16x16, or a TOML file."
 Config = Annotated[
     str,
     typer.Option(
         "--config",
         metavar="NAME|FILE.toml",
-        help="Preset npu4x4, npu8x8 or npu16x16, or a TOML file.",
+        help=CONFIG_HELP,
     ),
 ]
+ROUNDING_HELP = "Rounding profile: tflm, litert, single or float32."
 Rounding = Annotated[
     str,
     typer.Option(
         "--rounding",
         metavar="PROFILE",
-        help="Rounding profile: tflm, litert, single or float32.",
+        help=ROUNDING_HELP,
     ),
 ]

@@ -9,9 +9,10 @@ from rich.table import Table
 
 from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import Config, Json, Rounding, Verbose
+from celosia.runtime.cli.options import CONFIG_HELP, ROUNDING_HELP, Json, Verbose
 from celosia.runtime.cli.output import errors, name_width, print_json, results
 
+_CONFIG, _ROUNDING = "npu8x8", "tflm"
 _COLUMNS = 68  # what the columns beside a layer's name take
 
 if TYPE_CHECKING:
@@ -38,8 +39,24 @@ def run(
     device: Annotated[
         str, typer.Option("--device", metavar="golden|rtl", help="Where to run it.")
     ] = "golden",
-    config: Config = "npu8x8",
-    rounding: Rounding = "tflm",
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="NAME|FILE.toml",
+            help=f"{CONFIG_HELP}  [default: {_CONFIG}]",
+            show_default=False,
+        ),
+    ] = None,
+    rounding: Annotated[
+        str | None,
+        typer.Option(
+            "--rounding",
+            metavar="PROFILE",
+            help=f"{ROUNDING_HELP}  [default: {_ROUNDING}]",
+            show_default=False,
+        ),
+    ] = None,
     outputs: Annotated[
         Path | None,
         typer.Option("--outputs", metavar="Y.npy", help="Write the outputs, [n, ...]."),
@@ -64,7 +81,11 @@ def run(
     if waves is not None and device != "rtl":
         raise CelosiaError("waves need --device rtl, for the golden machine has no signals")
     with errors.status("compiling") as status:
-        session = open_session(model, config, rounding)
+        session = open_session(model, config or _CONFIG, rounding or _ROUNDING)
+        if session.graph is None and (config or rounding):
+            raise CelosiaError(
+                f"--config and --rounding must be left out for {model!r}: a program brings its own"
+            )
         samples = session.samples(inputs)
         status.update("building the simulation" if device == "rtl" else "preparing")
         session.open(device, waves)
