@@ -2,7 +2,6 @@
 
 import importlib.resources
 import os
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.sim.host_script import HostScript
 from celosia.sim.npu_simulation import NPU_TOP, npu_verilog
+from celosia.sim.processes import execute
 from celosia.sim.toolchain import Toolchain, find_toolchain
 from celosia.sim.verilator_build import FAST_FLAGS, FAST_MAKE
 
@@ -51,15 +51,11 @@ def time_bare_loop(
 
 
 def _run(command: list[str], folder: Path, tools: Toolchain) -> str:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=tools.full_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CelosiaError(f"{command[0]} failed: {done.stderr[-2000:] or done.stdout[-2000:]}")
-    return done.stdout
+    """What a program prints. Raises CelosiaError where it fails."""
+    log = folder / "log"
+    log.unlink(missing_ok=True)
+    status = execute(command, folder, tools.full_environment(), log)
+    printed = log.read_text(errors="replace")
+    if status:
+        raise CelosiaError(f"{command[0]} failed: {printed[-2000:]}")
+    return printed
