@@ -158,11 +158,17 @@ def test_reader_that_goes_away(arguments: list[str]):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["--version"], ["models", "--json"]])
-def test_disk_that_is_full(arguments: list[str]):
+def test_disk_that_is_full(arguments: list[str], unbuffered: str):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [CELOSIA, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [CELOSIA, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )
     assert (done.returncode, done.stderr) == (
         2,

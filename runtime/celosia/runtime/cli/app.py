@@ -74,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         status = _reader_gone()
+    except OSError as error:
+        _drop_output()
+        status = _no_room(error)
     sys.exit(status)
 
 
@@ -100,7 +103,7 @@ def _run(arguments: list[str]) -> int:
         return _reader_gone()
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _fail(f"there must be room on the disk: {error.strerror}", 2)
+            return _no_room(error)
         # -v asks for logging in detail, and so for this detail too.
         if logging.getLogger("celosia").isEnabledFor(logging.DEBUG):
             traceback.print_exc()
@@ -124,7 +127,15 @@ def _usage(error: TyperException) -> str:
     return f"{message[:1].lower()}{message[1:]}; see '{path} --help'"
 
 
+def _no_room(error: OSError) -> int:
+    return _fail(f"there must be room on the disk: {error.strerror}", 2)
+
+
 def _reader_gone() -> int:
-    # Whatever is left in the buffers must not raise again when the interpreter flushes them.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     return 141
+
+
+def _drop_output() -> None:
+    """Whatever is left in the buffers must not raise again when the interpreter flushes them."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
