@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from celosia.compiler.golden_run import load_machine
+from celosia.compiler.golden_run import load_machine, read_outputs, write_inputs
 from celosia.golden.interpreter import Interpreter
 
 
@@ -20,8 +20,7 @@ def assert_layers_match(graph, program, inputs):
     expected = Interpreter(graph, program.profile).run_all(inputs)
     machine = load_machine(program)
     values, writes = program.prepare(inputs)
-    for address, vectors in writes:
-        machine.scratchpad[address : address + len(vectors)] = vectors
+    write_inputs(machine, writes)
     placements = {item.value: item for item in program.tensors}
     machine.start(program.start)
     while not machine.halted:
@@ -34,9 +33,6 @@ def assert_layers_match(graph, program, inputs):
         differing = int((found != expected[layer.output]).sum())
         assert not differing, f"{differing} bytes differ in layer {layer.op} '{layer.name}'"
     assert machine.marks == len(program.layers)
-    reads = [
-        machine.scratchpad[port.address : port.address + port.vectors(program.config)]
-        for port in program.outputs
-    ]
+    reads = read_outputs(machine, program)
     for index, found in zip(graph.outputs, program.finish(values, reads), strict=True):
         np.testing.assert_array_equal(found, expected[index])

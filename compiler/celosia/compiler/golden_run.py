@@ -18,6 +18,20 @@ def load_machine(program: Program, engine: MatrixEngine | None = None) -> Machin
     return machine
 
 
+def write_inputs(machine: Machine, writes: Sequence[tuple[int, NDArray[np.int8]]]) -> None:
+    """Put vectors [n, R] into the scratchpad, each at its address."""
+    for address, vectors in writes:
+        machine.scratchpad[address : address + len(vectors)] = vectors
+
+
+def read_outputs(machine: Machine, program: Program) -> list[NDArray[np.int8]]:
+    """Copies of the vectors [n, R] of each of the program's outputs."""
+    return [
+        machine.scratchpad[port.address : port.address + port.vectors(program.config)].copy()
+        for port in program.outputs
+    ]
+
+
 def run_on_machine(
     program: Program, inputs: Sequence[NDArray[Any]], machine: Machine | None = None
 ) -> list[NDArray[Any]]:
@@ -28,11 +42,6 @@ def run_on_machine(
     """
     machine = load_machine(program) if machine is None else machine
     values, writes = program.prepare(inputs)
-    for address, vectors in writes:
-        machine.scratchpad[address : address + len(vectors)] = vectors
+    write_inputs(machine, writes)
     machine.run(program.start)
-    reads = [
-        machine.scratchpad[port.address : port.address + port.vectors(program.config)]
-        for port in program.outputs
-    ]
-    return program.finish(values, reads)
+    return program.finish(values, read_outputs(machine, program))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from celosia.compiler.golden_run import load_machine
+from celosia.compiler.golden_run import load_machine, read_outputs, write_inputs
 from celosia.compiler.program import Program
 from celosia.runtime.device import Inference, Measured, Write
 
@@ -24,13 +24,6 @@ class GoldenDevice:
         return inferences
 
     def _infer(self, writes: Sequence[Write]) -> Inference:
-        scratchpad = self._machine.scratchpad
-        for address, vectors in writes:
-            scratchpad[address : address + len(vectors)] = vectors
+        write_inputs(self._machine, writes)
         self._machine.run(self._program.start)
-        return Inference(
-            [
-                scratchpad[port.address : port.address + port.vectors(self._program.config)].copy()
-                for port in self._program.outputs
-            ]
-        )
+        return Inference(read_outputs(self._machine, self._program))
