@@ -15,7 +15,7 @@ from celosia.compiler.lowering.pooling import average_constants, average_is_exac
 from celosia.compiler.program_file import decode_program, encode_program
 from celosia.golden.config import PRESETS
 from celosia.golden.errors import CelosiaError
-from celosia.golden.isa import Drain, LoadTable, LoadWeights, Matmul, Semaphore
+from celosia.golden.isa import Drain, LoadParameters, LoadTable, LoadWeights, Matmul, Semaphore
 from celosia.golden.quantization import FixedPointScaler
 from celosia.golden.rounding import RoundingMode, RoundingProfile
 
@@ -214,6 +214,27 @@ def test_weights_of_a_single_chunk_are_one_load():
     data = model.finish(model.fully_connected(model.input((1, 64)), 64))
     loads = [i for i in listing(compile_model(data, CONFIG)) if isinstance(i, LoadWeights)]
     assert [load.tiles for load in loads] == [64]
+
+
+@pytest.mark.parametrize(
+    ("profile", "per_channel", "planes", "uniform"),
+    [
+        (RoundingProfile.TFLM, False, 4, 1),
+        (RoundingProfile.TFLM, True, 9, 0),
+        (RoundingProfile.FLOAT32, False, 4, 1),
+        (RoundingProfile.LITERT, False, 12, 0),
+        (RoundingProfile.LITERT, True, 12, 0),
+    ],
+)
+def test_parameter_records_are_as_short_as_can_be(profile, per_channel, planes, uniform):
+    model = ModelBuilder(1)
+    x = model.fully_connected(model.input((1, 20)), 20, per_channel=per_channel)
+    instructions = listing(compile_model(model.finish(x), CONFIG, profile))
+    loads = [i for i in instructions if isinstance(i, LoadParameters)]
+    assert {i.planes for i in loads} == {planes}
+    addresses = [i.address for i in loads]
+    assert addresses == [addresses[0] + planes * n for n in range(3)]
+    assert {i.uniform for i in instructions if isinstance(i, Drain)} == {uniform}
 
 
 def test_rows_are_packed_where_that_saves_passes():

@@ -76,4 +76,5 @@ def test_listing_names_operands_semaphores_and_mark() -> None:
         "columns=32",
         "vectors=1",
         "slice=0",
+        "uniform=0",
     ]

@@ -135,8 +135,9 @@ def record(npu, rng):
     multiplier = rng.integers(2**30, 2**31, npu.columns)
     exponent = rng.integers(-20, 3, npu.columns)
     planes = [(bias >> (8 * n)) & 255 for n in range(4)]
-    planes += [(multiplier >> (8 * n)) & 255 for n in range(npu.multiplier_bytes)]
-    return np.array([*planes, exponent & 255], np.uint8), bias, multiplier, exponent
+    planes += [exponent & 255]
+    planes += [(multiplier >> (8 * n)) & 255 for n in range(4)]
+    return np.array(planes, np.uint8), bias, multiplier, exponent
 
 
 @pytest.mark.parametrize("mode", [RoundingMode.DOUBLE, RoundingMode.SINGLE])
@@ -146,7 +147,7 @@ def test_drain(rows, columns, vectors, mode):
     output = PostOutput(column_step=3, row_step=20, mode=mode, zero_point=5, low=-100, high=90)
     for slice_ in range(npu.tile_slices):
         drain = Drain(accumulator=7, output=30, rows=3, columns=2, vectors=vectors, slice=slice_)
-        machine = machine_with([LoadParameters(address=0), output, drain, Halt()], npu)
+        machine = machine_with([LoadParameters(address=0, planes=9), output, drain, Halt()], npu)
         planes, bias, multiplier, exponent = record(npu, np.random.default_rng(3))
         machine.weights[: len(planes)] = planes
         sums = machine.accumulators[7:13].astype(np.int64) + bias
@@ -163,6 +164,53 @@ def test_drain(rows, columns, vectors, mode):
                         expected[address, lane] = values[pixel, lane % columns]
         machine.run(PROGRAM)
         np.testing.assert_array_equal(machine.scratchpad, expected)
+
+
+def drained(machine, bias, multiplier, exponent):
+    """The first vector that DRAIN stores of accumulator 0."""
+    sums = machine.accumulators[0].astype(np.int64) + bias
+    scaled = requantize(sums, multiplier, exponent, RoundingMode.DOUBLE)
+    return np.clip(scaled.astype(np.int64), -128, 127)[: machine.config.rows]
+
+
+WIDE_OUTPUT = PostOutput(column_step=1, row_step=1, mode=0, zero_point=0, low=-128, high=127)
+
+
+@pytest.mark.parametrize("planes", [4, 9, 12])
+def test_a_uniform_drain_has_the_bias_of_its_record_and_the_scale_of_the_setting(planes):
+    program = [
+        WIDE_OUTPUT,
+        PostScale(multiplier=3 << 29, exponent=-23, bias=10**6),
+        LoadParameters(address=0, planes=planes),
+        Drain(accumulator=0, output=0, rows=1, columns=1, vectors=1, uniform=1),
+        Halt(),
+    ]
+    machine = machine_with(program)
+    values, bias, _, _ = record(machine.config, np.random.default_rng(4))
+    machine.weights[: len(values)] = values
+    machine.run(PROGRAM)
+    expected = drained(machine, bias, 3 << 29, -23)
+    np.testing.assert_array_equal(machine.scratchpad[0], expected)
+    assert len(set(expected.tolist())) > 2
+
+
+def test_biases_alone_leave_the_scales_and_a_short_record_clears_what_it_lacks():
+    program = [
+        WIDE_OUTPUT,
+        LoadParameters(address=0, planes=12),  # with bytes above the multipliers' fourth
+        LoadParameters(address=0, planes=9),
+        LoadParameters(address=100, planes=4),
+        Drain(accumulator=0, output=0, rows=1, columns=1, vectors=1),
+        Halt(),
+    ]
+    machine = machine_with(program)
+    first, _, multiplier, exponent = record(machine.config, np.random.default_rng(5))
+    second, bias, _, _ = record(machine.config, np.random.default_rng(6))
+    machine.weights[:9], machine.weights[100:109] = first, second
+    machine.run(PROGRAM)
+    np.testing.assert_array_equal(
+        machine.scratchpad[0], drained(machine, bias, multiplier, exponent)
+    )
 
 
 @pytest.mark.parametrize("reduction", list(Reduction))
@@ -223,7 +271,7 @@ def test_steps_and_marks():
     program = [
         MatrixInput(height=1, width=1, padding=0, signal=Semaphore.STORED),
         output,
-        LoadParameters(address=0),
+        LoadParameters(address=0, planes=9),
         Drain(accumulator=0, output=0, rows=1, columns=1, vectors=1, wait=4, mark=1),
         Halt(),
     ]
@@ -270,14 +318,30 @@ TABLES = [LoadTable(address=0, table=0), LoadTable(address=0, table=1)]
         ([replace(SETUP[1], level=5)], "loop level must be 0 to 4, not 5"),
         ([replace(OUTPUT, mode=6)], r"mode must be one .*DOUBLE \(0\).* not 6"),
         ([DRAIN], "parameters must be loaded"),
-        ([LoadParameters(address=6550)], "weight address must be at most 6541, not 6550"),
-        ([LoadParameters(address=0), DRAIN], "the output must be set"),
-        ([LoadParameters(address=0), replace(DRAIN, rows=80)], "end at accumulator 64"),
-        ([LoadParameters(address=0), replace(DRAIN, vectors=2)], "vectors must be 1 to 1, not 2"),
-        ([LoadParameters(address=0), replace(DRAIN, slice=1)], "slice must be 0 to 0, not 1"),
-        ([LoadParameters(address=0), OUTPUT, DRAIN], "multipliers must have at most 31 bits"),
-        ([replace(OUTPUT, mode=3), LoadParameters(address=0), DRAIN], "at most 24 bits"),
-        ([replace(OUTPUT, mode=4), LoadParameters(address=0), DRAIN], "at most 53 bits"),
+        ([LoadParameters(address=0, planes=5)], "planes must be one of 4, 9, 12, not 5"),
+        ([LoadParameters(address=0, planes=4), DRAIN], "parameters must be loaded"),
+        ([LoadParameters(address=0, planes=4), replace(DRAIN, uniform=1)], "scale must be set"),
+        ([replace(DRAIN, uniform=1)], "parameters must be loaded"),
+        (
+            [LoadParameters(address=6550, planes=12)],
+            "weight address must be at most 6541, not 6550",
+        ),
+        ([LoadParameters(address=0, planes=9), DRAIN], "the output must be set"),
+        ([LoadParameters(address=0, planes=9), replace(DRAIN, rows=80)], "end at accumulator 64"),
+        (
+            [LoadParameters(address=0, planes=9), replace(DRAIN, vectors=2)],
+            "vectors must be 1 to 1, not 2",
+        ),
+        (
+            [LoadParameters(address=0, planes=9), replace(DRAIN, slice=1)],
+            "slice must be 0 to 0, not 1",
+        ),
+        (
+            [LoadParameters(address=0, planes=9), OUTPUT, DRAIN],
+            "multipliers must have at most 31 bits",
+        ),
+        ([replace(OUTPUT, mode=3), LoadParameters(address=0, planes=9), DRAIN], "at most 24 bits"),
+        ([replace(OUTPUT, mode=4), LoadParameters(address=0, planes=12), DRAIN], "at most 53 bits"),
         ([Add(a=0, b=0, output=0, count=1)], "both tables must be loaded"),
         ([*TABLES, Add(a=0, b=0, output=0, count=0)], "count must be at least 1"),
         ([*TABLES, Add(a=0, b=0, output=0, count=1)], "the scale must be set"),

@@ -184,7 +184,11 @@ class _Generator:
                     self._load_weights(weights, tile.passes)
                 self._matmul(layer, tile, chunk, wait)
                 wait = Semaphore.NONE
-                self._set("parameters", LoadParameters(address=parameters))
+                if layer.scale is not None:
+                    multiplier, exponent = layer.scale
+                    self._set("scale", PostScale(multiplier=multiplier, exponent=exponent))
+                planes = len(tile.parameters) // self._config.columns
+                self._set("parameters", LoadParameters(address=parameters, planes=planes))
                 self._post_output(layer.finish, layer.result.vectors, layer.result.width)
                 if isinstance(following, AddLayer):
                     # POST has nothing to do while the first chunk is computed.
@@ -242,6 +246,7 @@ class _Generator:
                 columns=chunk.columns,
                 vectors=tile.output_vectors,
                 slice=tile.slice,
+                uniform=int(layer.scale is not None),
                 wait=Semaphore.ACCUMULATED,
             )
         )

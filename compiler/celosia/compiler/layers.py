@@ -15,6 +15,8 @@ from celosia.golden.isa import Reduction
 from celosia.golden.rounding import RoundingMode
 
 Pair = tuple[int, int]
+Scale = tuple[int, int]
+"""Multiplier and exponent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +113,17 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixLayer(Layer):
-    """A convolution or matrix product: window over an image, times column tiles."""
+    """A convolution or matrix product: window over an image, times column tiles.
+
+    `scale` is that of all channels; where it is None, each tile's parameters hold its channels'.
+    """
 
     source: int
     image: Image
     window: Window
     result: OutputImage
     tiles: tuple[ColumnTile, ...]
+    scale: Scale | None
     finish: Finish
 
 

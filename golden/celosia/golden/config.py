@@ -9,7 +9,12 @@ from typing import Any
 
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import INSTRUCTION_BYTES
-from celosia.golden.rounding import RoundingProfile
+from celosia.golden.rounding import (
+    PROFILE_MODES,
+    RoundingMode,
+    RoundingProfile,
+    record_planes,
+)
 
 _LIMITS = {
     # 16 MiB of 4-byte vectors keep addresses within their 24 bits, sign included.
@@ -106,14 +111,14 @@ class NpuConfig:
         return -(-INSTRUCTION_BYTES // self.columns)
 
     @property
-    def multiplier_bytes(self) -> int:
-        """Bytes of a channel's multiplier: 7 where LiteRT's float64 scales are kept, else 4."""
-        return 7 if RoundingProfile.LITERT in self.profiles else 4
+    def modes(self) -> frozenset[RoundingMode]:
+        """Modes that the requantiser is built for."""
+        return frozenset(mode for profile in self.profiles for mode in PROFILE_MODES[profile])
 
     @property
     def parameter_vectors(self) -> int:
-        """Weight vectors of a parameter record: byte planes of bias, multiplier and exponent."""
-        return 4 + self.multiplier_bytes + 1
+        """Weight vectors of the longest parameter record: byte planes of what a channel has."""
+        return max(record_planes(mode) for mode in self.modes)
 
     @property
     def table_entries_per_vector(self) -> int:

@@ -267,7 +267,10 @@ class PostOutput(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class PostScale(Instruction):
-    """Set the scale that ADD and POOL use in every lane, and a bias added before it."""
+    """Set the scale that ADD, POOL and uniform DRAINs use in every lane.
+
+    `bias` is added before it, but by a DRAIN, which has those of its parameters.
+    """
 
     opcode: ClassVar[int] = 0x33
     multiplier: Annotated[int, Bits(32, "below 2^31; 0 or 2^23 to 2^24-1 in mode FLOAT32")]
@@ -277,14 +280,16 @@ class PostScale(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadParameters(Instruction):
-    """Read bias, multiplier and exponent of C channels: byte planes, one weight vector each.
+    """Read bias, exponent and multiplier of C channels: byte planes, one weight vector each.
 
-    The planes are the bias's 4 bytes, lowest first, the multiplier's 4 (7 where the configuration
-    has the profile `litert`), and the exponent.
+    The planes are the bias's 4 bytes, lowest first, the exponent, and the multiplier's bytes,
+    lowest first: 4, or 7 for mode FLOAT64. Where a record brings only 4 its multipliers' upper
+    bytes are zeros. One of 4 planes in all brings biases and leaves the rest as it is.
     """
 
     opcode: ClassVar[int] = 0x34
     address: Annotated[int, Bits(ADDRESS_BITS, "first weight vector")]
+    planes: Annotated[int, Bits(4, "planes to read: 4, 9, or 12 where FLOAT64 is built")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +308,8 @@ class Drain(Instruction):
     For every pixel (row, column), in accumulator order, and every v below `vectors`: scratchpad
     vector `output + row * row_step + column * column_step + v` takes, in lane j, array column
     v * R + j. Where the array has fewer columns than rows (C < R), lane j takes column j mod C, and
-    only the lanes with j div C equal to `slice` are written.
+    only the lanes with j div C equal to `slice` are written. With `uniform` all columns have the
+    multiplier and the exponent of POST_SCALE, and only their biases of the loaded parameters.
     """
 
     opcode: ClassVar[int] = 0x36
@@ -313,6 +319,7 @@ class Drain(Instruction):
     columns: Extent
     vectors: Annotated[int, Bits(6, "vectors to a pixel, at least 1")]
     slice: Annotated[int, Bits(6, "which lanes are written where C < R, else 0")] = 0
+    uniform: Annotated[int, Bits(1, "1: the scale is that of POST_SCALE")] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,3 +42,13 @@ PROFILE_MODES = {
     RoundingProfile.FLOAT32: (RoundingMode.DOUBLE, RoundingMode.AVERAGE, RoundingMode.FLOAT32),
 }
 """The modes that a requantiser needs for a profile; pooling takes DOUBLE in every one."""
+
+BIAS_PLANES = 4
+"""Byte planes of a parameter record that hold biases; one of exponents and the multipliers follow.
+"""
+
+
+def record_planes(mode: RoundingMode) -> int:
+    """Byte planes of a whole parameter record: those of its multiplier depend on the mode."""
+    multiplier_bytes = 7 if mode is RoundingMode.FLOAT64 else 4
+    return BIAS_PLANES + 1 + multiplier_bytes

@@ -22,7 +22,7 @@ from celosia.golden.isa import (
     Reduction,
 )
 from celosia.golden.machine.post import PostUnit
-from celosia.golden.rounding import PROFILE_MODES, RoundingMode
+from celosia.golden.rounding import BIAS_PLANES, RoundingMode, record_planes
 
 MULTIPLIER_BITS = {RoundingMode.FLOAT32: 24, RoundingMode.FLOAT64: 53}  # the others: 31
 Pair = tuple[int, int]
@@ -69,7 +69,7 @@ class PostProgramWriter:
         self._weights = weights
         self._post = PostUnit(config, self._scratchpad, weights, accumulators)
         self.program = PostProgram(config, scratchpad, weights, accumulators)
-        self._modes = sorted({m for p in config.profiles for m in PROFILE_MODES[p]})
+        self._modes = sorted(config.modes)
         self._free_weights = 0
         self._records = {mode: [self._record(mode) for _ in range(2)] for mode in self._modes}
         self._tables = [self._table() for _ in range(2)]
@@ -95,7 +95,14 @@ class PostProgramWriter:
         rng, config = self._rng, self._config
         mode = rng.choice(self._modes)
         address = rng.choice(self._records[mode])
-        self.append(LoadParameters(address=address, **self._common()))
+        planes = record_planes(mode)
+        self.append(LoadParameters(address=address, planes=planes, **self._common()))
+        if rng.random() < 0.3:
+            address = rng.choice(self._records[rng.choice(self._modes)])
+            self.append(LoadParameters(address=address, planes=BIAS_PLANES, **self._common()))
+        may_be_uniform = mode is not RoundingMode.FLOAT64
+        if may_be_uniform:
+            self._scale(mode)
         rows, columns = size or (rng.randint(1, 3), rng.randint(1, 6))
         vectors = rng.randint(1, config.tile_vectors)
         addresses, output, steps = self._place(rows, columns, vectors)
@@ -113,6 +120,7 @@ class PostProgramWriter:
                     columns=columns,
                     vectors=vectors,
                     slice=slice_,
+                    uniform=may_be_uniform and rng.getrandbits(1),
                     **self._common(),
                 ),
                 [(address, mask) for address in addresses],
@@ -253,6 +261,11 @@ class PostProgramWriter:
     def _scale_and_output(self, steps: tuple[int, int]) -> None:
         rng = self._rng
         mode = rng.choice([m for m in self._modes if m is not RoundingMode.FLOAT64])
+        self._scale(mode)
+        self.append(self._output(mode, *steps))
+
+    def _scale(self, mode: RoundingMode) -> None:
+        rng = self._rng
         bits = MULTIPLIER_BITS.get(mode, 31)
         self.append(
             PostScale(
@@ -262,7 +275,6 @@ class PostProgramWriter:
                 **self._common(),
             )
         )
-        self.append(self._output(mode, *steps))
 
     def _exponent(self, mode: RoundingMode, exponent: int) -> int:
         return exponent - MULTIPLIER_BITS.get(mode, 0)
@@ -277,9 +289,11 @@ class PostProgramWriter:
         multiplier = values.integers(1 << bits - 1, 1 << bits, columns)
         multiplier[1] = 0
         exponent = values.integers(-20, 3, columns) - MULTIPLIER_BITS.get(mode, 0)
-        planes = [bias >> 8 * k for k in range(4)]
-        planes += [multiplier >> 8 * k for k in range(config.multiplier_bytes)]
-        planes.append(exponent)
+        planes = [bias >> 8 * k for k in range(BIAS_PLANES)]
+        planes += [
+            exponent,
+            *(multiplier >> 8 * k for k in range(record_planes(mode) - BIAS_PLANES - 1)),
+        ]
         return self._store((np.array(planes) & 0xFF).astype(np.uint8))
 
     def _table(self) -> int:

@@ -121,6 +121,7 @@ def convolution_layer(
             vectors=ceil_div(out, context.config.rows),
         ),
         tiles=column_tiles(context.config, weights, folded, scales, connected),
+        scale=scales.uniform,
     )
 
 

@@ -1,6 +1,7 @@
 """FULLY_CONNECTED: rows of the input are pixels; a flattened image is a kernel over its pixels."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,15 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
     finish = matrix_finish(context, attributes["activation"])
     bias = context.optional_input(2)
     folded = folded_bias(weights.T, None if bias is None else bias.data, zero_point_of(x))
-    multiplier, exponent = channel_scales(x, context.input(1), output, out, finish.mode)
+    scales = channel_scales(x, context.input(1), output, out, finish.mode)
     rows = context.config.rows
     pixel = context.pixel_channels.get(context.node.outputs[0]) or out
-    kernel, folded, multiplier, exponent = (
-        _whole_vectors(values, pixel, rows)
-        for values in (weights.reshape(out, 1, joined, channels), folded, multiplier, exponent)
+    kernel = _whole_vectors(weights.reshape(out, 1, joined, channels), pixel, rows)
+    folded = _whole_vectors(folded, pixel, rows)
+    scales = replace(
+        scales,
+        multiplier=_whole_vectors(scales.multiplier, pixel, rows, "edge"),
+        exponent=_whole_vectors(scales.exponent, pixel, rows, "edge"),
     )
     return MatrixLayer(
         operator=context.operator,
@@ -56,13 +60,19 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
         ),
         window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),
         result=OutputImage(height=1, width=layout.pixels // joined, vectors=len(kernel) // rows),
-        tiles=column_tiles(context.config, kernel, folded, (multiplier, exponent)),
+        tiles=column_tiles(context.config, kernel, folded, scales),
+        scale=scales.uniform,
     )
 
 
-def _whole_vectors(values: NDArray[Any], pixel: int, rows: int) -> NDArray[Any]:
-    """Output channels (the first axis) in pixels of `pixel`, each padded to whole vectors."""
+def _whole_vectors(
+    values: NDArray[Any], pixel: int, rows: int, padding: Literal["constant", "edge"] = "constant"
+) -> NDArray[Any]:
+    """Output channels (the first axis) in pixels of `pixel`, each padded to whole vectors.
+
+    `padding` is zeros, or the pixel's last value, which leaves equal values equal.
+    """
     rest = values.shape[1:]
     pixels = values.reshape(-1, pixel, *rest)
-    padding = [(0, 0), (0, -pixel % rows), *[(0, 0)] * len(rest)]
-    return np.pad(pixels, padding).reshape(-1, *rest)
+    widths = [(0, 0), (0, -pixel % rows), *[(0, 0)] * len(rest)]
+    return np.pad(pixels, widths, padding).reshape(-1, *rest)

@@ -1,12 +1,15 @@
 """Column tiles and parameter records: how weights and scales are laid out for the array."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.layers import ColumnTile
+from celosia.compiler.layers import ColumnTile, Scale
 from celosia.compiler.layout import ceil_div
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import Tensor
+from celosia.golden.isa import PostScale
 from celosia.golden.ops.stage import quantization_of, scale_of
 from celosia.golden.quantization import (
     Int64Array,
@@ -18,14 +21,38 @@ from celosia.golden.quantization import (
     quantize_multiplier,
     wrap_int32,
 )
+from celosia.golden.rounding import BIAS_PLANES, record_planes
 
 _EXPONENTS = (-128, 127)
 
 
+@dataclass(frozen=True)
+class Scales:
+    """Multiplier and exponent [channels] of every output channel, as the requantiser takes them."""
+
+    mode: RoundingMode
+    multiplier: Int64Array
+    exponent: Int64Array
+
+    @property
+    def uniform(self) -> Scale | None:
+        """The scale of all channels, or None where they differ or POST_SCALE can't hold it."""
+        multiplier, exponent = int(self.multiplier[0]), int(self.exponent[0])
+        same = (self.multiplier == multiplier).all() and (self.exponent == exponent).all()
+        if not same or multiplier > PostScale.limits("multiplier")[1]:
+            return None
+        return multiplier, exponent
+
+    @property
+    def planes(self) -> int:
+        """Byte planes of the shortest parameter record that is enough."""
+        return record_planes(self.mode) if self.uniform is None else BIAS_PLANES
+
+
 def channel_scales(
     x: Tensor, weights: Tensor, output: Tensor, channels: int, mode: RoundingMode
-) -> tuple[Int64Array, Int64Array]:
-    """Multiplier and exponent of every output channel, as parameter records hold them."""
+) -> Scales:
+    """Scales of the output channels of a matrix product of `x` and `weights`."""
     scales = (scale_of(x), quantization_of(weights).scale, scale_of(output))
     if mode is RoundingMode.FLOAT32:
         multiplier, exponent = float32_scale_parts(effective_scale_float32(*scales))
@@ -38,14 +65,14 @@ def channel_scales(
     vanished = (exponent < low) | (multiplier == 0)
     multiplier = np.where(vanished, 0, multiplier)
     exponents = np.where(vanished, 0, np.minimum(exponent, high)).astype(np.int64)
-    return np.broadcast_to(multiplier, channels), np.broadcast_to(exponents, channels)
+    return Scales(mode, np.broadcast_to(multiplier, channels), np.broadcast_to(exponents, channels))
 
 
 def column_tiles(
     config: NpuConfig,
     weights: NDArray[np.int8],
     bias: Int64Array,
-    scales: tuple[Int64Array, Int64Array],
+    scales: Scales,
     connected: NDArray[np.bool_] | None = None,
 ) -> tuple[ColumnTile, ...]:
     """The column tiles of weights [out, kh, kw, in].
@@ -59,7 +86,7 @@ def column_tiles(
     # One more output channel, of zeros, stands for the array's unused columns.
     padded = np.zeros((kernel_h, kernel_w, vectors * rows, out + 1), np.int8)
     padded[:, :, :channels, :out] = weights.transpose(1, 2, 3, 0)
-    planes = _parameter_planes(config, bias, scales)
+    planes = _parameter_planes(bias, scales)
     tiles = []
     for output_vector, output_vectors, slice_, column in _columns(config, out):
         first, count = 0, vectors
@@ -107,19 +134,16 @@ def _columns(config: NpuConfig, out: int) -> list[tuple[int, int, int, NDArray[n
     return result
 
 
-def _parameter_planes(
-    config: NpuConfig, bias: Int64Array, scales: tuple[Int64Array, Int64Array]
-) -> NDArray[np.uint8]:
+def _parameter_planes(bias: Int64Array, scales: Scales) -> NDArray[np.uint8]:
     """Byte planes of every channel's record, with one channel of zeros at the end: [planes, n]."""
-    multiplier, exponent = scales
     fields = (
-        (wrap_int32(bias), 4),
-        (multiplier, config.multiplier_bytes),
-        (exponent, 1),
+        (wrap_int32(bias), BIAS_PLANES),
+        (scales.exponent, 1),
+        (scales.multiplier, scales.planes - BIAS_PLANES - 1),
     )
     planes = [
         ((values >> (8 * index)) & 0xFF).astype(np.uint8)
         for values, size in fields
         for index in range(size)
-    ]
+    ][: scales.planes]
     return np.pad(np.stack(planes), ((0, 0), (0, 1)))

@@ -27,7 +27,7 @@ from celosia.golden.quantization import (
     requantize_float64,
     wrap_int32,
 )
-from celosia.golden.rounding import PROFILE_MODES
+from celosia.golden.rounding import BIAS_PLANES, record_planes
 
 _TABLE_ENTRIES = 256
 
@@ -46,12 +46,12 @@ class PostUnit:
         self._scratchpad = scratchpad
         self._weights = weights
         self._accumulators = accumulators
-        self._modes = {mode for profile in config.profiles for mode in PROFILE_MODES[profile]}
         self._nest = LoopNest()
         self._reduction = Reduction.SUM
         self._output: PostOutput | None = None
         self._scale: PostScale | None = None
-        self._parameters: tuple[Int64Array, Int64Array, Int64Array] | None = None
+        self._bias: Int64Array | None = None
+        self._scales: tuple[Int64Array, Int64Array] | None = None
         self._tables: dict[int, Int64Array] = {}
 
     @property
@@ -76,8 +76,9 @@ class PostUnit:
 
     def post_output(self, instruction: PostOutput) -> None:
         """Set how results are rounded, clamped and stored."""
-        if instruction.mode not in self._modes:
-            names = ", ".join(f"{mode.name} ({mode:d})" for mode in sorted(self._modes))
+        modes = self._config.modes
+        if instruction.mode not in modes:
+            names = ", ".join(f"{mode.name} ({mode:d})" for mode in sorted(modes))
             raise CelosiaError(
                 f"mode must be one that the configuration's requantiser has ({names}), "
                 f"not {instruction.mode}"
@@ -85,18 +86,20 @@ class PostUnit:
         self._output = instruction
 
     def post_scale(self, instruction: PostScale) -> None:
-        """Set the scale of ADD and POOL."""
+        """Set the scale of ADD, POOL and uniform DRAINs."""
         self._scale = instruction
 
     def load_parameters(self, instruction: LoadParameters) -> None:
         """Read a parameter record."""
-        count = self._config.parameter_vectors
-        planes = self._read(instruction.address, count).astype(np.int64)
-        weights_of_bytes = np.int64(1) << (8 * np.arange(count - 5, dtype=np.int64))
-        multiplier = (planes[4:-1] * weights_of_bytes[:, None]).sum(axis=0)
-        bias = (planes[:4] * weights_of_bytes[:4, None]).sum(axis=0)
-        exponent = planes[-1].astype(np.uint8).view(np.int8).astype(np.int64)
-        self._parameters = wrap_int32(bias), multiplier, exponent
+        lengths = {BIAS_PLANES, *(record_planes(mode) for mode in self._config.modes)}
+        if instruction.planes not in lengths:
+            known = ", ".join(map(str, sorted(lengths)))
+            raise CelosiaError(f"planes must be one of {known}, not {instruction.planes}")
+        planes = self._read(instruction.address, instruction.planes)
+        self._bias = wrap_int32(_from_bytes(planes[:BIAS_PLANES]))
+        if instruction.planes > BIAS_PLANES:
+            exponent = planes[BIAS_PLANES].view(np.int8).astype(np.int64)
+            self._scales = _from_bytes(planes[BIAS_PLANES + 1 :]), exponent
 
     def load_table(self, instruction: LoadTable) -> None:
         """Read one of ADD's tables."""
@@ -108,7 +111,7 @@ class PostUnit:
     def drain(self, instruction: Drain) -> None:
         """Requantise and store a chunk of accumulators."""
         config = self._config
-        if self._parameters is None:
+        if self._bias is None or (self._scales is None and not instruction.uniform):
             raise CelosiaError("parameters must be loaded before this instruction")
         chunk = chunk_of(instruction, len(self._accumulators))
         if not 1 <= instruction.vectors <= config.tile_vectors:
@@ -119,9 +122,11 @@ class PostUnit:
             raise CelosiaError(
                 f"slice must be 0 to {config.tile_slices - 1}, not {instruction.slice}"
             )
-        bias, multiplier, exponent = self._parameters
-        sums = self._accumulators[chunk].astype(np.int64)
-        values = self._requantize(wrap_int32(sums + bias), multiplier, exponent)
+        sums = wrap_int32(self._accumulators[chunk].astype(np.int64) + self._bias)
+        scales = self._scales
+        if scales is None or instruction.uniform:
+            scales = self._uniform_scale
+        values = self._requantize(sums, *scales)
         lanes = np.arange(config.rows)
         mask = lanes // config.columns == instruction.slice
         column = lanes % config.columns
@@ -169,10 +174,16 @@ class PostUnit:
             self._store(instruction, v, values[:, :, v].reshape(pixels, -1), everywhere)
 
     @property
-    def _uniform_scale(self) -> PostScale:
+    def _scale_setting(self) -> PostScale:
         if self._scale is None:
             raise CelosiaError("the scale must be set before this instruction")
         return self._scale
+
+    @property
+    def _uniform_scale(self) -> tuple[Int64Array, Int64Array]:
+        """Multiplier and exponent of every lane."""
+        scale = self._scale_setting
+        return np.array([scale.multiplier], np.int64), np.array([scale.exponent], np.int64)
 
     @property
     def _output_setting(self) -> PostOutput:
@@ -181,12 +192,8 @@ class PostUnit:
         return self._output
 
     def _scaled(self, values: Int64Array) -> NDArray[np.int8]:
-        scale = self._uniform_scale
-        return self._requantize(
-            wrap_int32(values + scale.bias),
-            np.array([scale.multiplier], np.int64),
-            np.array([scale.exponent], np.int64),
-        )
+        total = wrap_int32(values + self._scale_setting.bias)
+        return self._requantize(total, *self._uniform_scale)
 
     def _requantize(
         self, values: Int64Array, multiplier: Int64Array, exponent: Int64Array
@@ -238,6 +245,12 @@ class PostUnit:
                 f"weight address must be at most {len(self._weights) - count}, not {address}"
             )
         return self._weights[address : address + count]
+
+
+def _from_bytes(planes: NDArray[np.uint8]) -> Int64Array:
+    """Unsigned numbers of byte planes [bytes, n], lowest first."""
+    shifts = 8 * np.arange(len(planes), dtype=np.int64)
+    return np.asarray((planes.astype(np.int64) << shifts[:, None]).sum(axis=0))
 
 
 def _check_multiplier(multiplier: Int64Array, bits: int) -> None:

@@ -4,16 +4,23 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.isa import ADDRESS_BITS
+from celosia.golden.isa import ADDRESS_BITS, LoadParameters
 from celosia.hdl.npu.add_tables import TABLE_ENTRIES
-from celosia.hdl.npu.interfaces import MemoryReadSignature, vector
+from celosia.hdl.npu.interfaces import MemoryReadSignature, field_width, vector
 
 __all__ = ["ConstantLoader", "LoadCommand"]
 
 ENTRY_BYTES = 4
 
-LoadCommand = data.StructLayout({"address": unsigned(ADDRESS_BITS), "is_table": 1, "table": 1})
-"""First vector; whether a table, and which, or a parameter record."""
+LoadCommand = data.StructLayout(
+    {
+        "address": unsigned(ADDRESS_BITS),
+        "is_table": 1,
+        "table": 1,
+        "planes": unsigned(field_width(LoadParameters, "planes")),
+    }
+)
+"""First vector; whether a table, and which, or a parameter record, and its planes, at least 1."""
 
 
 class ConstantLoader(wiring.Component):
@@ -101,8 +108,7 @@ class ConstantLoader(wiring.Component):
             self.entry_enable.eq(response.valid & command.is_table),
             response.ready.eq(~command.is_table | last_entry | (piece == per_vector - 1)),
             self.done.eq(
-                response.valid
-                & Mux(command.is_table, last_entry, self.plane == config.parameter_vectors - 1)
+                response.valid & Mux(command.is_table, last_entry, self.plane == command.planes - 1)
             ),
         ]
         plane = Signal.like(self.plane)
@@ -125,7 +131,7 @@ class ConstantLoader(wiring.Component):
                     Mux(
                         self.commands.payload.is_table,
                         config.table_vectors,
-                        config.parameter_vectors,
+                        self.commands.payload.planes,
                     )
                 ),
                 plane.eq(0),

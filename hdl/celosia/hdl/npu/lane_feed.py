@@ -64,6 +64,9 @@ class LaneFeed(wiring.Component):
         For the others, in every lane.
     control : In(Control)
         Mode, zero point and clamp.
+    uniform : In(1)
+        The vectors that enter have the multiplier and exponent of `scale`, drained or not. It may
+        change from one vector to the next, and so may:
     slice : In
         Slice of the vectors that enter.
     table_enable, table, entry, value : In
@@ -86,6 +89,7 @@ class LaneFeed(wiring.Component):
                 "addresses": In(stream.Signature(OutputAddress)),
                 "draining": In(1),
                 "adding": In(1),
+                "uniform": In(1),
                 "parameters": In(data.ArrayLayout(parameters, config.columns)),
                 "scale": In(parameters),
                 "control": In(Control),
@@ -147,6 +151,7 @@ class LaneFeed(wiring.Component):
             m.d.comb += entering.eq(Cat(self._select(m, group, self.reduced.payload, groups)))
         sums = Signal.like(entering, reset_less=True)
         sums_slot = Signal.like(slot, reset_less=True)
+        sums_uniform = Signal(reset_less=True)
         tag = Signal(self._tag, reset_less=True)
         full = Signal()
         with m.If(advance):
@@ -154,6 +159,7 @@ class LaneFeed(wiring.Component):
                 full.eq(valid),
                 sums.eq(entering),
                 sums_slot.eq(slot),
+                sums_uniform.eq(self.uniform),
                 tag.address.eq(self.addresses.payload.address),
                 tag.slice.eq(self.slice),
                 tag.vector_end.eq(vector_end),
@@ -170,9 +176,10 @@ class LaneFeed(wiring.Component):
                 total = Mux(self.adding, tables.terms[lane][0] + tables.terms[lane][1], sums[lane])
                 own = data.View(self.scale.shape(), parameters[lane])
                 m.d.sync += beat.lanes[lane].acc.eq(total)
-                for name in ("bias", "multiplier", "exponent"):
+                m.d.sync += beat.lanes[lane].bias.eq(Mux(self.draining, own.bias, self.scale.bias))
+                for name in ("multiplier", "exponent"):
                     m.d.sync += beat.lanes[lane][name].eq(
-                        Mux(self.draining, own[name], self.scale[name])
+                        Mux(sums_uniform, self.scale[name], own[name])
                     )
         m.d.comb += [
             advance.eq(~beat_valid | self.o.ready),

@@ -4,11 +4,10 @@ from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from celosia.golden.rounding import BIAS_PLANES
 from celosia.hdl.npu.interfaces import vector
 
 __all__ = ["ParameterRegisters", "parameters_layout"]
-
-BIAS_BYTES = 4
 
 
 def parameters_layout(multiplier_bits: int) -> data.StructLayout:
@@ -21,7 +20,9 @@ def parameters_layout(multiplier_bits: int) -> data.StructLayout:
 class ParameterRegisters(wiring.Component):
     """The record that LOAD_PARAMETERS reads, one plane of bytes at a time.
 
-    A plane is there in the cycle after it was written. Reset leaves the values as they are.
+    A plane is there in the cycle after it was written. Writing the exponents clears the
+    multipliers, whose planes follow: what a short record doesn't bring is zero. Reset leaves the
+    values as they are.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class ParameterRegisters(wiring.Component):
     write_enable : In(1)
         Write a plane.
     plane : In
-        Planes from 0: bias (4), multiplier (`config.multiplier_bytes`), exponent (1).
+        Planes from 0: bias (4), exponent (1), multiplier (all others).
     vector : In(C bytes)
         One byte for each column.
     parameters : Out(C x parameters_layout)
@@ -68,12 +69,14 @@ class ParameterRegisters(wiring.Component):
                 for number, plane in enumerate(planes):
                     with m.Case(number):
                         m.d.sync += plane.eq(self.vector)
+                        if number == BIAS_PLANES:
+                            m.d.sync += [each.eq(0) for each in planes[BIAS_PLANES + 1 :]]
         for column in range(config.columns):
             of_column = [plane[column] for plane in planes]
             parameters = self.parameters[column]
             m.d.comb += [
-                parameters.bias.eq(Cat(of_column[:BIAS_BYTES])),
-                parameters.multiplier.eq(Cat(of_column[BIAS_BYTES:-1])),
-                parameters.exponent.eq(of_column[-1]),
+                parameters.bias.eq(Cat(of_column[:BIAS_PLANES])),
+                parameters.exponent.eq(of_column[BIAS_PLANES]),
+                parameters.multiplier.eq(Cat(of_column[BIAS_PLANES + 1 :])),
             ]
         return m

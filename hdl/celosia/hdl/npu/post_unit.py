@@ -17,7 +17,6 @@ from celosia.golden.isa import (
     Reduction,
 )
 from celosia.golden.memory_map import UnitState
-from celosia.golden.rounding import PROFILE_MODES
 from celosia.hdl.npu.address_generator import AddressGenerator
 from celosia.hdl.npu.constant_loader import ConstantLoader
 from celosia.hdl.npu.interfaces import (
@@ -124,9 +123,8 @@ class PostUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        modes = {mode for profile in config.profiles for mode in PROFILE_MODES[profile]}
         m.submodules.requantizer = requantizer = Requantizer(
-            lanes=config.requantizer_lanes, modes=modes, tag=feed_tag(config)
+            lanes=config.requantizer_lanes, modes=config.modes, tag=feed_tag(config)
         )
         bits = requantizer.multiplier_bits
         m.submodules.feed = feed = LaneFeed(config, multiplier_bits=bits)
@@ -242,7 +240,7 @@ class PostUnit(wiring.Component):
     def _work(self, m, word, start, pool_vectors, feed, addresses, sums, operands, windows, loader):
         """Start what works, with what the instruction says."""
         drain, add, pool = word[Drain], word[Add], word[Pool]
-        draining, adding = Signal(), Signal()
+        draining, adding, uniform = Signal(), Signal(), Signal()
         m.d.comb += [
             sums.runs.valid.eq(start[Drain]),
             sums.runs.payload.address.eq(drain.accumulator),
@@ -262,12 +260,18 @@ class PostUnit(wiring.Component):
             loader.commands.payload.address.eq(word[LoadParameters].address),
             loader.commands.payload.is_table.eq(start[LoadTable]),
             loader.commands.payload.table.eq(word[LoadTable].table),
+            loader.commands.payload.planes.eq(word[LoadParameters].planes),
             addresses.runs.valid.eq(start[Drain] | start[Add] | start[Pool]),
             feed.draining.eq(draining),
             feed.adding.eq(adding),
+            feed.uniform.eq(uniform),
         ]
         with m.If(start[Drain] | start[Add] | start[Pool]):
-            m.d.sync += [draining.eq(start[Drain]), adding.eq(start[Add])]
+            m.d.sync += [
+                draining.eq(start[Drain]),
+                adding.eq(start[Add]),
+                uniform.eq(~start[Drain] | drain.uniform),
+            ]
         run = addresses.runs.payload
         with m.If(start[Drain]):
             m.d.comb += [

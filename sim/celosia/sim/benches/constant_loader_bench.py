@@ -37,12 +37,18 @@ class Traffic:
         for _ in range(COMMANDS):
             address = bench.rng.choice([bench.rng.randrange(MODULUS), MODULUS - 2])  # wraps
             is_table, table = bench.rng.getrandbits(1), bench.rng.getrandbits(1)
-            command = {"address": address, "is_table": is_table, "table": table}
+            planes = bench.rng.randint(1, self._config.parameter_vectors)
+            command = {
+                "address": address,
+                "is_table": is_table,
+                "table": table,
+                "planes": planes,
+            }
             self.commands.append(pack_fields(LoadCommand, command))
             if is_table:
                 self._add_table(address, table)
             else:
-                self._add_record(address)
+                self._add_record(address, planes)
 
     def contents(self, address: int) -> int:
         """The weight memory: a different vector at every address."""
@@ -53,8 +59,7 @@ class Traffic:
         self.addresses += addresses
         return [self.contents(each) for each in addresses]
 
-    def _add_record(self, address: int) -> None:
-        count = self._config.parameter_vectors
+    def _add_record(self, address: int, count: int) -> None:
         for number, vector in enumerate(self._vectors(address, count)):
             self.pieces.append(("plane", number, vector, number == count - 1))
 

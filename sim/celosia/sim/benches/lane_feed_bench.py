@@ -36,6 +36,7 @@ class Phase:
         self._feed, self._rng = feed, feed.bench.rng
         config = feed.config
         self.kind = kind
+        self.uniform = kind != "drain" or bool(self._rng.getrandbits(1))
         self.vectors: list[int] = []
         self.addresses: list[int] = []
         self.beats: list[int] = []
@@ -54,6 +55,7 @@ class Phase:
         """Set the ports that must not change during the phase."""
         dut.draining.value = self.kind == "drain"
         dut.adding.value = self.kind == "add"
+        dut.uniform.value = self.uniform
         dut.parameters.value = pack_fields(self._feed.parameters, self._parameters)
         dut.scale.value = pack_fields(parameters_layout(MULTIPLIER_BITS), self._scale)
         dut.control.value = pack_fields(Control, self._control)
@@ -80,7 +82,11 @@ class Phase:
                 v * config.rows + lane if config.tile_slices == 1 else lane % config.columns
                 for lane in range(config.rows)
             ]
-            lanes = [{"acc": sums[c], **self._parameters[c]} for c in columns]
+            lanes = []
+            for column in columns:
+                own = self._parameters[column]
+                scale = {**self._scale, "bias": own["bias"]} if self.uniform else own
+                lanes.append({"acc": sums[column], **scale})
             self._add_beats(lanes, pixel_end=v == count - 1)
 
     def _add_reduced(self) -> None:

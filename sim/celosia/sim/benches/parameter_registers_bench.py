@@ -13,6 +13,7 @@ from celosia.sim.packing import fields_of, pack_vector
 CYCLES = 1000
 MULTIPLIER_BITS = 53
 """As the launcher makes it."""
+EXPONENT_PLANE = 4
 
 
 class Golden:
@@ -31,8 +32,8 @@ class Golden:
             expected.append(
                 {
                     "bias": int.from_bytes(stored[:4], "little", signed=True),
-                    "multiplier": int.from_bytes(stored[4:-1], "little") % (1 << MULTIPLIER_BITS),
-                    "exponent": int.from_bytes(stored[-1:], signed=True),
+                    "exponent": int.from_bytes(stored[4:5], signed=True),
+                    "multiplier": int.from_bytes(stored[5:], "little") % (1 << MULTIPLIER_BITS),
                 }
             )
         got = fields_of(self._layout, dut.parameters.value.to_unsigned())
@@ -41,6 +42,9 @@ class Golden:
     def write(self, bench: BlockBench, dut: Any, plane: int) -> None:
         """Write random bytes at the next clock edge."""
         self.planes[plane] = [bench.rng.getrandbits(8) for _ in range(self.config.columns)]
+        if plane == EXPONENT_PLANE:
+            for later in range(plane + 1, len(self.planes)):
+                self.planes[later] = [0] * self.config.columns
         dut.write_enable.value = 1
         dut.plane.value = plane
         dut.vector.value = pack_vector(self.planes[plane], "uint8")
