@@ -45,7 +45,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := plots
-$(VENV)/.installed-test: EXTRAS := test,plots,boards
+$(VENV)/.installed-test: EXTRAS := test,plots,boards,vela
 
 $(VENV)/.installed-demo $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@echo "installing celosia[$(EXTRAS)] into $(VENV)"

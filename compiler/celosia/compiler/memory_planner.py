@@ -7,7 +7,7 @@ from celosia.compiler.layers import AddLayer, sources
 from celosia.compiler.lowering import Body
 from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import DoesNotFit
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def plan_memory(body: Body, config: NpuConfig) -> MemoryPlan:
     """Place every tensor of the body.
 
     Raises:
-        CelosiaError: they don't fit; the message says by how many bytes and at which layer.
+        DoesNotFit: they don't; the message says by how many bytes and at which layer.
     """
     intervals = _intervals(body, config)
     shared = _in_place(body, intervals)
@@ -151,7 +151,7 @@ def _refuse(
     needed = peak * config.rows
     available = config.scratchpad_depth * config.rows
     tensors = sum(item.first <= worst <= item.last for item in intervals.values())
-    raise CelosiaError(
+    raise DoesNotFit(
         f"activations need {needed} bytes of scratchpad, {needed - available} more than the "
         f"{available} of configuration '{config.name}': most are in use at layer "
         f"'{short_name(layer.name)}' ({layer.kind.value}), "

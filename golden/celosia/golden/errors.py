@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises: its text is the sentence the user reads."""
+"""What a user's mistake raises: its text is the sentence the user reads."""
 
 
 class CelosiaError(Exception):
@@ -7,3 +7,7 @@ class CelosiaError(Exception):
     The message is one sentence that says what is wrong and what to do. The command line prints it
     and exits with status 2; nothing has been written when it is raised.
     """
+
+
+class DoesNotFit(CelosiaError):
+    """A network needs more memory than a configuration has."""

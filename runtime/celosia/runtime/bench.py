@@ -1,6 +1,6 @@
-"""Benchmarks: cycles beside closed forms, speed of simulation and of the golden model.
+"""Benchmarks: speed of simulation and of the golden model.
 
-Times depend on the machine, so that ratios of one run are what to keep; cycles don't.
+Times depend on the machine, so that ratios of one run are what to keep.
 """
 
 import os
@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from celosia.compiler.program import Program
-from celosia.golden.config import NpuConfig
-from celosia.golden.graph import MATRIX_KINDS, Graph, OpKind
+from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
 from celosia.runtime.inputs import random_samples
 from celosia.runtime.rtl_device import RtlDevice, write_runs
@@ -87,44 +84,6 @@ def golden_speed(graph: Graph, model: bytes) -> GoldenSpeed:
     for index, value in enumerate(sample):
         referee.set_input(value, index)
     return GoldenSpeed(ours, _best_ms(referee.invoke))
-
-
-@dataclass(frozen=True)
-class ClosedForms:
-    """Cycles of all matrix products of a network on arrays that don't overlap their tiles."""
-
-    output_stationary: int
-    weight_stationary: int
-
-
-def scale_sim_cycles(graph: Graph, config: NpuConfig) -> ClosedForms:
-    """SCALE-Sim's closed forms for the network's matrix products on an array of the same size.
-
-    For a product [M, K] x [K, N] on R x C: output-stationary ceil(M/R) ceil(N/C) (K + R + C - 2),
-    weight-stationary ceil(K/R) ceil(N/C) (M + 2R + C - 2), as in Samajdar et al., "SCALE-Sim:
-    Systolic CNN Accelerator Simulator", 2018. Elementwise layers and requantisation are not in it.
-    """
-    rows, columns = config.rows, config.columns
-    output = weight = 0
-    for m, n, k in _products(graph):
-        tiles = -(-n // columns)
-        output += -(-m // rows) * tiles * (k + rows + columns - 2)
-        weight += -(-k // rows) * tiles * (m + 2 * rows + columns - 2)
-    return ClosedForms(output, weight)
-
-
-def _products(graph: Graph) -> Iterator[tuple[int, int, int]]:
-    """(M, N, K) of each matrix product; a depthwise convolution is one for each channel."""
-    for operator in graph.operators:
-        if operator.kind not in MATRIX_KINDS:
-            continue
-        weights = graph.tensors[operator.inputs[1]].shape
-        output = graph.tensors[operator.outputs[0]].shape
-        pixels = int(np.prod(output[:-1]))
-        if operator.kind is OpKind.DEPTHWISE_CONV_2D:
-            yield from ((pixels, 1, weights[1] * weights[2]) for _ in range(weights[3]))
-        else:
-            yield pixels, weights[0], int(np.prod(weights[1:]))
 
 
 def _best_ms(call: Callable[[], object]) -> float:

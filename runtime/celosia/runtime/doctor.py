@@ -49,6 +49,7 @@ EXTRAS = (
     ("onnx", "ONNX models", "onnx"),
     ("onnxruntime", "quantising ONNX models", "onnx"),
     ("matplotlib", "pictures of runs", "plots"),
+    ("ethos-u-vela", "Arm's estimate in celosia bench", "vela"),
     ("dask", "sweeps on clusters", "cluster"),
 )
 

@@ -1,4 +1,4 @@
-"""`celosia bench`: cycles beside closed forms, simulation speed, golden speed."""
+"""`celosia bench`: cycles beside the references, simulation speed, golden speed."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -8,9 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.runtime.cli.options import Json, Rounding, Verbose
-from celosia.runtime.cli.output import errors, print_json, results
+from celosia.runtime.cli.output import errors, name_width, print_json, results
+
+_CYCLES_COLUMNS = 63  # what the columns beside a model's name take
 
 
 class Part(StrEnum):
@@ -45,10 +47,11 @@ def bench(
 ) -> None:
     """Measure cycles, simulation speed and the golden model's speed.
 
-    Cycles of one inference in RTL stand beside SCALE-Sim's closed forms for arrays of the same
-    size. Simulation speed is that of the first model on the first configuration, beside cocotb's
-    default build and a bare C++ loop. The golden model is timed beside tflite-micro, whose rounding
-    it then has.
+    Cycles of one inference in RTL stand beside SCALE-Sim's closed forms for output- and
+    weight-stationary arrays of the same size, and beside Arm's estimate for the Ethos-U55 of the
+    nearest size (package ethos-u-vela: pip install "celosia[vela]"). Simulation speed is that of
+    the first model on the first configuration, beside cocotb's default build and a bare C++ loop.
+    The golden model is timed beside tflite-micro, whose rounding it then has.
     """
     parts = only or list(Part)
     models = models or ["digits"]
@@ -71,32 +74,49 @@ def bench(
             measured["simulation"] = _simulation(models[0], configs[0], rounding)
     if as_json:
         print_json(measured)
-        return
-    for part, rows in measured.items():
-        results.print(_table(part, rows))
-        results.print()
+    else:
+        _print(measured)
+    if any(row["outputs_match"] is False for row in measured.get(Part.CYCLES, ())):
+        raise typer.Exit(1)
 
 
 def _cycles(model: str, config: str, rounding: str) -> dict[str, Any]:
-    from celosia.runtime.bench import scale_sim_cycles
-    from celosia.runtime.session import open_session
+    """One model on one configuration; what is None has its reason under `notes`."""
+    from celosia.golden.config import load_config
+    from celosia.runtime.references import ethos_u55_macs, scale_sim_cycles, vela_cycles
+    from celosia.runtime.session import open_model, open_session
 
-    session = open_session(model, config, rounding)
-    if session.graph is None:
-        raise CelosiaError(f"model must be a .tflite file to be measured, not {model!r}")
-    session.open("rtl")
-    report = session.run(session.samples(None)).report
-    forms = scale_sim_cycles(session.graph, session.program.config)
-    return {
-        "model": report.model,
-        "config": report.config,
-        "macs": report.macs,
-        "cycles": report.cycles_per_inference,
-        "utilisation": report.utilisation,
-        "outputs_match": report.outputs_match,
-        "scale_sim_ws": forms.weight_stationary,
+    graph, content = open_model(model)
+    npu = load_config(config)
+    forms = scale_sim_cycles(graph, npu)
+    row: dict[str, Any] = {
+        "model": graph.name,
+        "config": npu.name,
+        "array_macs": npu.macs,
+        "cycles": None,
+        "utilisation": None,
+        "outputs_match": None,
         "scale_sim_os": forms.output_stationary,
+        "scale_sim_ws": forms.weight_stationary,
+        "ethos_u55_macs": ethos_u55_macs(npu),
+        "ethos_u55": None,
     }
+    notes = []
+    try:
+        session = open_session(model, config, rounding)
+    except DoesNotFit as error:
+        notes.append(str(error))
+    else:
+        session.open("rtl")
+        report = session.run(session.samples(None)).report
+        row["cycles"] = report.cycles_per_inference
+        row["utilisation"] = report.utilisation
+        row["outputs_match"] = report.outputs_match
+    try:
+        row["ethos_u55"] = vela_cycles(content, row["ethos_u55_macs"])
+    except CelosiaError as error:
+        notes.append(str(error))
+    return {**row, "notes": notes}
 
 
 def _golden(model: str) -> dict[str, Any]:
@@ -117,16 +137,59 @@ def _simulation(model: str, config: str, rounding: str) -> list[dict[str, Any]]:
     return [{**row, "ratio_to_bare_loop": row["cycles_per_s"] / bare} for row in rows]
 
 
+def _print(measured: dict[str, list[dict[str, Any]]]) -> None:
+    for part, rows in measured.items():
+        if part == Part.CYCLES:
+            _print_cycles(rows)
+        else:
+            results.print(_table(part, rows))
+        results.print()
+
+
+def _print_cycles(rows: list[dict[str, Any]]) -> None:
+    """The table of cycles, and the reasons for what it leaves open."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("\nmodel", no_wrap=True, max_width=name_width(_CYCLES_COLUMNS))
+    table.add_column("\nconfig", no_wrap=True)
+    for title in ("\ncycles", "\nused", "SCALE-Sim\nOS", "SCALE-Sim\nWS", "Ethos-U55\n(MACs)"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        used, arm = row["utilisation"], row["ethos_u55"]
+        table.add_row(
+            escape(row["model"]),
+            escape(row["config"]),
+            _shown("cycles", row["cycles"]),
+            "-" if used is None else f"{used:.0%}",
+            f"{row['scale_sim_os']:,}",
+            f"{row['scale_sim_ws']:,}",
+            "-" if arm is None else f"{arm:,} ({row['ethos_u55_macs']})",
+        )
+    results.print("[italic]Cycles of one inference: in RTL, and what others give[/]")
+    results.print(table)
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        if row["outputs_match"] is False:
+            about.setdefault("bytes differ from the golden model's", []).append(_where(row))
+        for note in row["notes"]:
+            about.setdefault(note, []).append(_where(row))
+    for note, where in about.items():
+        subject = where[0] if len(where) == 1 else f"{len(where)} of {len(rows)} rows"
+        results.print(escape(f"{subject}: {note}"))
+
+
+def _where(row: dict[str, Any]) -> str:
+    return f"{row['model']} on {row['config']}"
+
+
 def _table(part: str, rows: list[dict[str, Any]]) -> Table:
     titles = {
-        "cycles": "Cycles of one inference in RTL",
         "golden": "Golden model, milliseconds of one inference",
         "simulation": "Simulating the whole NPU",
     }
     table = Table(title=titles[part], title_justify="left", box=None, pad_edge=False)
     for key, value in rows[0].items():
         table.add_column(
-            key.replace("_", " "), justify="left" if isinstance(value, str | bool) else "right"
+            key.replace("_", " "), justify="left" if isinstance(value, str) else "right"
         )
     for row in rows:
         table.add_row(*(_shown(key, value) for key, value in row.items()))
@@ -136,12 +199,8 @@ def _table(part: str, rows: list[dict[str, Any]]) -> Table:
 def _shown(key: str, value: object) -> str:
     if value is None:
         return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "NO"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        if key == "utilisation":
-            return f"{value:.1%}"
         return f"{value:,.0f}" if key == "cycles_per_s" else f"{value:.2f}"
     return escape(str(value))
