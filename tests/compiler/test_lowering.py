@@ -30,35 +30,35 @@ def test_operators_at_the_ends_run_on_the_host():
     model = ModelBuilder(1)
     x = model.input((1, 8, 8, 3))
     a = model.conv(model.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 8)
-    b = model.unary("LOGISTIC", model.reshape(a, (1, 800)))
+    b = model.softmax(model.reshape(a, (1, 800)))
     program = compile_model(model.finish(model.dequantize(b)), CONFIG)
     kinds = [
         [node.kind.value for node in stage.graph.operators]
         for stage in (program.prologue, program.epilogue)
     ]
-    assert kinds == [["PAD"], ["RESHAPE", "LOGISTIC", "DEQUANTIZE"]]
+    assert kinds == [["PAD"], ["RESHAPE", "SOFTMAX", "DEQUANTIZE"]]
     assert [layer.op for layer in program.layers] == ["CONV_2D"]
 
 
 def test_what_the_host_made_before_reaches_the_host_after():
     model = ModelBuilder(1)
     x = model.input((1, 4, 4, 8))
-    y = model.unary("TANH", x)
-    z = model.mul(model.conv(x, 8), model.unary("HARD_SWISH", y))
+    y = model.softmax(x)
+    z = model.mul(model.conv(x, 8), model.softmax(y))
     graph = load_tflite(model.finish(z))
     program = compile_model(graph, CONFIG)
-    assert [node.kind.value for node in program.prologue.graph.operators] == ["TANH", "HARD_SWISH"]
+    assert [node.kind.value for node in program.prologue.graph.operators] == ["SOFTMAX", "SOFTMAX"]
     assert_layers_match(graph, decode_program(encode_program(program)), random_inputs(program, 1))
 
 
 def test_an_operator_between_layers_is_refused():
     model = ModelBuilder(1)
     x = model.conv(model.input((1, 8, 8, 3)), 8)
-    y = model.unary("HARD_SWISH", x)
-    model.tensors[y].name = b"swish"
+    y = model.softmax(x)
+    model.tensors[y].name = b"shares"
     with pytest.raises(
         CelosiaError,
-        match=r"operator 1 \(HARD_SWISH, output 'swish'\) can't run: the NPU has no such operator "
+        match=r"operator 1 \(SOFTMAX, output 'shares'\) can't run: the NPU has no such operator "
         r"and it stands between operators of the NPU; it must be replaced",
     ):
         compile_model(model.finish(model.conv(y, 8)), CONFIG)

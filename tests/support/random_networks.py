@@ -9,6 +9,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.rounding import RoundingProfile
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+UNARY = ("RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE")
 CHANNELS = (1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 20)
 
 
@@ -32,20 +33,42 @@ def _image_operator(model, x):
     rng = model.rng
     activation = str(rng.choice(ACTIVATIONS, p=(0.4, 0.3, 0.2, 0.1)))
     draw = rng.random()
-    if draw < 0.4:
+    if draw < 0.35:
         return _convolution(model, x, int(rng.choice(CHANNELS)), activation)
-    if draw < 0.55:
+    if draw < 0.5:
         return _depthwise(model, x, activation)
-    if draw < 0.75:
+    if draw < 0.7:
         kernel = tuple(int(n) for n in rng.integers(1, 4, 2))
         branch = model.conv(x, model.shape(x)[3], kernel, activation=activation)
         pair = (x, branch) if rng.random() < 0.5 else (branch, x)
         return model.add(*pair, activation=activation)
+    if draw < 0.88:
+        return _function(model, x, activation)
     window = _window(model, x, 4)
     stride = tuple(int(n) for n in rng.integers(1, 4, 2))
     kind = str(rng.choice(("AVERAGE", "MAX")))
     padding = str(rng.choice(("SAME", "VALID")))
     return model.pool(x, kind, window, stride=stride, padding=padding, activation=activation)
+
+
+def _function(model, x, activation):
+    """One to three operators of one tensor."""
+    rng = model.rng
+    for _ in range(rng.integers(1, 4)):
+        kind = str(rng.choice((*UNARY, "ADD", "MUL")))
+        scale = float(model.scale(x))
+        if kind in UNARY:
+            x = model.unary(kind, x, scale * rng.uniform(0.5, 2))
+            continue
+        number = model.constant(
+            rng.integers(-128, 128, (1,) * int(rng.integers(0, 5))).astype(np.int8),
+            scale=scale * rng.uniform(0.3, 1) if kind == "ADD" else rng.uniform(0.005, 0.02),
+            zero_point=int(rng.integers(-128, 128)),
+        )
+        pair = (x, number) if rng.random() < 0.5 else (number, x)
+        operator = model.add if kind == "ADD" else model.mul
+        x = operator(*pair, activation=activation)
+    return x
 
 
 def _convolution(model, x, channels, activation):

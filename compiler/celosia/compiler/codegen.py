@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.costs import post_cycles
 from celosia.compiler.layers import (
-    AddLayer,
     AnyLayer,
     ColumnTile,
+    ElementwiseLayer,
     Finish,
     Image,
     MatrixLayer,
@@ -130,8 +130,8 @@ class _Generator:
         match layer:
             case MatrixLayer():
                 self._matrix(layer, following)
-            case AddLayer():
-                self._add(layer)
+            case ElementwiseLayer():
+                self._elementwise(layer)
             case PoolLayer():
                 self._pool(layer)
 
@@ -190,7 +190,7 @@ class _Generator:
                 planes = len(tile.parameters) // self._config.columns
                 self._set("parameters", LoadParameters(address=parameters, planes=planes))
                 self._post_output(layer.finish, layer.result.vectors, layer.result.width)
-                if isinstance(following, AddLayer):
+                if isinstance(following, ElementwiseLayer):
                     # POST has nothing to do while the first chunk is computed.
                     self._tables(following)
                 self._drain(layer, tile, chunk)
@@ -268,12 +268,12 @@ class _Generator:
             ),
         )
 
-    def _tables(self, layer: AddLayer) -> None:
+    def _tables(self, layer: ElementwiseLayer) -> None:
         for table, data in enumerate(layer.tables):
             address = self._image.add(data, layer.name)
             self._set(("table", table), LoadTable(address=address, table=table))
 
-    def _add(self, layer: AddLayer) -> None:
+    def _elementwise(self, layer: ElementwiseLayer) -> None:
         self._cycles = post_cycles(self._config, layer)
         self._tables(layer)
         self._post_output(layer.finish, 0, 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from celosia.compiler.layers import AddLayer, AnyLayer, MatrixLayer, PoolLayer
+from celosia.compiler.layers import AnyLayer, ElementwiseLayer, MatrixLayer, PoolLayer
 from celosia.golden.config import NpuConfig
 
 POST_OVERHEAD = 16
@@ -31,10 +31,10 @@ def pipelined_cycles(chunks: Iterable[tuple[int, int]]) -> int:
     return drained
 
 
-def post_cycles(config: NpuConfig, layer: AddLayer | PoolLayer) -> int:
+def post_cycles(config: NpuConfig, layer: ElementwiseLayer | PoolLayer) -> int:
     """Cycles of a layer that POST runs alone."""
     groups = config.rows // config.requantizer_lanes
-    if isinstance(layer, AddLayer):
+    if isinstance(layer, ElementwiseLayer):
         return layer.count * max(2, groups) + POST_OVERHEAD
     taps = layer.window.size[0] * layer.window.size[1]
     return sum(

@@ -1,4 +1,4 @@
-"""What the body of a network has become after lowering: matrix, add and pool layers.
+"""What the body of a network has become after lowering: matrix, elementwise and pool layers.
 
 A layer knows its geometry in scratchpad vectors and its constants as bytes of the weight memory;
 only addresses are still open. Tensors are named by their index in the graph; `source` and `output`
@@ -128,8 +128,11 @@ class MatrixLayer(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddLayer(Layer):
-    """Sum of `count` vectors of two tensors, through the tables of each."""
+class ElementwiseLayer(Layer):
+    """Sum of `count` vectors of two tensors, through the tables of each.
+
+    A function of one tensor has it as both operands, and a second table of zeros.
+    """
 
     a: int
     b: int
@@ -166,9 +169,9 @@ class PoolLayer(Layer):
     regions: tuple[PoolRegion, ...]
 
 
-AnyLayer = MatrixLayer | AddLayer | PoolLayer
+AnyLayer = MatrixLayer | ElementwiseLayer | PoolLayer
 
 
 def sources(layer: AnyLayer) -> tuple[int, ...]:
     """The tensors that a layer reads."""
-    return (layer.a, layer.b) if isinstance(layer, AddLayer) else (layer.source,)
+    return (layer.a, layer.b) if isinstance(layer, ElementwiseLayer) else (layer.source,)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from celosia.compiler.layers import AddLayer, sources
+from celosia.compiler.layers import ElementwiseLayer, sources
 from celosia.compiler.lowering import Body
 from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
@@ -72,12 +72,12 @@ def _intervals(body: Body, config: NpuConfig) -> dict[int, Interval]:
 def _in_place(body: Body, intervals: Mapping[int, Interval]) -> dict[int, int]:
     """Tensors that take over the place of one that is read for the last time: {tensor: owner}.
 
-    ADD reads vector i of both operands before it writes vector i of the sum.
+    ADD reads vector i of both operands before it writes vector i of the result.
     """
     shared: dict[int, int] = {}
     kept = {body.origin(tensor) for tensor in body.outputs}
     for index, layer in enumerate(body.layers):
-        if not isinstance(layer, AddLayer):
+        if not isinstance(layer, ElementwiseLayer):
             continue
         for operand in (layer.a, layer.b):
             if intervals[operand].last == index and operand not in kept:

@@ -7,6 +7,8 @@ with the golden interpreter. Between operators of the NPU they can't run.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Operator, OpKind
@@ -17,9 +19,16 @@ DEVICE_KINDS = frozenset(
         OpKind.DEPTHWISE_CONV_2D,
         OpKind.FULLY_CONNECTED,
         OpKind.ADD,
+        OpKind.MUL,
         OpKind.AVERAGE_POOL_2D,
         OpKind.MAX_POOL_2D,
         OpKind.MEAN,
+        OpKind.RELU,
+        OpKind.RELU6,
+        OpKind.LOGISTIC,
+        OpKind.TANH,
+        OpKind.HARD_SWISH,
+        OpKind.QUANTIZE,
     }
 )
 """Operators that the NPU executes; RESHAPE, which moves nothing, may stand between them."""
@@ -97,11 +106,16 @@ def variable_inputs(graph: Graph, operators: Sequence[int]) -> list[int]:
 
 
 def _on_device(graph: Graph, operator: Operator) -> bool:
-    if operator.kind is OpKind.ADD:
+    if operator.kind in (OpKind.ADD, OpKind.MUL):
+        operands = [graph.tensors[index] for index in operator.inputs[:2]]
+        variable = [tensor for tensor in operands if tensor.data is None]
+        numbers = [t for t in operands if t.data is not None and t.data.size == 1]
         # A constant or broadcast operand isn't in the scratchpad in the sum's shape.
-        shapes = {graph.tensors[index].shape for index in operator.inputs[:2]}
-        variable = _inputs(graph, operator)
-        return len(shapes) == 1 and variable == operator.inputs[:2]
+        shapes = {tensor.shape for tensor in operands}
+        both = operator.kind is OpKind.ADD and len(variable) == 2 and len(shapes) == 1
+        return both or len(variable) == len(numbers) == 1
+    if operator.kind is OpKind.QUANTIZE:
+        return graph.tensors[operator.inputs[0]].dtype == np.int8
     if operator.kind is OpKind.MEAN:
         # Only over the pixels of an image, which is what pooling reduces.
         image = len(graph.tensors[operator.inputs[0]].shape) == 4

@@ -1,6 +1,6 @@
 """The whole body: input layouts, then one layer after another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -8,14 +8,15 @@ import numpy as np
 
 from celosia.compiler.layers import AnyLayer
 from celosia.compiler.layout import Layout, PixelLayout
-from celosia.compiler.lowering.addition import lower_addition
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.convolution import (
     lower_convolution,
     lower_depthwise,
     row_packing,
 )
+from celosia.compiler.lowering.elementwise import lower_addition, lower_lookup
 from celosia.compiler.lowering.fully_connected import lower_fully_connected
+from celosia.compiler.lowering.functions import ELEMENTWISE_KINDS, function_of_one
 from celosia.compiler.lowering.pooling import lower_mean, lower_pooling
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import Partition, variable_inputs
@@ -82,18 +83,28 @@ def lower_body(
         consumers = [graph.operators[i] for i in parts.body if index in graph.operators[i].inputs]
         context.layouts[index] = _input_layout(graph, index, consumers, config, pack_rows)
     context.pixel_channels.update(_reshaped_products(graph, parts))
+    outputs = _outputs(graph, parts)
+    stored = _stored(graph, parts, outputs)
     layers = []
     for index in parts.body:
         context.operator = index
         operator = graph.operators[index]
+        output = operator.outputs[0]
+        function = None
+        if operator.kind in ELEMENTWISE_KINDS:
+            function = function_of_one(graph, operator, profile, context.functions)
         if operator.kind is OpKind.RESHAPE:
-            context.origins[operator.outputs[0]] = context.origin(operator.inputs[0])
-        else:
+            context.origins[output] = context.origin(operator.inputs[0])
+        elif function is None:
             layers.append(_LOWERINGS[operator.kind](context))
+        elif output in stored:
+            layers.append(lower_lookup(context, function))
+        else:
+            context.functions[output] = function
     return Body(
         layers=tuple(layers),
         inputs=inputs,
-        outputs=_outputs(graph, parts),
+        outputs=outputs,
         layouts=context.layouts,
         origins=context.origins,
     )
@@ -137,6 +148,16 @@ def _reshaped_products(graph: Graph, parts: Partition) -> dict[int, int]:
             if {user.kind for user in users} == {OpKind.RESHAPE} and len(channels) == 1:
                 found[output] = channels.pop()
     return found
+
+
+def _stored(graph: Graph, parts: Partition, outputs: Collection[int]) -> set[int]:
+    """Tensors that must be stored whatever makes them: not only elementwise operators use them."""
+    stored = set(outputs)
+    for index in parts.body:
+        operator = graph.operators[index]
+        if operator.kind not in ELEMENTWISE_KINDS:
+            stored.update(operator.inputs)
+    return stored
 
 
 def _outputs(graph: Graph, parts: Partition) -> tuple[int, ...]:

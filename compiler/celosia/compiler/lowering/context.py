@@ -5,6 +5,7 @@ from math import prod
 from typing import NoReturn
 
 from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
+from celosia.compiler.lowering.functions import ByteFunction
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import describe
 from celosia.golden.config import NpuConfig
@@ -20,6 +21,7 @@ class LoweringContext:
     Attributes:
         origins: the tensor whose storage a tensor has, for reshaped ones.
         layouts: layout of each tensor that owns storage.
+        functions: tensors that aren't stored, as functions of stored ones.
         pixel_channels: channels to a pixel of matrix products that are reshaped into an image.
         operator: index of the operator at hand.
     """
@@ -29,6 +31,7 @@ class LoweringContext:
     profile: RoundingProfile
     origins: dict[int, int] = field(default_factory=dict)
     layouts: dict[int, Layout] = field(default_factory=dict)
+    functions: dict[int, ByteFunction] = field(default_factory=dict)
     pixel_channels: dict[int, int] = field(default_factory=dict)
     operator: int = 0
 
