@@ -6,11 +6,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.config import config_from_mapping
-from celosia.hdl.npu.add_tables import AddTables
 from celosia.hdl.npu.constant_loader import ConstantLoader
 from celosia.hdl.npu.float_requantizer import Normalizer, ProductRounder
 from celosia.hdl.npu.lane_collector import LaneCollector
 from celosia.hdl.npu.lane_feed import LaneFeed
+from celosia.hdl.npu.operand_tables import OperandTables
 from celosia.hdl.npu.output_addresses import OutputAddresses
 from celosia.hdl.npu.parameter_registers import ParameterRegisters
 from celosia.hdl.npu.pipelined_multiplier import PipelinedMultiplier
@@ -40,8 +40,8 @@ def test_tap_reducer():
     run("tap_reducer", TapReducer, {"lanes": 5})
 
 
-def test_add_tables():
-    run("add_tables", AddTables, {"lanes": 3})
+def test_operand_tables():
+    run("operand_tables", OperandTables, {"lanes": 3})
 
 
 class AddressRuns(wiring.Component):

@@ -18,6 +18,7 @@ from celosia.golden.isa import (
     Matmul,
     MatrixInput,
     MatrixLoop,
+    Mul,
     Pool,
     PostInput,
     PostLoop,
@@ -238,7 +239,9 @@ def test_pool(reduction):
     np.testing.assert_array_equal(machine.scratchpad, expected)
 
 
-def test_add():
+@pytest.mark.parametrize("b_vectors", [0, 1, 7, 20, 30])
+@pytest.mark.parametrize("kind", [Add, Mul])
+def test_elementwise(kind, b_vectors):
     npu = config()
     mode = RoundingMode.SINGLE
     program = [
@@ -246,7 +249,7 @@ def test_add():
         LoadTable(address=300, table=1),
         PostScale(multiplier=3 << 29, exponent=-14),
         PostOutput(column_step=0, row_step=0, mode=mode, zero_point=-3, low=-120, high=127),
-        Add(a=10, b=40, output=10, count=20),
+        kind(a=10, b=40, output=10, count=20, b_vectors=b_vectors),
         Halt(),
     ]
     machine = machine_with(program, npu)
@@ -257,8 +260,14 @@ def test_add():
         entries = np.zeros(npu.table_vectors * (npu.columns // 4), "<i4")
         entries[:256] = tables[-1]
         raw[:] = entries.view(np.uint8).reshape(raw.shape)
-    a, b = (machine.scratchpad[n : n + 20].view(np.uint8) for n in (10, 40))
-    value = requantize(tables[0][a] + tables[1][b], 3 << 29, -14, mode).astype(np.int64) - 3
+    order = np.arange(20) % (b_vectors or 20)
+    a, b = (machine.scratchpad[n].view(np.uint8) for n in (10 + np.arange(20), 40 + order))
+    terms = [tables[0][a], tables[1][b]]
+    if kind is Mul:
+        total = np.prod([(term + 256) % 512 - 256 for term in terms], axis=0)
+    else:
+        total = np.sum(terms, axis=0)
+    value = requantize(total, 3 << 29, -14, mode).astype(np.int64) - 3
     expected = machine.scratchpad.copy()
     expected[10:30] = np.clip(value, -120, 127)
     machine.run(PROGRAM)

@@ -22,6 +22,8 @@ INSTRUCTION_BYTES = INSTRUCTION_BITS // 8
 ADDRESS_BITS = 24
 COORDINATE_BITS = 16
 LOOP_LEVELS = 5
+FACTOR_BITS = 9
+"""Of MUL: the difference of an int8 value and its zero point."""
 
 
 class Unit(IntEnum):
@@ -294,7 +296,10 @@ class LoadParameters(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadTable(Instruction):
-    """Read one of ADD's tables: 256 int32, floor(C / 4) to a weight vector, little-endian."""
+    """Read one of the tables of ADD and MUL.
+
+    It has 256 int32, little-endian, floor(C / 4) to a weight vector.
+    """
 
     opcode: ClassVar[int] = 0x35
     address: Annotated[int, Bits(ADDRESS_BITS, "first weight vector")]
@@ -323,14 +328,35 @@ class Drain(Instruction):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Add(Instruction):
-    """For i below `count`: output[i] = scale(table a[a[i]] + table b[b[i]]), byte by byte."""
+class Elementwise(Instruction):
+    """What ADD and MUL take."""
 
-    opcode: ClassVar[int] = 0x37
     a: Address
     b: Address
     output: Address
     count: Annotated[int, Bits(16, "number of vectors, at least 1")]
+    b_vectors: Annotated[int, Bits(16, "vectors of b, after which it starts over; 0: never")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(Elementwise):
+    """Add two runs of vectors, each through its table, and scale the sums.
+
+    For i below `count`, byte by byte: output[i] = scale(table a[a[i]] + table b[b[j]]), with
+    j = i mod `b_vectors`, or i where that is 0. Sums wrap at 32 bits.
+    """
+
+    opcode: ClassVar[int] = 0x37
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mul(Elementwise):
+    """As ADD, but with products instead of sums.
+
+    Of a table's entries only the lowest 9 bits count, read as -256 to 255.
+    """
+
+    opcode: ClassVar[int] = 0x39
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +391,7 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
     Drain,
     Add,
     Pool,
+    Mul,
 )
 """Every instruction, by opcode."""
 

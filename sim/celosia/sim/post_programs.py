@@ -14,6 +14,7 @@ from celosia.golden.isa import (
     Instruction,
     LoadParameters,
     LoadTable,
+    Mul,
     Pool,
     PostInput,
     PostLoop,
@@ -87,7 +88,7 @@ class PostProgramWriter:
 
     def random_step(self) -> None:
         """Append work of a random kind with the settings that it needs."""
-        steps: list[Callable[[], None]] = [self.drains, self.drains, self.add, self.pool]
+        steps: list[Callable[[], None]] = [self.drains, self.drains, self.add, self.mul, self.pool]
         self._rng.choice(steps)()
 
     def drains(self, count: int | None = None, size: Pair | None = None) -> None:
@@ -128,6 +129,13 @@ class PostProgramWriter:
 
     def add(self, count: int | None = None) -> None:
         """An ADD, sometimes in place, with tables and scale."""
+        self._elementwise(Add, count)
+
+    def mul(self, count: int | None = None) -> None:
+        """A MUL, sometimes in place, with tables and scale."""
+        self._elementwise(Mul, count)
+
+    def _elementwise(self, kind: type[Add | Mul], count: int | None) -> None:
         rng = self._rng
         for table in (0, 1):
             if rng.random() < 0.4 or not any(
@@ -137,10 +145,11 @@ class PostProgramWriter:
                 self.append(LoadTable(address=address, table=table, **self._common()))
         self._scale_and_output((0, 0))
         count = count or rng.randint(1, 12)
+        b_vectors = rng.choice([0, 0, 1, rng.randint(1, count), count + 1])
         a, b, output = self._regions(count, count, count)
-        output = rng.choice([a, b, output])
+        output = rng.choice([a, output] if b_vectors else [a, b, output])
         self.append(
-            Add(a=a, b=b, output=output, count=count, **self._common()),
+            kind(a=a, b=b, output=output, count=count, b_vectors=b_vectors, **self._common()),
             [(output + i, (1 << self._config.rows) - 1) for i in range(count)],
         )
 

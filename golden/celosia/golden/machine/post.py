@@ -7,10 +7,13 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     ADDRESS_BITS,
+    FACTOR_BITS,
     Add,
     Drain,
+    Elementwise,
     LoadParameters,
     LoadTable,
+    Mul,
     Pool,
     PostInput,
     PostLoop,
@@ -66,6 +69,7 @@ class PostUnit:
             LoadTable: self.load_table,
             Drain: self.drain,
             Add: self.add,
+            Mul: self.mul,
             Pool: self.pool,
         }
 
@@ -86,7 +90,7 @@ class PostUnit:
         self._output = instruction
 
     def post_scale(self, instruction: PostScale) -> None:
-        """Set the scale of ADD, POOL and uniform DRAINs."""
+        """Set the scale of ADD, MUL, POOL and uniform DRAINs."""
         self._scale = instruction
 
     def load_parameters(self, instruction: LoadParameters) -> None:
@@ -102,7 +106,7 @@ class PostUnit:
             self._scales = _from_bytes(planes[BIAS_PLANES + 1 :]), exponent
 
     def load_table(self, instruction: LoadTable) -> None:
-        """Read one of ADD's tables."""
+        """Read one of the tables of ADD and MUL."""
         raw = self._read(instruction.address, self._config.table_vectors)
         entries = self._config.table_entries_per_vector
         words = np.ascontiguousarray(raw[:, : 4 * entries]).view("<i4").reshape(-1)
@@ -138,16 +142,32 @@ class PostUnit:
 
     def add(self, instruction: Add) -> None:
         """Add two runs of vectors through the tables."""
+        a, b = self._terms(instruction)
+        self._store_run(instruction, wrap_int32(a + b))
+
+    def mul(self, instruction: Mul) -> None:
+        """Multiply two runs of vectors through the tables."""
+        a, b = self._terms(instruction)
+        half = 1 << (FACTOR_BITS - 1)
+        a, b = (((term + half) & (2 * half - 1)) - half for term in (a, b))
+        self._store_run(instruction, a * b)
+
+    def _terms(self, instruction: Elementwise) -> tuple[Int64Array, Int64Array]:
+        """Table entries of both operands: [count, R]."""
         if len(self._tables) < 2:
             raise CelosiaError("both tables must be loaded before this instruction")
         if instruction.count < 1:
             raise CelosiaError("count must be at least 1, not 0")
         steps = np.arange(instruction.count)
         a = self._scratchpad[self._addresses(instruction.a + steps)].view(np.uint8)
+        if instruction.b_vectors:
+            steps %= instruction.b_vectors
         b = self._scratchpad[self._addresses(instruction.b + steps)].view(np.uint8)
-        total = wrap_int32(self._tables[0][a] + self._tables[1][b])
-        output = self._addresses(instruction.output + steps)
-        self._scratchpad[output] = self._scaled(total)
+        return self._tables[0][a], self._tables[1][b]
+
+    def _store_run(self, instruction: Elementwise, values: Int64Array) -> None:
+        output = self._addresses(instruction.output + np.arange(instruction.count))
+        self._scratchpad[output] = self._scaled(values)
 
     def pool(self, instruction: Pool) -> None:
         """Reduce windows and store them."""

@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.isa import ADDRESS_BITS, LoadParameters
-from celosia.hdl.npu.add_tables import TABLE_ENTRIES
 from celosia.hdl.npu.interfaces import MemoryReadSignature, field_width, vector
+from celosia.hdl.npu.operand_tables import TABLE_ENTRIES
 
 __all__ = ["ConstantLoader", "LoadCommand"]
 

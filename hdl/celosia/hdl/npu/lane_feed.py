@@ -5,9 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.config import NpuConfig
-from celosia.golden.isa import ADDRESS_BITS
-from celosia.hdl.npu.add_tables import AddTables
+from celosia.golden.isa import ADDRESS_BITS, FACTOR_BITS
 from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.operand_tables import OperandTables
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.parameter_registers import parameters_layout
 from celosia.hdl.npu.requantizer import Control, RequantizerInput
@@ -36,7 +36,8 @@ class LaneFeed(wiring.Component):
 
     A drained vector of C sums gives one scratchpad vector for each address up to its pixel's end:
     lane j of the v-th takes column v * R + j, or j mod C where C < R. A reduced vector gives one:
-    its lanes are sums, or for ADD pairs of operand bytes that the tables turn into sums.
+    its lanes are sums, or pairs of operand bytes that the tables turn into terms to add or factors
+    to multiply.
 
     Throughput: a beat every cycle, R / L beats to a vector. Latency: 2 cycles. Back-pressure: the
     two stages stop together while the output waits. Reset empties them.
@@ -56,8 +57,9 @@ class LaneFeed(wiring.Component):
         Sums, maxima or pairs; taken while not `draining`.
     addresses : In(stream.Signature(OutputAddress))
         One for each scratchpad vector.
-    draining, adding : In(1)
-        What the vectors are. They, and what follows, must not change while a beat is inside.
+    draining, adding, multiplying : In(1)
+        What the vectors are; one of them, or none for sums and maxima. They, and what follows, must
+        not change while a beat is inside.
     parameters : In(C x parameters_layout)
         For drained vectors.
     scale : In(parameters_layout)
@@ -70,7 +72,7 @@ class LaneFeed(wiring.Component):
     slice : In
         Slice of the vectors that enter.
     table_enable, table, entry, value : In
-        Writes of the tables (`AddTables`).
+        Writes of the tables (`OperandTables`).
     o : Out(stream.Signature(RequantizerInput))
         Beats.
     """
@@ -89,6 +91,7 @@ class LaneFeed(wiring.Component):
                 "addresses": In(stream.Signature(OutputAddress)),
                 "draining": In(1),
                 "adding": In(1),
+                "multiplying": In(1),
                 "uniform": In(1),
                 "parameters": In(data.ArrayLayout(parameters, config.columns)),
                 "scale": In(parameters),
@@ -134,7 +137,7 @@ class LaneFeed(wiring.Component):
 
         # First stage: the group's sums, while the tables look up its bytes.
         entering = Signal(vector(lanes, SUM_BITS))
-        m.submodules.tables = tables = AddTables(lanes=lanes)
+        m.submodules.tables = tables = OperandTables(lanes=lanes)
         m.d.comb += [
             tables.enable.eq(advance),
             tables.operands.eq(
@@ -166,7 +169,9 @@ class LaneFeed(wiring.Component):
                 tag.last.eq(self.addresses.payload.last),
             ]
 
-        # Second stage: complete operands.
+        # Second stage: complete operands. A product has a register of its own, so that what chooses
+        # it stands behind that and not behind the multiplier.
+        products = Signal(vector(lanes, 2 * FACTOR_BITS), reset_less=True)
         beat = Signal.like(self.o.payload, reset_less=True)
         beat_valid = Signal()
         parameters = self._select(m, sums_slot, self.parameters, slots)
@@ -174,6 +179,8 @@ class LaneFeed(wiring.Component):
             m.d.sync += [beat_valid.eq(full), beat.tag.eq(tag)]
             for lane in range(lanes):
                 total = Mux(self.adding, tables.terms[lane][0] + tables.terms[lane][1], sums[lane])
+                factors = [term[:FACTOR_BITS].as_signed() for term in tables.terms[lane]]
+                m.d.sync += products[lane].eq(factors[0] * factors[1])
                 own = data.View(self.scale.shape(), parameters[lane])
                 m.d.sync += beat.lanes[lane].acc.eq(total)
                 m.d.sync += beat.lanes[lane].bias.eq(Mux(self.draining, own.bias, self.scale.bias))
@@ -187,6 +194,8 @@ class LaneFeed(wiring.Component):
             self.o.payload.eq(beat),
             self.o.payload.control.eq(self.control),
         ]
+        with m.If(self.multiplying):
+            m.d.comb += [self.o.payload.lanes[n].acc.eq(products[n]) for n in range(lanes)]
         return m
 
     def _select(self, m, number, source, count):

@@ -1,4 +1,4 @@
-"""The order in which POST reads accumulators and ADD's operands."""
+"""The order in which POST reads accumulators and operands."""
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
@@ -24,9 +24,11 @@ OperandRun = data.StructLayout(
         "a": unsigned(ADDRESS_BITS),
         "b": unsigned(ADDRESS_BITS),
         "count": unsigned(field_width(Add, "count")),
+        "b_vectors": unsigned(field_width(Add, "b_vectors")),
     }
 )
-"""`count` vectors of both operands, from two addresses on."""
+"""`count` vectors of both operands, from two addresses on; b starts over after `b_vectors`, if that
+isn't 0."""
 
 OperandRequest = data.StructLayout({"address": unsigned(ADDRESS_BITS), "tag": Tap})
 """A scratchpad address; operand a is the first tap of a pair, b the final one."""
@@ -87,7 +89,7 @@ class SumReader(wiring.Component):
 
 
 class OperandReader(wiring.Component):
-    """Scratchpad addresses of ADD's operands: a, b, a + 1, b + 1, and so on.
+    """Scratchpad addresses of ADD's and MUL's operands: a, b, a + 1, b + 1, and so on.
 
     Throughput: an address every cycle. Latency: the first address is offered in the cycle after its
     run was taken. Reset ends the run.
@@ -115,6 +117,8 @@ class OperandReader(wiring.Component):
         m = Module()
         run = Signal(OperandRun)  # what is still to come
         second = Signal()
+        b_start = Signal.like(run.b, reset_less=True)
+        b_left = Signal.like(run.b_vectors, reset_less=True)  # until it starts over
         m.d.comb += [
             self.runs.ready.eq(run.count == 0),
             self.o.valid.eq(run.count != 0),
@@ -125,9 +129,19 @@ class OperandReader(wiring.Component):
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += second.eq(~second)
             with m.If(second):
-                m.d.sync += [run.b.eq(run.b + 1), run.count.eq(run.count - 1)]
+                m.d.sync += [
+                    run.b.eq(run.b + 1),
+                    b_left.eq(b_left - 1),
+                    run.count.eq(run.count - 1),
+                ]
+                with m.If(b_left == 1):
+                    m.d.sync += [run.b.eq(b_start), b_left.eq(run.b_vectors)]
             with m.Else():
                 m.d.sync += run.a.eq(run.a + 1)
         with m.If(self.runs.valid & self.runs.ready):
-            m.d.sync += run.eq(self.runs.payload)
+            m.d.sync += [
+                run.eq(self.runs.payload),
+                b_start.eq(self.runs.payload.b),
+                b_left.eq(self.runs.payload.b_vectors),
+            ]
         return m

@@ -1,4 +1,4 @@
-"""POST: requantises sums, adds tensors, pools windows, and stores the results."""
+"""POST: requantises sums, adds and multiplies tensors, pools windows, and stores the results."""
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
@@ -9,6 +9,7 @@ from celosia.golden.isa import (
     Drain,
     LoadParameters,
     LoadTable,
+    Mul,
     Pool,
     PostInput,
     PostLoop,
@@ -45,7 +46,7 @@ VECTOR_LEVEL = 2
 COLUMN_LEVEL, ROW_LEVEL = 3, 4
 
 SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
-WORK = (LoadParameters, LoadTable, Drain, Add, Pool)
+WORK = (LoadParameters, LoadTable, Drain, Add, Mul, Pool)
 IN_FLIGHT = 2
 """Instructions that may be at work at once."""
 
@@ -60,8 +61,9 @@ class PostUnit(wiring.Component):
     writes stay behind the other's. An instruction is complete when its last write has been
     accepted, or its last table entry or parameter is in place.
 
-    Throughput, without stalls: DRAIN R / L cycles for each vector, ADD max(2, R / L), POOL
-    max(taps, R / L), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all; a setting 1 cycle.
+    Throughput, without stalls: DRAIN R / L cycles for each vector, ADD and MUL max(2, R / L),
+    POOL max(taps, R / L), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all; a setting 1
+    cycle.
     Latency of the pipeline: that of the requantiser and 7 to 9 cycles.
 
     Back-pressure: all memories may refuse requests and answer as late as they like; the pipeline
@@ -83,7 +85,7 @@ class PostUnit(wiring.Component):
     accumulators : Out(MemoryReadSignature(C int32))
         Reads of sums.
     scratchpad : Out(MemoryReadSignature(R bytes, Tap))
-        Reads of ADD's and POOL's operands.
+        Reads of ADD's, MUL's and POOL's operands.
     write : Out(MemoryWriteSignature(R))
         Results.
     mark : Out(1)
@@ -148,7 +150,7 @@ class PostUnit(wiring.Component):
             parameters.plane.eq(loader.plane),
             parameters.vector.eq(loader.vector),
             feed.parameters.eq(parameters.parameters),
-            reducer.pair.eq(feed.adding),
+            reducer.pair.eq(feed.adding | feed.multiplying),
             feed.table_enable.eq(loader.entry_enable),
             feed.table.eq(loader.table),
             feed.entry.eq(loader.entry),
@@ -179,7 +181,7 @@ class PostUnit(wiring.Component):
         return m
 
     def _read_scratchpad(self, m, operands, windows, reducer):
-        """ADD's operands or POOL's taps; only one of both asks at a time."""
+        """ADD's and MUL's operands, or POOL's taps; only one of both asks at a time."""
         request, response = self.scratchpad.request, self.scratchpad.response
         position = windows.positions
         m.d.comb += [
@@ -239,17 +241,22 @@ class PostUnit(wiring.Component):
 
     def _work(self, m, word, start, pool_vectors, feed, addresses, sums, operands, windows, loader):
         """Start what works, with what the instruction says."""
-        drain, add, pool = word[Drain], word[Add], word[Pool]
-        draining, adding, uniform = Signal(), Signal(), Signal()
+        drain, pool = word[Drain], word[Pool]
+        add = word[Add]  # and MUL, whose fields are the same
+        draining, adding, multiplying, uniform = Signal(), Signal(), Signal(), Signal()
+        elementwise, starts = Signal(), Signal()
         m.d.comb += [
+            elementwise.eq(start[Add] | start[Mul]),
+            starts.eq(start[Drain] | elementwise | start[Pool]),
             sums.runs.valid.eq(start[Drain]),
             sums.runs.payload.address.eq(drain.accumulator),
             sums.runs.payload.columns.eq(drain.columns),
             sums.runs.payload.rows.eq(drain.rows),
-            operands.runs.valid.eq(start[Add]),
+            operands.runs.valid.eq(elementwise),
             operands.runs.payload.a.eq(add.a),
             operands.runs.payload.b.eq(add.b),
             operands.runs.payload.count.eq(add.count),
+            operands.runs.payload.b_vectors.eq(add.b_vectors),
             windows.runs.valid.eq(start[Pool]),
             windows.runs.payload.address.eq(pool.address),
             windows.runs.payload.y.eq(pool.y),
@@ -261,15 +268,17 @@ class PostUnit(wiring.Component):
             loader.commands.payload.is_table.eq(start[LoadTable]),
             loader.commands.payload.table.eq(word[LoadTable].table),
             loader.commands.payload.planes.eq(word[LoadParameters].planes),
-            addresses.runs.valid.eq(start[Drain] | start[Add] | start[Pool]),
+            addresses.runs.valid.eq(starts),
             feed.draining.eq(draining),
             feed.adding.eq(adding),
+            feed.multiplying.eq(multiplying),
             feed.uniform.eq(uniform),
         ]
-        with m.If(start[Drain] | start[Add] | start[Pool]):
+        with m.If(starts):
             m.d.sync += [
                 draining.eq(start[Drain]),
                 adding.eq(start[Add]),
+                multiplying.eq(start[Mul]),
                 uniform.eq(~start[Drain] | drain.uniform),
             ]
         run = addresses.runs.payload
@@ -280,7 +289,7 @@ class PostUnit(wiring.Component):
                 run.columns.eq(drain.columns),
                 run.rows.eq(drain.rows),
             ]
-        with m.Elif(start[Add]):
+        with m.Elif(elementwise):
             m.d.comb += [
                 run.address.eq(add.output),
                 run.vectors.eq(add.count),

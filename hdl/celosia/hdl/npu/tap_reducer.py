@@ -1,4 +1,4 @@
-"""Scratchpad vectors come in, tap by tap; what ADD and POOL hand to the requantiser goes out."""
+"""Scratchpad vectors come in, tap by tap; what the requantiser gets of them goes out."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring

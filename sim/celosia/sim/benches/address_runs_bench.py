@@ -64,15 +64,17 @@ def sum_run(bench: BlockBench, dut: Any) -> Run:
 
 
 def operand_run(bench: BlockBench, dut: Any) -> Run:
-    """Both operands in turn."""
+    """Both operands in turn; b may start over."""
     a, b, vectors = address(bench), address(bench), count(bench)
+    b_vectors = bench.rng.choice([0, 1, count(bench), vectors])
     beats = []
     for v in range(vectors):
-        for second, start in enumerate((a, b)):
+        for second, start in enumerate((a + v, b + (v % b_vectors if b_vectors else v))):
             tag = {"first": 1 - second, "final": second}
-            beat = {"address": (start + v) % MODULUS, "tag": tag}
+            beat = {"address": start % MODULUS, "tag": tag}
             beats.append(pack_fields(OperandRequest, beat))
-    return pack_fields(OperandRun, {"a": a, "b": b, "count": vectors}), beats
+    run = {"a": a, "b": b, "count": vectors, "b_vectors": b_vectors}
+    return pack_fields(OperandRun, run), beats
 
 
 BLOCKS: dict[str, tuple[Callable[[BlockBench, Any], Run], Any]] = {

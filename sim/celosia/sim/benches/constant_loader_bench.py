@@ -6,8 +6,8 @@ import cocotb
 
 from celosia.golden.config import config_from_mapping
 from celosia.golden.isa import ADDRESS_BITS
-from celosia.hdl.npu.add_tables import TABLE_ENTRIES
 from celosia.hdl.npu.constant_loader import LoadCommand
+from celosia.hdl.npu.operand_tables import TABLE_ENTRIES
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.memory_model import MemoryModel
 from celosia.sim.packing import pack_fields

@@ -6,10 +6,10 @@ import cocotb
 from amaranth.lib import data
 
 from celosia.golden.config import config_from_mapping
-from celosia.golden.isa import ADDRESS_BITS
-from celosia.hdl.npu.add_tables import TABLE_ENTRIES
+from celosia.golden.isa import ADDRESS_BITS, FACTOR_BITS
 from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.lane_feed import feed_tag
+from celosia.hdl.npu.operand_tables import TABLE_ENTRIES
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.parameter_registers import parameters_layout
 from celosia.hdl.npu.requantizer import Control, RequantizerInput
@@ -19,14 +19,15 @@ from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall
 
 VECTORS = 30
-KINDS = ("drain", "add", "pool")
+KINDS = ("drain", "add", "mul", "pool")
 MULTIPLIER_BITS = 53
 """As the launcher makes it."""
 
 
-def wrap_int32(value: int) -> int:
-    """The low 32 bits as two's complement."""
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
+def wrap(value: int, bits: int = 32) -> int:
+    """The low bits as two's complement."""
+    half = 1 << (bits - 1)
+    return (value + half) % (2 * half) - half
 
 
 class Phase:
@@ -55,6 +56,7 @@ class Phase:
         """Set the ports that must not change during the phase."""
         dut.draining.value = self.kind == "drain"
         dut.adding.value = self.kind == "add"
+        dut.multiplying.value = self.kind == "mul"
         dut.uniform.value = self.uniform
         dut.parameters.value = pack_fields(self._feed.parameters, self._parameters)
         dut.scale.value = pack_fields(parameters_layout(MULTIPLIER_BITS), self._scale)
@@ -92,9 +94,13 @@ class Phase:
     def _add_reduced(self) -> None:
         values = [self._int32() for _ in range(self._feed.config.rows)]
         self.vectors.append(pack_fields(self._feed.reduced, values))
-        if self.kind == "add":  # of a pair's two bytes nothing stands above them
+        if self.kind in ("add", "mul"):  # of a pair's two bytes nothing stands above them
             a, b = self._feed.tables
-            values = [wrap_int32(a[x & 0xFF] + b[x >> 8 & 0xFF]) for x in values]
+            terms = [(a[x & 0xFF], b[x >> 8 & 0xFF]) for x in values]
+            if self.kind == "add":
+                values = [wrap(x + y) for x, y in terms]
+            else:
+                values = [wrap(x, FACTOR_BITS) * wrap(y, FACTOR_BITS) for x, y in terms]
         lanes = [{"acc": value, **self._scale} for value in values]
         self._add_beats(lanes, pixel_end=bool(self._rng.getrandbits(1)))
 
@@ -146,7 +152,7 @@ class FeedBench:
 
     def random_phases(self) -> list[Phase]:
         """Kinds in random order, each more than once."""
-        return [Phase(self, kind) for kind in self.bench.rng.sample(KINDS * 2, 6)]
+        return [Phase(self, kind) for kind in self.bench.rng.sample(KINDS * 2, 8)]
 
     def decode(self, payload: int) -> object:
         """Fields of a beat, for messages."""

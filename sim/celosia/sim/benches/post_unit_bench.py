@@ -146,7 +146,7 @@ async def programs_run_as_on_the_golden_machine(dut: Any, stall: Stall | None) -
 
 
 @cocotb.test()
-@cocotb.parametrize(work=["drain", "drains", "add", "max_pool", "wide_pool"])
+@cocotb.parametrize(work=["drain", "drains", "add", "mul", "max_pool", "wide_pool"])
 async def rates_are_as_documented(dut: Any, work: str) -> None:
     bench = await BlockBench.start(dut)
     config = config_from_mapping(bench.parameters, default_name="bench")
@@ -155,8 +155,8 @@ async def rates_are_as_documented(dut: Any, work: str) -> None:
     if work in ("drain", "drains"):
         writer.drains(count=1 if work == "drain" else 4, size=(4, 10))
         rate = groups
-    elif work == "add":
-        writer.add(count=40)
+    elif work in ("add", "mul"):
+        getattr(writer, work)(count=40)
         rate = max(2, groups)
     else:
         taps = (1, 2) if work == "max_pool" else (3, 3)

@@ -1,11 +1,11 @@
-"""Bench of `celosia.hdl.npu.add_tables.AddTables` against two lists."""
+"""Bench of `celosia.hdl.npu.operand_tables.OperandTables` against two lists."""
 
 from typing import Any
 
 import cocotb
 from amaranth.lib import data
 
-from celosia.hdl.npu.add_tables import OPERANDS, TABLE_ENTRIES, Operands, Terms
+from celosia.hdl.npu.operand_tables import OPERANDS, TABLE_ENTRIES, Operands, Terms
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
 

@@ -1,10 +1,10 @@
-"""ADD's tables: what each operand contributes to the sum."""
+"""Tables of ADD and MUL: what each operand contributes to the sum or product."""
 
 from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["TABLE_ENTRIES", "AddTables"]
+__all__ = ["TABLE_ENTRIES", "OperandTables"]
 
 TABLE_ENTRIES = 256
 OPERANDS = 2
@@ -12,7 +12,7 @@ Operands = data.ArrayLayout(unsigned(8), OPERANDS)
 Terms = data.ArrayLayout(signed(32), OPERANDS)
 
 
-class AddTables(wiring.Component):
+class OperandTables(wiring.Component):
     """Two tables of 256 int32, one for each operand, copied for each lane.
 
     Throughput: a lookup in every lane each cycle, and a write each cycle. Latency: 1 cycle; while
