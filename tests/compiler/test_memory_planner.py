@@ -90,8 +90,8 @@ def test_weights_that_are_too_many_are_told_by_layer():
     model.tensors[-1].name = b"end"
     with pytest.raises(
         CelosiaError,
-        match=r"need 35504 bytes of weight memory, 2736 more than the 32768 of configuration "
-        r"'npu8x8'; the largest are 't\d+' \(33536 bytes\), 'end' \(1216 bytes\), "
+        match=r"need 34896 bytes of weight memory, 2128 more than the 32768 of configuration "
+        r"'npu8x8'; the largest are 't\d+' \(33024 bytes\), 'end' \(1088 bytes\), "
         r"the instructions \(\d+ bytes\); weight_kib must be at least 35",
     ):
         compile_model(model.finish(y), replace(CONFIG, weight_kib=32))
