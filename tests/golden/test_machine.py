@@ -103,23 +103,39 @@ def test_matmul(rows, columns):
     np.testing.assert_array_equal(machine.accumulators, expected)
 
 
-def test_sums_wrap_at_32_bits():
+def test_matmuls_that_accumulate_leave_what_one_would():
+    image = MatrixInput(height=4, width=5, padding=-9)
+    whole = Matmul(address=40, y=-1, x=-1, accumulator=3, rows=4, columns=3)
+    load = LoadWeights(address=11, tiles=12)
+    once = machine_with([image, *matrix_loops(), load, whole, Halt()])
+    once.run(PROGRAM)
+    # One kernel row at a time: level 4 steps 21 vectors and one image row.
+    rows = [replace(whole, address=40 + 21 * n, y=n - 1, accumulate=int(n > 0)) for n in range(2)]
+    split = machine_with([image, *matrix_loops((2, 3, 1)), load, *rows, Halt()])
+    split.run(PROGRAM)
+    np.testing.assert_array_equal(split.accumulators, once.accumulators)
+
+
+@pytest.mark.parametrize("accumulate", [0, 1])
+def test_sums_wrap_at_32_bits(accumulate):
     class Huge:
         def multiply(self, vectors, tiles):
             return np.full((vectors.shape[1], tiles.shape[2]), 2**31 + 5, np.int64)
 
+    matmul = Matmul(address=0, y=0, x=0, accumulator=0, rows=1, columns=1)
     program = [
         MatrixInput(height=1, width=1, padding=0),
         *matrix_loops((1, 1, 1)),
-        LoadWeights(address=0, tiles=1),
-        Matmul(address=0, y=0, x=0, accumulator=0, rows=1, columns=1),
+        LoadWeights(address=0, tiles=2),
+        matmul,
+        replace(matmul, accumulate=accumulate),
         Halt(),
     ]
     machine = machine_with(program)
     replaced = Machine(machine.config, Huge())
     replaced.weights[:] = machine.weights
     replaced.run(PROGRAM)
-    assert (replaced.accumulators[0] == -(2**31) + 5).all()
+    assert (replaced.accumulators[0] == (10 if accumulate else -(2**31) + 5)).all()
 
 
 def test_the_exact_engine_is_exact_for_long_sums():
@@ -323,6 +339,11 @@ TABLES = [LoadTable(address=0, table=0), LoadTable(address=0, table=1)]
         ([*SETUP, LOAD, replace(MATMUL, address=9999)], "scratchpad address must be below 682"),
         ([*SETUP, LOAD, replace(MATMUL, address=-1)], "scratchpad address must be below 682"),
         ([*SETUP, LOAD, replace(MATMUL, accumulator=64)], "end at accumulator 64 at the latest"),
+        ([*SETUP, LOAD, replace(MATMUL, accumulate=1)], "must have been left in the same"),
+        (
+            [*SETUP, LOAD, LOAD, MATMUL, replace(MATMUL, accumulator=1, accumulate=1)],
+            "must have been left in the same accumulators",
+        ),
         ([replace(SETUP[1], count=0)], "count of loop level 0 must be at least 1"),
         ([replace(SETUP[1], level=5)], "loop level must be 0 to 4, not 5"),
         ([replace(OUTPUT, mode=6)], r"mode must be one .*DOUBLE \(0\).* not 6"),

@@ -222,8 +222,10 @@ class Matmul(Instruction):
 
     For every pass (kernel y, kernel x, channel vector; outermost first) take the next weight tile
     W, and for every pixel p (row, column) add x(p) . W to accumulators[accumulator + p]; the first
-    pass overwrites. x(p) is the scratchpad vector at the loop nest's address, or `padding` in all
-    lanes where the nest's (y, x) lies outside the image. Sums wrap at 32 bits.
+    pass overwrites, unless `accumulate` is set: then the last instruction before it that left sums
+    must have left them in the same accumulators. x(p) is the scratchpad vector at the loop nest's
+    address, or `padding` in all lanes where the nest's (y, x) lies outside the image. Sums wrap at
+    32 bits.
     """
 
     opcode: ClassVar[int] = 0x22
@@ -233,6 +235,7 @@ class Matmul(Instruction):
     accumulator: Annotated[int, Bits(16, "first accumulator vector")]
     rows: Extent
     columns: Extent
+    accumulate: Annotated[int, Bits(1, "1: the first pass adds to the sums that are there")] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ class MatrixUnit:
         self._engine = engine
         self._nest = LoopNest()
         self._tiles: deque[int] = deque()
+        self._filled: slice | None = None
 
     @property
     def handlers(self) -> Handlers:
@@ -67,6 +68,10 @@ class MatrixUnit:
                 f"{passes} weight tiles must be loaded before this instruction, "
                 f"not {len(self._tiles)}"
             )
+        if instruction.accumulate and chunk != self._filled:
+            raise CelosiaError(
+                "the last sums before it must have been left in the same accumulators"
+            )
         vectors = self._nest.gather(
             self._scratchpad,
             (instruction.address, instruction.y, instruction.x),
@@ -77,4 +82,7 @@ class MatrixUnit:
         sums = self._engine.multiply(
             vectors.reshape(passes, pixels, rows), tiles.reshape(passes, rows, columns)
         )
+        if instruction.accumulate:
+            sums += self._accumulators[chunk]
         self._accumulators[chunk] = wrap_int32(sums)
+        self._filled = chunk

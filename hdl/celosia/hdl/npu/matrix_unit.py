@@ -40,6 +40,7 @@ RunTag = data.StructLayout(
         "accumulator": unsigned(field_width(Matmul, "accumulator")),
         "rows": unsigned(field_width(Matmul, "rows")),
         "columns": unsigned(field_width(Matmul, "columns")),
+        "accumulate": 1,
         "signal": unsigned(SEMAPHORES),
         "padding": signed(field_width(MatrixInput, "padding")),
     }
@@ -54,7 +55,8 @@ class MatrixUnit(wiring.Component):
     or ``padding`` in all lanes where the position lies outside the image, to the matrix engine.
     Positions outside read address 0. Every pass, that is every run through levels 0 and 1, begins
     with a vector that is ``first`` and is announced by a job, which leaves at the latest with
-    the request for that vector. The last pass's job carries the MATMUL's ``signal``.
+    the request for that vector. The first pass's job overwrites unless the MATMUL says
+    ``accumulate``; the last pass's carries the MATMUL's ``signal``.
 
     Throughput: a request every cycle, without a gap between passes and between MATMULs whose
     semaphores are there; settings take a cycle each, and wait for the requests of the MATMUL
@@ -138,7 +140,7 @@ class MatrixUnit(wiring.Component):
             jobs.i.payload.base.eq(run.accumulator),
             jobs.i.payload.rows.eq(run.rows),
             jobs.i.payload.columns.eq(run.columns),
-            jobs.i.payload.overwrite.eq(position.payload.first[2:].all()),
+            jobs.i.payload.overwrite.eq(position.payload.first[2:].all() & ~run.accumulate),
             jobs.i.payload.signal.eq(Mux(position.payload.last[2:].all(), run.signal, 0)),
         ]
 
@@ -192,6 +194,7 @@ class MatrixUnit(wiring.Component):
             run.payload.tag.accumulator.eq(matmul.accumulator),
             run.payload.tag.rows.eq(matmul.rows),
             run.payload.tag.columns.eq(matmul.columns),
+            run.payload.tag.accumulate.eq(matmul.accumulate),
             run.payload.tag.signal.eq(matmul.signal),
             run.payload.tag.padding.eq(padding),
             setting.payload.level.eq(loop.level),

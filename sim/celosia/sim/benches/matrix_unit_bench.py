@@ -74,16 +74,20 @@ class Program:
         self._settings((height, width, self._between(-128, 127)), steps)
         kernel = (vectors, kernel_x, kernel_y)
         for _ in range(self._between(1, 5)):
-            y, x = self._between(-2, height), self._between(-2, width)
             size = (self._between(1, 4), self._between(1, 4))
-            self._chunk((base + y * row + x * pixel, y, x), size, kernel)
+            accumulator = self._between(0, 1) * self.half
+            accumulator += self._between(0, self.half - size[0] * size[1])
+            for part in range(self._between(1, 3)):
+                y, x = self._between(-2, height), self._between(-2, width)
+                start = (base + y * row + x * pixel, y, x)
+                self._chunk(start, size, kernel, accumulator, accumulate=part > 0)
 
     def fully_connected(self, vectors: int) -> None:
         """A layer of one pixel: every pass is a single vector."""
         steps = [(1, 1, 0, 0)] * 5
         steps[2] = (vectors, 1, 0, 0)
         self._settings((1, 1, 0), steps)
-        self._chunk((0, 0, 0), (1, 1), (vectors, 1, 1))
+        self._chunk((0, 0, 0), (1, 1), (vectors, 1, 1), 0, accumulate=False)
 
     def _settings(
         self, image: tuple[int, int, int], steps: list[tuple[int, int, int, int]]
@@ -107,11 +111,15 @@ class Program:
             self._append(setting, [], [])
 
     def _chunk(
-        self, start: tuple[int, int, int], size: tuple[int, int], kernel: tuple[int, int, int]
+        self,
+        start: tuple[int, int, int],
+        size: tuple[int, int],
+        kernel: tuple[int, int, int],
+        accumulator: int,
+        *,
+        accumulate: bool,
     ) -> None:
         (address, y, x), (rows, columns) = start, size
-        accumulator = self._between(0, 1) * self.half
-        accumulator += self._between(0, self.half - rows * columns)
         matmul = Matmul(
             address=address,
             y=y,
@@ -119,6 +127,7 @@ class Program:
             accumulator=accumulator,
             rows=rows,
             columns=columns,
+            accumulate=int(accumulate),
             **self._semaphores(),
         )
         passes = int(np.prod(kernel))
@@ -135,7 +144,7 @@ class Program:
                     "base": accumulator,
                     "rows": rows,
                     "columns": columns,
-                    "overwrite": int(number == 0),
+                    "overwrite": int(number == 0 and not accumulate),
                     "signal": matmul.signal if number == passes - 1 else 0,
                 },
             )
