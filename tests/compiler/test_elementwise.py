@@ -1,5 +1,7 @@
 """Elementwise operators: functions of one tensor become one table, wherever they come from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.layerwise import assert_layers_match, random_inputs
@@ -8,20 +10,36 @@ from support.tflite_writer import ModelBuilder
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
-from celosia.golden.config import PRESETS
+from celosia.golden.config import PRESETS, NpuConfig
+from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import LoadTable
 from celosia.golden.rounding import RoundingProfile
 
 CONFIG = PRESETS["npu8x8"]
+
+
+def odd(rows, columns, lanes):
+    return NpuConfig(
+        name=f"odd{rows}x{columns}",
+        rows=rows,
+        columns=columns,
+        scratchpad_kib=64,
+        weight_kib=128,
+        accumulator_depth=64,
+        requantizer_lanes=lanes,
+        profiles=tuple(RoundingProfile),
+    )
+
+
 EVERY = np.arange(-128, 128, dtype=np.int8)
 
 
-def check(model, *outputs, profile=RoundingProfile.TFLM, inputs=None):
+def check(model, *outputs, config=CONFIG, profile=RoundingProfile.TFLM, inputs=None):
     """Compile, compare, and return the layers' operators and the number of tables loaded."""
     graph = load_tflite(model.finish(*outputs))
-    program = compile_model(graph, CONFIG, profile)
+    program = compile_model(graph, config, profile)
     assert_layers_match(graph, program, inputs or random_inputs(program, model.seed))
-    listing = disassemble(CONFIG, program.image, program.start)
+    listing = disassemble(config, program.image, program.start)
     tables = sum(isinstance(instruction, LoadTable) for _, instruction in listing)
     return [layer.op for layer in program.layers], tables
 
@@ -40,7 +58,7 @@ def test_unary_operators_on_every_byte(kind, profile):
         assert check(model, y, profile=profile, inputs=[EVERY[None]]) == ([kind], 2)
 
 
-@pytest.mark.parametrize("kind", ["add", "mul"])
+@pytest.mark.parametrize("kind", ["add", "sub", "mul"])
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1, 1, 1)])
 def test_a_number_as_operand(kind, shape):
     for seed in range(6):
@@ -51,17 +69,24 @@ def test_a_number_as_operand(kind, shape):
         assert check(model, y, inputs=[EVERY[None]]) == ([kind.upper()], 2)
 
 
-def hard_sigmoid(model, x):
-    """relu6(x + 3) / 6 in the operators that exporters write."""
+def test_leaky_relu():
+    model = ModelBuilder(6)
+    x = model.input((1, 256))
+    y = model.leaky_relu(x, 0.2, model.scale(x))
+    assert check(model, y, inputs=[EVERY[None]]) == (["LEAKY_RELU"], 2)
+
+
+def hard_swish(model, x):
+    """x * relu6(x + 3) / 6 in the operators that exporters write."""
     shifted = model.add(x, number(model, 127, 3 / 127))
     gate = model.unary("RELU6", shifted, model.scale(shifted), model.zero_point(shifted))
-    return model.mul(gate, number(model, 127, 1 / 6 / 127))
+    return model.mul(model.mul(gate, number(model, 127, 1 / 6 / 127)), x)
 
 
 def test_a_chain_is_one_table():
     model = ModelBuilder(1)
     x = model.conv(model.input((1, 6, 5, 3)), 9)
-    y = model.conv(hard_sigmoid(model, x), 4)
+    y = model.conv(hard_swish(model, x), 4)
     assert check(model, y) == (["CONV_2D", "MUL", "CONV_2D"], 2)
 
 
@@ -69,9 +94,9 @@ def test_what_is_used_elsewhere_is_stored():
     model = ModelBuilder(2)
     x = model.input((1, 6, 5, 9))
     gate = model.unary("LOGISTIC", model.unary("TANH", x))
-    y = model.add(x, gate)
+    y = model.mul(x, gate)
     operators, _ = check(model, y, gate)
-    assert operators == ["LOGISTIC", "ADD"]
+    assert operators == ["LOGISTIC", "MUL"]
     model = ModelBuilder(2)
     x = model.input((1, 6, 5, 9))
     gate = model.unary("LOGISTIC", x)
@@ -84,7 +109,7 @@ def test_functions_of_operands_are_part_of_the_sum():
     model = ModelBuilder(3)
     x = model.input((1, 6, 5, 9))
     a, b = model.conv(x, 9), model.conv(x, 9, (1, 1))
-    y = model.add(model.unary("LOGISTIC", a), hard_sigmoid(model, b))
+    y = model.add(model.unary("LOGISTIC", a), hard_swish(model, b))
     assert check(model, y) == (["CONV_2D", "CONV_2D", "ADD"], 2)
 
 
@@ -100,3 +125,87 @@ def test_the_table_of_zeros_stays():
     x = model.input((1, 4, 4, 8))
     y = model.pool(model.unary("TANH", x), "MAX")
     assert check(model, model.unary("LOGISTIC", y)) == (["TANH", "MAX_POOL_2D", "LOGISTIC"], 3)
+
+
+KINDS = ["add", "sub", "mul"]
+SHAPES = [
+    ((2, 3, 4, 10), (1, 1, 1, 10)),
+    ((2, 3, 4, 10), (2, 1, 1, 10)),
+    ((2, 3, 4, 10), (1, 3, 4, 10)),
+    ((2, 3, 4, 10), (10,)),
+    ((2, 3, 4, 10), (4, 10)),
+    ((2, 3, 4, 10), (3, 1, 10)),
+    ((2, 3, 1, 10), (1, 1, 4, 10)),
+    ((2, 1, 4, 10), (1, 3, 1, 10)),
+    ((1, 3, 4, 10), (2, 3, 1, 10)),
+    ((1, 1, 1, 1, 2, 3, 10), (2, 1, 3, 1, 3, 10)),
+    ((5, 10), (10,)),
+    ((5, 10), (5, 10)),
+    ((7,), (7,)),
+]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_operands_of_different_shapes(shapes, kind, constant, swapped):
+    model = ModelBuilder(1)
+    a = model.input(shapes[0], 0.05)
+    if constant:
+        values = model.rng.integers(-128, 128, shapes[1], np.int8)
+        b = model.constant(values, scale=0.07, zero_point=-9)
+    else:
+        b = model.input(shapes[1], 0.07)
+    y = getattr(model, kind)(*((b, a) if swapped else (a, b)))
+    operators, _ = check(model, y)
+    assert operators == [kind.upper()] * (1 + constant)
+
+
+def test_runs_longer_than_an_instruction_holds():
+    config = replace(CONFIG, scratchpad_kib=8192)
+    for shape in ((1, 1, 1, 17), (1, 1, 300, 17), (1, 300, 300, 17)):
+        model = ModelBuilder(1)
+        y = model.mul(model.input((1, 300, 300, 17)), model.input(shape))
+        check(model, y, config=config)
+
+
+def test_a_constant_is_stored_once():
+    model = ModelBuilder(2)
+    x = model.input((1, 3, 4, 10))
+    c = model.constant(np.arange(10, dtype=np.int8), scale=0.07, zero_point=3)
+    y = model.mul(model.conv(model.add(x, c), 10), c)
+    assert check(model, y)[0] == ["ADD", "ADD", "CONV_2D", "MUL"]
+
+
+@pytest.mark.parametrize("profile", list(RoundingProfile))
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_pairs_of_bytes(kind, profile):
+    for seed in range(4):
+        model = ModelBuilder(seed)
+        a, b = model.input((256, 1)), model.input((256, 1))
+        y = getattr(model, kind)(a, b)
+        graph_inputs = [EVERY[:, None]]
+        for shift in range(0, 256, 37):
+            check(model, y, profile=profile, inputs=[*graph_inputs, np.roll(EVERY, shift)[:, None]])
+
+
+def test_squeeze_and_excite():
+    for config in (CONFIG, odd(6, 10, 3), odd(10, 4, 5)):
+        model = ModelBuilder(3)
+        x = model.conv(model.input((2, 5, 6, 3)), 18, activation="RELU6")
+        s = model.mean(x, keep_dims=True)
+        s = model.conv(s, 5, (1, 1), activation="RELU")
+        s = model.unary("LOGISTIC", model.conv(s, 18, (1, 1)))
+        y = model.conv(model.mul(x, s), 7, (1, 1))
+        kinds = ["CONV_2D", "MEAN", "CONV_2D", "CONV_2D", "MUL", "CONV_2D"]
+        assert check(model, y, config=config) == (kinds, 2)
+
+
+def test_channels_that_are_broadcast_are_refused_or_run_on_the_host():
+    model = ModelBuilder(4)
+    x = model.conv(model.input((1, 5, 6, 3)), 18)
+    y = model.mul(x, model.conv(x, 1))
+    assert check(model, y)[0] == ["CONV_2D", "CONV_2D"]
+    with pytest.raises(CelosiaError, match=r"MUL.*the NPU has no such operator"):
+        check(model, model.conv(y, 2))

@@ -20,6 +20,7 @@ from celosia.golden.isa import (
     Matmul,
     MatrixInput,
     MatrixLoop,
+    Mul,
     Pool,
     PostInput,
     PostLoop,
@@ -88,9 +89,10 @@ def touched(instruction, settings):
             return settings.gathered(instruction, MatrixLoop, MatrixInput, counts), none
         case Drain():
             return none, settings.stored(instruction, instruction.vectors)
-        case Add():
+        case Add() | Mul():
             run = np.arange(instruction.count)
-            both = np.concatenate([instruction.a + run, instruction.b + run])
+            again = run % (instruction.b_vectors or instruction.count)
+            both = np.concatenate([instruction.a + run, instruction.b + again])
             return both, instruction.output + run
         case Pool():
             counts = {3: instruction.columns, 4: instruction.rows}

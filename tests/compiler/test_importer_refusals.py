@@ -449,6 +449,14 @@ REFUSALS = {
         damaged(lambda m, x: m.unary("HARD_SWISH", x, 0.1 / 200), lambda m: None),
         r"scale of input tensor 't0' must be below 128 times that of output tensor 't1'$",
     ),
+    "leaky relu slope": (
+        damaged(lambda m, x: m.leaky_relu(x, -0.5, 0.1), lambda m: None),
+        r"its alpha must be at least 0, not -0.5$",
+    ),
+    "leaky relu ratio": (
+        damaged(lambda m, x: m.leaky_relu(x, 2.0**31, 0.1), lambda m: None),
+        r"it would rescale to output tensor 't1' by .*, which must be below",
+    ),
 }
 
 

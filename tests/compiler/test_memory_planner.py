@@ -7,10 +7,9 @@ from support.random_networks import random_network
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
-from celosia.compiler.lowering.functions import ELEMENTWISE_KINDS
 from celosia.golden.config import PRESETS
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import OpKind
+from celosia.golden.graph import ELEMENTWISE_KINDS, OpKind
 
 CONFIG = PRESETS["npu8x8"]
 

@@ -17,6 +17,7 @@ from celosia.golden.isa import (
     Halt,
     LoadWeights,
     Matmul,
+    Mul,
     Pool,
     PostOutput,
     Semaphore,
@@ -85,6 +86,7 @@ def tour(config):
     x = model.input((1, 5, 6, 3))
     x = model.conv(x, 9, (3, 3), activation="RELU")
     x = model.add(model.conv(x, 9, (1, 1)), x)
+    x = model.mul(x, model.unary("LOGISTIC", model.conv(model.mean(x, keep_dims=True), 9, (1, 1))))
     x = model.pool(x, "MAX", (2, 2), stride=(2, 2), padding="SAME")
     x = model.pool(x, "AVERAGE", (3, 3), stride=(1, 1), padding="SAME")
     x = model.fully_connected(model.reshape(x, (1, 81)), 11)
@@ -95,7 +97,7 @@ def tour(config):
 def test_memories_equal_after_every_instruction(config):
     program = tour(config)
     executed = check_every_instruction(NpuSimulation(config), loaded(program, 1), program.start)
-    assert {Matmul, Drain, Add, Pool} <= {type(instruction) for instruction in executed}
+    assert {Matmul, Drain, Add, Mul, Pool} <= {type(instruction) for instruction in executed}
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)

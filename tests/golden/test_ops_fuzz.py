@@ -114,7 +114,7 @@ def random_shape(rng):
     return (1, *rng.integers(1, 9, int(rng.integers(1, 4))).tolist())
 
 
-@pytest.mark.parametrize("kind", ["add", "mul"])
+@pytest.mark.parametrize("kind", ["add", "sub", "mul"])
 def test_binary(kind):
     for seed in range(MODELS):
         model = ModelBuilder(seed)
@@ -138,7 +138,7 @@ def test_binary(kind):
         assert_equals_referee(model.finish(y), seed)
 
 
-@pytest.mark.parametrize("kind", ["add", "mul"])
+@pytest.mark.parametrize("kind", ["add", "sub", "mul"])
 def test_binary_on_all_pairs(kind):
     every = np.arange(-128, 128).astype(np.int8)
     for seed in range(40):
@@ -225,6 +225,17 @@ def test_tables(kind):
         scale = float(model.scale(x)) * log_uniform(rng, 0.02, 50)
         y = model.unary(kind, x, scale)
         assert_equals_referee(model.finish(y), seed, inputs=[[every]], note=f"{model.scale(x)}")
+
+
+def test_leaky_relu():
+    every = np.arange(-128, 128).astype(np.int8).reshape(1, 256)
+    for seed in range(3 * MODELS):
+        model = ModelBuilder(seed)
+        rng = model.rng
+        x = model.input((1, 256), log_uniform(rng, 1e-6, 40.0))
+        scale = float(model.scale(x)) * log_uniform(rng, 0.02, 50)
+        y = model.leaky_relu(x, rng.choice([0, 0.01, 0.2, 1, rng.uniform(0, 3)]), scale)
+        assert_equals_referee(model.finish(y), seed, inputs=[[every]])
 
 
 def test_quantize_from_float():

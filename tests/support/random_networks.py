@@ -37,18 +37,43 @@ def _image_operator(model, x):
         return _convolution(model, x, int(rng.choice(CHANNELS)), activation)
     if draw < 0.5:
         return _depthwise(model, x, activation)
-    if draw < 0.7:
+    if draw < 0.65:
         kernel = tuple(int(n) for n in rng.integers(1, 4, 2))
         branch = model.conv(x, model.shape(x)[3], kernel, activation=activation)
-        pair = (x, branch) if rng.random() < 0.5 else (branch, x)
-        return model.add(*pair, activation=activation)
-    if draw < 0.88:
+        return _binary(model, x, branch, activation)
+    if draw < 0.8:
         return _function(model, x, activation)
+    if draw < 0.88:
+        return _excitation(model, x, activation)
     window = _window(model, x, 4)
     stride = tuple(int(n) for n in rng.integers(1, 4, 2))
     kind = str(rng.choice(("AVERAGE", "MAX")))
     padding = str(rng.choice(("SAME", "VALID")))
     return model.pool(x, kind, window, stride=stride, padding=padding, activation=activation)
+
+
+def _binary(model, a, b, activation):
+    """A sum, difference or product of two tensors in either order."""
+    operator = str(model.rng.choice(("add", "add", "sub", "mul")))
+    pair = (a, b) if model.rng.random() < 0.5 else (b, a)
+    return getattr(model, operator)(*pair, activation=activation)
+
+
+def _excitation(model, x, activation):
+    """A tensor and something smaller: means of its channels, its pixels' share, or constants."""
+    rng = model.rng
+    batch, height, width, channels = model.shape(x)
+    draw = rng.random()
+    if draw < 0.4:
+        gate = model.conv(model.mean(x, keep_dims=True), channels, (1, 1))
+        gate = _function(model, gate, "NONE") if rng.random() < 0.7 else gate
+    elif draw < 0.6:
+        gate = model.pool(x, "MAX", (height, 1))
+    else:
+        shape = [int(rng.choice((1, size))) for size in (batch, height, width)]
+        values = rng.integers(-128, 128, (*shape, channels)[int(rng.integers(0, 4)) :], np.int8)
+        gate = model.constant(values, scale=0.1, zero_point=int(rng.integers(-128, 128)))
+    return _binary(model, x, gate, activation)
 
 
 def _function(model, x, activation):

@@ -281,11 +281,19 @@ class ModelBuilder:
 
     def add(self, a, b, *, activation="NONE", output_scale=None, output_zero_point=None):
         """ADD."""
-        if output_scale is None:
-            wider = float(max(self.scale(a), self.scale(b)))
-            output_scale = wider * self.rng.uniform(0.7, 2.0)
+        output_scale = self._sum_scale(a, b, output_scale)
         options = schema.AddOptionsT()
         return self._binary("ADD", a, b, options, activation, output_scale, output_zero_point)
+
+    def sub(self, a, b, *, activation="NONE", output_scale=None, output_zero_point=None):
+        """SUB."""
+        output_scale = self._sum_scale(a, b, output_scale)
+        options = schema.SubOptionsT()
+        return self._binary("SUB", a, b, options, activation, output_scale, output_zero_point)
+
+    def _sum_scale(self, a, b, scale):
+        wider = float(max(self.scale(a), self.scale(b)))
+        return wider * self.rng.uniform(0.7, 2.0) if scale is None else scale
 
     def mul(self, a, b, *, activation="NONE", output_scale=None, output_zero_point=None):
         """MUL."""
@@ -302,6 +310,12 @@ class ModelBuilder:
         return self.operator(
             kind, (x,), self.activation_tensor(self.shape(x), scale, zero_point), options
         )
+
+    def leaky_relu(self, x, alpha, scale=None, zero_point=None):
+        """LEAKY_RELU."""
+        options = schema.LeakyReluOptionsT()
+        options.alpha = alpha
+        return self.unary("LEAKY_RELU", x, scale, zero_point, options)
 
     def dequantize(self, x):
         """DEQUANTIZE to float32."""

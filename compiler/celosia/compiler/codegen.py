@@ -38,6 +38,7 @@ from celosia.golden.isa import (
     Matmul,
     MatrixInput,
     MatrixLoop,
+    Mul,
     Pool,
     PostInput,
     PostLoop,
@@ -279,9 +280,21 @@ class _Generator:
         self._post_output(layer.finish, 0, 0)
         self._set("scale", PostScale(multiplier=layer.multiplier, exponent=layer.exponent))
         a, b, output = (self._addresses[t] for t in (layer.a, layer.b, layer.output))
-        for start in range(0, layer.count, _VECTORS_AT_ONCE):
-            count = min(_VECTORS_AT_ONCE, layer.count - start)
-            self._emit(Add(a=a + start, b=b + start, output=output + start, count=count))
+        kind = Mul if layer.product else Add
+        for run in layer.runs:
+            # Where b starts over, an instruction ends with a whole round of it.
+            round_ = run.b_vectors or 1
+            most = max(_VECTORS_AT_ONCE // round_, 1) * round_
+            for start in range(0, run.count, most):
+                self._emit(
+                    kind(
+                        a=a + run.a + start,
+                        b=b + run.b + (0 if run.b_vectors else start),
+                        output=output + run.output + start,
+                        count=min(most, run.count - start),
+                        b_vectors=run.b_vectors,
+                    )
+                )
 
     def _pool(self, layer: PoolLayer) -> None:
         _check_coordinates(layer)

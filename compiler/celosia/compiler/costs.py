@@ -35,7 +35,7 @@ def post_cycles(config: NpuConfig, layer: ElementwiseLayer | PoolLayer) -> int:
     """Cycles of a layer that POST runs alone."""
     groups = config.rows // config.requantizer_lanes
     if isinstance(layer, ElementwiseLayer):
-        return layer.count * max(2, groups) + POST_OVERHEAD
+        return sum(run.count * max(2, groups) + POST_OVERHEAD for run in layer.runs)
     taps = layer.window.size[0] * layer.window.size[1]
     return sum(
         layer.image.count * region.rows * region.columns * layer.result.vectors * max(taps, groups)

@@ -128,15 +128,28 @@ class MatrixLayer(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ElementwiseLayer(Layer):
-    """Sum of `count` vectors of two tensors, through the tables of each.
-
-    A function of one tensor has it as both operands, and a second table of zeros.
-    """
+class Run:
+    """`count` vectors from offsets into both operands and the output; b starts over after
+    `b_vectors`, if that isn't 0."""
 
     a: int
     b: int
+    output: int
     count: int
+    b_vectors: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementwiseLayer(Layer):
+    """Sum or product of two tensors, through the tables of each.
+
+    A function of one tensor is a sum that has it as both operands, and a second table of zeros.
+    """
+
+    product: bool
+    a: int
+    b: int
+    runs: tuple[Run, ...]
     tables: tuple[bytes, bytes]
     multiplier: int
     exponent: int

@@ -72,7 +72,8 @@ def _intervals(body: Body, config: NpuConfig) -> dict[int, Interval]:
 def _in_place(body: Body, intervals: Mapping[int, Interval]) -> dict[int, int]:
     """Tensors that take over the place of one that is read for the last time: {tensor: owner}.
 
-    ADD reads vector i of both operands before it writes vector i of the result.
+    Elementwise layers read vector i of both operands before they write vector i of the result; an
+    operand that starts over has fewer vectors than that.
     """
     shared: dict[int, int] = {}
     kept = {body.origin(tensor) for tensor in body.outputs}
@@ -80,7 +81,8 @@ def _in_place(body: Body, intervals: Mapping[int, Interval]) -> dict[int, int]:
         if not isinstance(layer, ElementwiseLayer):
             continue
         for operand in (layer.a, layer.b):
-            if intervals[operand].last == index and operand not in kept:
+            whole = intervals[operand].vectors == intervals[layer.output].vectors
+            if whole and intervals[operand].last == index and operand not in kept:
                 shared[layer.output] = shared.get(operand, operand)
                 break
     return shared

@@ -11,25 +11,17 @@ import numpy as np
 
 from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import Graph, Operator, OpKind
+from celosia.golden.graph import (
+    BINARY_KINDS,
+    ELEMENTWISE_KINDS,
+    MATRIX_KINDS,
+    Graph,
+    Operator,
+    OpKind,
+)
 
-DEVICE_KINDS = frozenset(
-    {
-        OpKind.CONV_2D,
-        OpKind.DEPTHWISE_CONV_2D,
-        OpKind.FULLY_CONNECTED,
-        OpKind.ADD,
-        OpKind.MUL,
-        OpKind.AVERAGE_POOL_2D,
-        OpKind.MAX_POOL_2D,
-        OpKind.MEAN,
-        OpKind.RELU,
-        OpKind.RELU6,
-        OpKind.LOGISTIC,
-        OpKind.TANH,
-        OpKind.HARD_SWISH,
-        OpKind.QUANTIZE,
-    }
+DEVICE_KINDS = (
+    MATRIX_KINDS | ELEMENTWISE_KINDS | {OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D, OpKind.MEAN}
 )
 """Operators that the NPU executes; RESHAPE, which moves nothing, may stand between them."""
 
@@ -106,14 +98,13 @@ def variable_inputs(graph: Graph, operators: Sequence[int]) -> list[int]:
 
 
 def _on_device(graph: Graph, operator: Operator) -> bool:
-    if operator.kind in (OpKind.ADD, OpKind.MUL):
+    if operator.kind in BINARY_KINDS:
         operands = [graph.tensors[index] for index in operator.inputs[:2]]
-        variable = [tensor for tensor in operands if tensor.data is None]
-        numbers = [t for t in operands if t.data is not None and t.data.size == 1]
-        # A constant or broadcast operand isn't in the scratchpad in the sum's shape.
-        shapes = {tensor.shape for tensor in operands}
-        both = operator.kind is OpKind.ADD and len(variable) == 2 and len(shapes) == 1
-        return both or len(variable) == len(numbers) == 1
+        if all(tensor.data is not None for tensor in operands):
+            return False
+        # A single number is part of a table; else both operands have all channels of the output.
+        channels = {t.shape[-1:] for t in operands if t.data is None or t.data.size > 1}
+        return len(channels) == 1
     if operator.kind is OpKind.QUANTIZE:
         return graph.tensors[operator.inputs[0]].dtype == np.int8
     if operator.kind is OpKind.MEAN:

@@ -24,6 +24,7 @@ class OpKind(Enum):
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
     FULLY_CONNECTED = "FULLY_CONNECTED"
     ADD = "ADD"
+    SUB = "SUB"
     MUL = "MUL"
     AVERAGE_POOL_2D = "AVERAGE_POOL_2D"
     MAX_POOL_2D = "MAX_POOL_2D"
@@ -33,6 +34,7 @@ class OpKind(Enum):
     CONCATENATION = "CONCATENATION"
     RELU = "RELU"
     RELU6 = "RELU6"
+    LEAKY_RELU = "LEAKY_RELU"
     LOGISTIC = "LOGISTIC"
     TANH = "TANH"
     HARD_SWISH = "HARD_SWISH"
@@ -43,6 +45,21 @@ class OpKind(Enum):
 
 MATRIX_KINDS = frozenset({OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED})
 """Operators that multiply by constant weights."""
+BINARY_KINDS = frozenset({OpKind.ADD, OpKind.SUB, OpKind.MUL})
+"""Operators of two int8 tensors, byte by byte."""
+UNARY_KINDS = frozenset(
+    {
+        OpKind.RELU,
+        OpKind.RELU6,
+        OpKind.LEAKY_RELU,
+        OpKind.LOGISTIC,
+        OpKind.TANH,
+        OpKind.HARD_SWISH,
+        OpKind.QUANTIZE,
+    }
+)
+"""Operators of one int8 tensor, byte by byte (QUANTIZE also takes float32)."""
+ELEMENTWISE_KINDS = BINARY_KINDS | UNARY_KINDS
 
 
 class Activation(Enum):
@@ -89,9 +106,9 @@ class Operator:
       [out, kh, kw, in] and [1, kh, kw, channels].
     - AVERAGE_POOL_2D, MAX_POOL_2D: `window` (h, w), `stride`, `padding`, `activation`.
     - FULLY_CONNECTED: `activation`; weights [out, in]; the input is flattened to [-1, in].
-    - ADD, MUL, CONCATENATION: `activation`; CONCATENATION also `axis` (non-negative).
+    - ADD, SUB, MUL, CONCATENATION: `activation`; CONCATENATION also `axis` (non-negative).
     - MEAN: `axes` (sorted, non-negative), `keep_dims`. PAD: `pads` ((before, after), ...).
-    - SOFTMAX: `beta`.
+    - SOFTMAX: `beta`. LEAKY_RELU: `alpha`.
 
     All other kinds have none; RESHAPE takes its shape from its output tensor.
     """

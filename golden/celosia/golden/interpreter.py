@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import Graph, Operator, OpKind, Tensor
+from celosia.golden.graph import BINARY_KINDS, Graph, Operator, OpKind, Tensor
 from celosia.golden.ops import conversion, elementwise, layout, matrix, pooling, softmax, tables
 from celosia.golden.ops.stage import Kernel
 from celosia.golden.quantization import RoundingProfile, mode_for
@@ -73,7 +73,7 @@ def check_inputs(wanted: Collection[Tensor], inputs: Sequence[NDArray[Any]]) -> 
 
 def _operands(graph: Graph, operator: Operator) -> tuple[int, ...]:
     """Tensors that the kernel takes at run time: what preparing has used up is left out."""
-    if operator.kind in (OpKind.ADD, OpKind.MUL):
+    if operator.kind in BINARY_KINDS:
         return operator.inputs[:2]
     if operator.kind is OpKind.CONCATENATION:
         return operator.inputs
@@ -103,6 +103,8 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
             )
         case OpKind.ADD:
             return elementwise.add(x, _present(second), output, mode=mode, **attributes)
+        case OpKind.SUB:
+            return elementwise.sub(x, _present(second), output, mode=mode, **attributes)
         case OpKind.MUL:
             return elementwise.mul(
                 x, _present(second), output, mode=mode, profile=profile, **attributes
@@ -125,6 +127,8 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
             return conversion.dequantize(x)
         case OpKind.QUANTIZE if x.dtype == np.float32:
             return conversion.quantize(output)
+        case OpKind.LEAKY_RELU:
+            return tables.lookup(tables.leaky_relu(x, output, mode, **attributes))
         case _:
             return tables.lookup(tables.table_for(kind, x, output, mode, profile))
 

@@ -46,10 +46,12 @@ _OPTION_FIELDS: Mapping[str, tuple[str, ...]] = {
     ),
     "FullyConnectedOptions": ("FusedActivationFunction", "WeightsFormat"),
     "AddOptions": ("FusedActivationFunction",),
+    "SubOptions": ("FusedActivationFunction",),
     "MulOptions": ("FusedActivationFunction",),
     "ConcatenationOptions": ("FusedActivationFunction", "Axis"),
     "ReducerOptions": ("KeepDims",),
     "SoftmaxOptions": ("Beta",),
+    "LeakyReluOptions": ("Alpha",),
 }
 
 

@@ -141,7 +141,15 @@ def _binary(context: OperatorContext, table: str) -> tuple[Tensor, Tensor, Tenso
 
 
 def add(context: OperatorContext) -> Attributes:
-    a, b, output, activation = _binary(context, "AddOptions")
+    return _sum(context, "AddOptions")
+
+
+def sub(context: OperatorContext) -> Attributes:
+    return _sum(context, "SubOptions")
+
+
+def _sum(context: OperatorContext, table: str) -> Attributes:
+    a, b, output, activation = _binary(context, table)
     larger = max(context.per_tensor(a, "first"), context.per_tensor(b, "second"))
     context.ratio(2 * larger / context.per_tensor(output, "output"), output)
     return {"activation": activation}
@@ -297,6 +305,18 @@ def rescaled(context: OperatorContext) -> Attributes:
     return {}
 
 
+def leaky_relu(context: OperatorContext) -> Attributes:
+    x, output = _same_shape(context)
+    alpha = float(context.option("LeakyReluOptions", "Alpha"))
+    # A negative slope would need a negative multiplier.
+    context.require(
+        math.isfinite(alpha) and alpha >= 0, f"its alpha must be at least 0, not {alpha:.3g}"
+    )
+    ratio = context.per_tensor(x, "input") / context.per_tensor(output, "output")
+    context.ratio(ratio * max(alpha, 1.0), output)
+    return {"alpha": alpha}
+
+
 def logistic(context: OperatorContext) -> Attributes:
     _, output = _same_shape(context)
     _fixed_output(context, output, 1 / 256, -128)
@@ -346,6 +366,7 @@ IMPORTERS: Mapping[OpKind, Callable[[OperatorContext], Mapping[str, Any]]] = {
     OpKind.DEPTHWISE_CONV_2D: depthwise_conv_2d,
     OpKind.FULLY_CONNECTED: fully_connected,
     OpKind.ADD: add,
+    OpKind.SUB: sub,
     OpKind.MUL: mul,
     OpKind.AVERAGE_POOL_2D: pool_2d,
     OpKind.MAX_POOL_2D: pool_2d,
@@ -355,6 +376,7 @@ IMPORTERS: Mapping[OpKind, Callable[[OperatorContext], Mapping[str, Any]]] = {
     OpKind.CONCATENATION: concatenation,
     OpKind.RELU: rescaled,
     OpKind.RELU6: rescaled,
+    OpKind.LEAKY_RELU: leaky_relu,
     OpKind.HARD_SWISH: rescaled,
     OpKind.LOGISTIC: logistic,
     OpKind.TANH: tanh,

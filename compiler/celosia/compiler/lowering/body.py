@@ -14,22 +14,24 @@ from celosia.compiler.lowering.convolution import (
     lower_depthwise,
     row_packing,
 )
-from celosia.compiler.lowering.elementwise import lower_addition, lower_lookup
+from celosia.compiler.lowering.elementwise import lower_binary, lower_lookup
 from celosia.compiler.lowering.fully_connected import lower_fully_connected
-from celosia.compiler.lowering.functions import ELEMENTWISE_KINDS, function_of_one
+from celosia.compiler.lowering.functions import function_of_one
 from celosia.compiler.lowering.pooling import lower_mean, lower_pooling
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import Partition, variable_inputs
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import Graph, Operator, OpKind
+from celosia.golden.graph import ELEMENTWISE_KINDS, Graph, Operator, OpKind
 from celosia.golden.rounding import RoundingProfile
 
 _LOWERINGS: Mapping[OpKind, Callable[[LoweringContext], AnyLayer]] = {
     OpKind.CONV_2D: lower_convolution,
     OpKind.DEPTHWISE_CONV_2D: lower_depthwise,
     OpKind.FULLY_CONNECTED: lower_fully_connected,
-    OpKind.ADD: lower_addition,
+    OpKind.ADD: lower_binary,
+    OpKind.SUB: lower_binary,
+    OpKind.MUL: lower_binary,
     OpKind.AVERAGE_POOL_2D: lower_pooling,
     OpKind.MAX_POOL_2D: lower_pooling,
     OpKind.MEAN: lower_mean,
@@ -85,7 +87,6 @@ def lower_body(
     context.pixel_channels.update(_reshaped_products(graph, parts))
     outputs = _outputs(graph, parts)
     stored = _stored(graph, parts, outputs)
-    layers = []
     for index in parts.body:
         context.operator = index
         operator = graph.operators[index]
@@ -96,13 +97,13 @@ def lower_body(
         if operator.kind is OpKind.RESHAPE:
             context.origins[output] = context.origin(operator.inputs[0])
         elif function is None:
-            layers.append(_LOWERINGS[operator.kind](context))
+            context.layers.append(_LOWERINGS[operator.kind](context))
         elif output in stored:
-            layers.append(lower_lookup(context, function))
+            context.layers.append(lower_lookup(context, function))
         else:
             context.functions[output] = function
     return Body(
-        layers=tuple(layers),
+        layers=tuple(context.layers),
         inputs=inputs,
         outputs=outputs,
         layouts=context.layouts,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import NoReturn
 
+from celosia.compiler.layers import AnyLayer
 from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
 from celosia.compiler.lowering.functions import ByteFunction
 from celosia.compiler.names import short_name
@@ -19,6 +20,7 @@ class LoweringContext:
     """The network being lowered, and the layouts of the tensors so far.
 
     Attributes:
+        layers: made so far.
         origins: the tensor whose storage a tensor has, for reshaped ones.
         layouts: layout of each tensor that owns storage.
         functions: tensors that aren't stored, as functions of stored ones.
@@ -29,6 +31,7 @@ class LoweringContext:
     graph: Graph
     config: NpuConfig
     profile: RoundingProfile
+    layers: list[AnyLayer] = field(default_factory=list)
     origins: dict[int, int] = field(default_factory=dict)
     layouts: dict[int, Layout] = field(default_factory=dict)
     functions: dict[int, ByteFunction] = field(default_factory=dict)
@@ -81,15 +84,20 @@ class LoweringContext:
 
     def pixels(self, channels: int, position: int = 0) -> tuple[int, PixelLayout]:
         """An input's storage as pixels of `channels`; refuses where it can't be seen so."""
-        owner, layout = self.source(position)
+        owner, _ = self.source(position)
+        return owner, self.view(owner, channels, self.node.inputs[position])
+
+    def view(self, owner: int, channels: int, tensor: int) -> PixelLayout:
+        """The storage of `owner` as pixels of `channels`; refuses `tensor` where it can't be."""
+        layout = self.layouts[owner]
         if isinstance(layout, RowPackedLayout):
             raise AssertionError("only the convolution that it was packed for reads packed rows")
         seen = layout.with_channels(channels, self.config.rows)
         if seen is None:
             self.fail(
-                f"input '{short_name(self.input(position).name)}' is stored in pixels of "
+                f"input '{short_name(self.graph.tensors[tensor].name)}' is stored in pixels of "
                 f"{layout.channels} channels, which can't be regrouped into {channels} in place "
                 f"(both must be multiples of {self.config.rows}); "
                 f"the reshape in front of it must be avoided"
             )
-        return owner, seen
+        return seen

@@ -1,16 +1,24 @@
-"""Elementwise operators: a table of 256 int32 for each operand, a sum, one requantisation."""
+"""Elementwise operators: a table of 256 int32 for each operand, one requantisation of the result.
 
+Tables hold terms of a sum or factors of a product. Functions that stand in front of an operator,
+and the operator's own rescaling of its operands, are in them.
+"""
+
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from celosia.compiler.layers import ElementwiseLayer, Finish
+from celosia.compiler.layers import ElementwiseLayer, Finish, Run
+from celosia.compiler.layout import Layout, PixelLayout, ceil_div
+from celosia.compiler.lowering.broadcasting import aligned, broadcast_runs
+from celosia.compiler.lowering.constants import constant_layer
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.functions import ByteFunction, identity
 from celosia.compiler.lowering.pooling import IDENTITY
-from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
-from celosia.golden.ops.elementwise import add_constants
+from celosia.golden.graph import OpKind
+from celosia.golden.ops.elementwise import add_constants, mul_constants
 from celosia.golden.ops.stage import scale_of, zero_point_of
 from celosia.golden.quantization import (
     INT8_MAX,
@@ -28,59 +36,94 @@ def lower_lookup(context: LoweringContext, function: ByteFunction) -> Elementwis
     layout = context.layouts[owner]
     index = context.node.outputs[0]
     context.layouts[index] = layout
-    tables = (function.table.astype(np.int64), np.zeros(256, np.int64))
     return ElementwiseLayer(
         operator=context.operator,
         name=context.output.name,
         kind=context.node.kind,
+        product=False,
         a=owner,
         b=owner,
         output=index,
         finish=Finish(mode=RoundingMode.DOUBLE, zero_point=0, low=INT8_MIN, high=INT8_MAX),
         macs=0,
-        count=layout.vectors(context.config.rows),
-        tables=(_image(context.config, tables[0]), _image(context.config, tables[1])),
+        runs=(_whole(context, layout),),
+        tables=(
+            _image(context.config, function.table.astype(np.int64)),
+            _image(context.config, np.zeros(256, np.int64)),
+        ),
         multiplier=IDENTITY[0],
         exponent=IDENTITY[1],
     )
 
 
-def lower_addition(context: LoweringContext) -> ElementwiseLayer:
-    """An ADD of functions of two stored tensors of one shape."""
+def lower_binary(context: LoweringContext) -> ElementwiseLayer:
+    """An ADD, SUB or MUL of functions of two tensors, of which one may be a constant."""
     a, b, output = context.input(0), context.input(1), context.output
     attributes: Any = context.node.attributes
+    kind = context.node.kind
+    mode = mode_for(context.profile, kind)
+    if kind is OpKind.MUL:
+        *terms, multiplier, exponent = mul_constants(a, b, output, context.profile)
+    else:
+        *terms, multiplier, exponent = add_constants(a, b, output, mode)
+    if kind is OpKind.SUB:
+        terms[1] = -terms[1]
     functions = [context.functions.get(t) or identity(t) for t in context.node.inputs[:2]]
-    owner_a, owner_b = (context.origin(function.tensor) for function in functions)
-    layout = context.layouts[owner_a]
-    if layout != context.layouts[owner_b]:
-        context.fail(
-            f"'{short_name(a.name)}' and '{short_name(b.name)}' are stored in pixels of different "
-            f"sizes; the reshape in front of it must be avoided"
-        )
-    mode = mode_for(context.profile, context.node.kind)
-    *terms, multiplier, exponent = add_constants(a, b, output, mode)
-    table_a, table_b = (
+    owners = _owners(context, functions)
+    repeated, runs = _arrange(context, owners)
+    # The operand that starts over is b.
+    first, second = (1, 0) if repeated == 0 else (0, 1)
+    tables = [
         _image(context.config, term[function.table.astype(np.intp) + 128])
         for term, function in zip(terms, functions, strict=True)
-    )
+    ]
     zero_point = zero_point_of(output)
     low, high = activation_range(attributes["activation"], scale_of(output), zero_point)
-    index = context.node.outputs[0]
-    context.layouts[index] = layout
     return ElementwiseLayer(
         operator=context.operator,
         name=output.name,
-        kind=context.node.kind,
-        a=owner_a,
-        b=owner_b,
-        output=index,
+        kind=kind,
+        product=kind is OpKind.MUL,
+        a=owners[first],
+        b=owners[second],
+        output=context.node.outputs[0],
         finish=Finish(mode=mode, zero_point=zero_point, low=low, high=high),
         macs=0,
-        count=layout.vectors(context.config.rows),
-        tables=(table_a, table_b),
+        runs=runs,
+        tables=(tables[first], tables[second]),
         multiplier=multiplier,
         exponent=exponent,
     )
+
+
+def _owners(context: LoweringContext, functions: list[ByteFunction]) -> list[int]:
+    """Who owns the operands' storage; constants get theirs."""
+    owners = [context.origin(function.tensor) for function in functions]
+    for owner, other in (owners, reversed(owners)):
+        if owner not in context.layouts:
+            context.layers.append(constant_layer(context, owner, source=other))
+    return owners
+
+
+def _arrange(context: LoweringContext, owners: list[int]) -> tuple[int, tuple[Run, ...]]:
+    """Which operand starts over, and the runs; defines the output."""
+    shape = context.output.shape
+    shapes = [context.input(position).shape for position in (0, 1)]
+    layouts = [context.layouts[owner] for owner in owners]
+    if layouts[0] == layouts[1] and all(prod(each) == prod(shape) for each in shapes):
+        context.layouts[context.node.outputs[0]] = layouts[0]
+        return 1, (_whole(context, layouts[0]),)
+    channels = shape[-1] if shape else 1
+    for position, owner in enumerate(owners):
+        context.view(owner, channels, context.node.inputs[position])
+    context.layouts[context.node.outputs[0]] = PixelLayout(prod(shape) // channels, channels)
+    pixels = [aligned(each, len(shape))[:-1] for each in shapes]
+    return broadcast_runs(shape[:-1], pixels, ceil_div(channels, context.config.rows))
+
+
+def _whole(context: LoweringContext, layout: Layout) -> Run:
+    count = layout.vectors(context.config.rows)
+    return Run(a=0, b=0, output=0, count=count, b_vectors=0)
 
 
 def _image(config: NpuConfig, values: Int64Array) -> bytes:

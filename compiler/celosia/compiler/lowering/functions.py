@@ -9,26 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from celosia.golden.graph import Graph, Operator, OpKind
+from celosia.golden.graph import BINARY_KINDS, Graph, Operator
 from celosia.golden.interpreter import kernel_for
 from celosia.golden.ops.stage import Int8Array
 from celosia.golden.ops.tables import ALL_INT8
 from celosia.golden.rounding import RoundingProfile
-
-UNARY_KINDS = frozenset(
-    {
-        OpKind.RELU,
-        OpKind.RELU6,
-        OpKind.LOGISTIC,
-        OpKind.TANH,
-        OpKind.HARD_SWISH,
-        OpKind.QUANTIZE,
-    }
-)
-"""Operators of one int8 tensor, byte by byte (QUANTIZE also takes float32, on the host)."""
-BINARY_KINDS = frozenset({OpKind.ADD, OpKind.MUL})
-"""Operators of two int8 tensors, byte by byte."""
-ELEMENTWISE_KINDS = UNARY_KINDS | BINARY_KINDS
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ _ATTRIBUTES: Mapping[str, Callable[[Field], Any]] = {
     "multiplier": lambda field: field.integer(1, 0xFFFF),
     "keep_dims": Field.flag,
     "beta": Field.number,
+    "alpha": Field.number,
     "activation": lambda field: field.choice(Activation),
 }
 

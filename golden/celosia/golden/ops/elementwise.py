@@ -1,4 +1,4 @@
-"""ADD and MUL of two int8 tensors, with numpy's broadcasting."""
+"""ADD, SUB and MUL of two int8 tensors, with numpy's broadcasting."""
 
 import numpy as np
 
@@ -20,10 +20,10 @@ ADD_LEFT_SHIFT = 20  # fraction bits that both operands get before they are resc
 def add_constants(
     a: Tensor, b: Tensor, output: Tensor, mode: RoundingMode
 ) -> tuple[Int64Array, Int64Array, int, int]:
-    """Constants of ADD: `(table_a, table_b, multiplier, exponent)`.
+    """Constants of ADD and SUB: `(table_a, table_b, multiplier, exponent)`.
 
-    A table holds the rescaled int32 value of each int8 operand, at index `value + 128`; the sum of
-    one entry of each is requantised by multiplier and exponent.
+    A table holds the rescaled int32 value of each int8 operand, at index `value + 128`; the sum, or
+    difference, of one entry of each is requantised by multiplier and exponent.
     """
     scale_a, scale_b = scale_of(a), scale_of(b)
     twice_larger = 2.0 * float(max(scale_a, scale_b))
@@ -44,6 +44,25 @@ def add(
     """ADD: both operands rescaled to a common scale of 20 more bits, added, requantised."""
     table_a, table_b, multiplier, exponent = add_constants(a, b, output, mode)
     scaler = FixedPointScaler(multiplier, exponent, mode)
+    return _sum_of(table_a, table_b, scaler, output, activation)
+
+
+def sub(
+    a: Tensor, b: Tensor, output: Tensor, *, activation: Activation, mode: RoundingMode
+) -> Kernel:
+    """SUB: as ADD, with the second operand's share taken away."""
+    table_a, table_b, multiplier, exponent = add_constants(a, b, output, mode)
+    scaler = FixedPointScaler(multiplier, exponent, mode)
+    return _sum_of(table_a, -table_b, scaler, output, activation)
+
+
+def _sum_of(
+    table_a: Int64Array,
+    table_b: Int64Array,
+    scaler: FixedPointScaler,
+    output: Tensor,
+    activation: Activation,
+) -> Kernel:
     zero_point = zero_point_of(output)
     low, high = activation_range(activation, scale_of(output), zero_point)
 
@@ -56,6 +75,22 @@ def add(
     return run
 
 
+def mul_constants(
+    a: Tensor, b: Tensor, output: Tensor, profile: RoundingProfile
+) -> tuple[Int64Array, Int64Array, int, int]:
+    """Constants of MUL: `(table_a, table_b, multiplier, exponent)`.
+
+    A table holds the centred value of each int8 operand, at index `value + 128`; the product of one
+    entry of each is requantised by multiplier and exponent.
+    """
+    real = rescale_factor(profile, scale_of(a), scale_of(b), scale_of(output))
+    multiplier, exponent = quantize_multiplier(real)
+    table_a, table_b = (
+        np.arange(-128, 128, dtype=np.int64) - zero_point_of(tensor) for tensor in (a, b)
+    )
+    return table_a, table_b, int(multiplier), int(exponent)
+
+
 def mul(
     a: Tensor,
     b: Tensor,
@@ -66,8 +101,8 @@ def mul(
     profile: RoundingProfile,
 ) -> Kernel:
     """MUL: the product of the centred operands, requantised."""
-    real = rescale_factor(profile, scale_of(a), scale_of(b), scale_of(output))
-    scaler = FixedPointScaler(*quantize_multiplier(real), mode)
+    _, _, multiplier, exponent = mul_constants(a, b, output, profile)
+    scaler = FixedPointScaler(multiplier, exponent, mode)
     zero_a, zero_b, zero_point = zero_point_of(a), zero_point_of(b), zero_point_of(output)
     low, high = activation_range(activation, scale_of(output), zero_point)
 

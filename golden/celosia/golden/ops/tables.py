@@ -70,6 +70,18 @@ def _rescale(
     return clamp_int8(scaler.scale(_centred(x)), zero_point, *bounds)
 
 
+def leaky_relu(x: Tensor, output: Tensor, mode: RoundingMode, *, alpha: float) -> Int8Array:
+    """LEAKY_RELU: both slopes have their multiplier, from float32 quotients of the scales."""
+    slope = np.float32(alpha)
+    centred = _centred(x)
+    positive, negative = (
+        FixedPointScaler(*quantize_multiplier(float(real)), mode).scale(centred.copy())
+        for real in (scale_of(x) / scale_of(output), scale_of(x) * slope / scale_of(output))
+    )
+    values = np.where(centred < 0, negative, positive)
+    return clamp_int8(values, zero_point_of(output), INT8_MIN, INT8_MAX)
+
+
 def _logistic(x: Tensor) -> Int8Array:
     """Output scale 1/256, zero point -128 by definition of the operator."""
     scaler, radius = fixed_point.scaler_to(float(scale_of(x)), 4)
