@@ -32,7 +32,7 @@ def model_with_host_operators():
     model = ModelBuilder(5)
     x = model.input((1, 9, 7, 3), dtype="float32")
     quantized = model.operator("QUANTIZE", (x,), model.activation_tensor((1, 9, 7, 3), 0.02, 3))
-    padded = model.pad(quantized, ((0, 0), (1, 1), (0, 2), (0, 0)))
+    padded = model.pad(quantized, ((0, 1), (1, 1), (0, 2), (0, 0)))
     a = model.conv(padded, 6, activation="RELU")
     b = model.add(a, model.conv(a, 6))
     pooled = model.pool(b, "AVERAGE", (3, 2), padding="SAME")
@@ -125,7 +125,7 @@ def test_what_is_not_a_program_is_refused(data, change, message):
         (("start",), -1, "start must be an integer from 0"),
         (("inputs", 0, "address"), 10**6, "address must be an integer from 0"),
         (("inputs", 0, "layout", "kind"), "rows", "must be pixels or packed_rows"),
-        (("outputs", 0, "layout", "pixels"), 7, "layout of 594 elements"),
+        (("outputs", 0, "layout", "pixels"), 7, "layout of 1188 elements"),
         (("inputs", 0, "tensor", "dtype"), "complex64", "dtype must be one of int8"),
         (("inputs", 0, "tensor", "dtype"), "int16", "must be made before it is used"),
         (("inputs", 0, "tensor", "shape"), [1] * 9, "at most 8 extents"),

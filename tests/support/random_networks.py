@@ -43,8 +43,10 @@ def _image_operator(model, x):
         return _binary(model, x, branch, activation)
     if draw < 0.8:
         return _function(model, x, activation)
-    if draw < 0.88:
+    if draw < 0.85:
         return _excitation(model, x, activation)
+    if draw < 0.91:
+        return _pad(model, x)
     window = _window(model, x, 4)
     stride = tuple(int(n) for n in rng.integers(1, 4, 2))
     kind = str(rng.choice(("AVERAGE", "MAX")))
@@ -74,6 +76,16 @@ def _excitation(model, x, activation):
         values = rng.integers(-128, 128, (*shape, channels)[int(rng.integers(0, 4)) :], np.int8)
         gate = model.constant(values, scale=0.1, zero_point=int(rng.integers(-128, 128)))
     return _binary(model, x, gate, activation)
+
+
+def _pad(model, x):
+    """PAD, in front of a convolution in half of the cases."""
+    rng = model.rng
+    pads = rng.integers(0, 3, (4, 2))
+    pads[0] = 0
+    pads[3] *= rng.random() < 0.3
+    y = model.pad(x, pads.tolist())
+    return _convolution(model, y, int(rng.choice(CHANNELS)), "NONE") if rng.random() < 0.5 else y
 
 
 def _function(model, x, activation):
@@ -139,7 +151,9 @@ def _head(model, x):
     rng = model.rng
     draw = rng.random()
     if draw < 0.3:
-        x = model.mean(x)
+        axes = ((1, 2), (1,), (2,), (2, 3), (3,), (1, 2, 3))[int(rng.integers(0, 6))]
+        x = model.mean(x, axes, keep_dims=bool(rng.random() < 0.5))
+        x = model.reshape(x, (1, math.prod(model.shape(x))))
     elif draw < 0.7:
         x = model.reshape(x, (1, math.prod(model.shape(x))))
     for _ in range(rng.integers(1, 3)):

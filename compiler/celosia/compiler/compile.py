@@ -7,6 +7,7 @@ from dataclasses import replace
 from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.codegen import Code, generate
 from celosia.compiler.costs import layer_passes
+from celosia.compiler.folding import fold_padding
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.layers import MatrixLayer
 from celosia.compiler.lowering import Body, lower_body
@@ -45,6 +46,7 @@ def compile_model(
         )
     if len(set(graph.outputs)) < len(graph.outputs):
         raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
+    graph = fold_padding(graph)
     parts = partition(graph)
     body, plan = _place(graph, parts, config, profile)
     taken = [*body.inputs, *variable_inputs(graph, parts.epilogue), *graph.outputs]

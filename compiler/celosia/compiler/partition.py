@@ -6,6 +6,7 @@ with the golden interpreter. Between operators of the NPU they can't run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,20 +39,24 @@ class Partition:
 def partition(graph: Graph) -> Partition:
     """Split a graph into host prologue, device body and host epilogue.
 
+    What no output of the network needs is left out.
+
     Raises:
         CelosiaError: an operator that the NPU doesn't have stands between two that it has, or
             there is nothing for it to do.
     """
     operators = graph.operators
+    live = _live(graph)
     known = set(graph.inputs)
     prologue = []
-    for index, operator in enumerate(operators):
+    for index in live:
+        operator = operators[index]
         if not _on_device(graph, operator) and known.issuperset(_inputs(graph, operator)):
             prologue.append(index)
             known.update(operator.outputs)
     needed: set[int] = set()
     epilogue = []
-    for index in reversed(range(len(operators))):
+    for index in reversed(live):
         operator = operators[index]
         if index in prologue:
             continue
@@ -60,7 +65,7 @@ def partition(graph: Graph) -> Partition:
         else:
             needed.update(_inputs(graph, operator))
     hosted = {*prologue, *epilogue}
-    body = tuple(index for index in range(len(operators)) if index not in hosted)
+    body = tuple(index for index in live if index not in hosted)
     for index in body:
         operator = operators[index]
         if operator.kind is not OpKind.RESHAPE and not _on_device(graph, operator):
@@ -97,6 +102,18 @@ def variable_inputs(graph: Graph, operators: Sequence[int]) -> list[int]:
     return taken
 
 
+def _live(graph: Graph) -> list[int]:
+    """Operators that an output of the network depends on."""
+    needed = set(graph.outputs)
+    live = []
+    for index in reversed(range(len(graph.operators))):
+        operator = graph.operators[index]
+        if not needed.isdisjoint(operator.outputs):
+            live.append(index)
+            needed.update(_inputs(graph, operator))
+    return live[::-1]
+
+
 def _on_device(graph: Graph, operator: Operator) -> bool:
     if operator.kind in BINARY_KINDS:
         operands = [graph.tensors[index] for index in operator.inputs[:2]]
@@ -107,10 +124,14 @@ def _on_device(graph: Graph, operator: Operator) -> bool:
         return len(channels) == 1
     if operator.kind is OpKind.QUANTIZE:
         return graph.tensors[operator.inputs[0]].dtype == np.int8
+    attributes: Any = operator.attributes
     if operator.kind is OpKind.MEAN:
-        # Only over the pixels of an image, which is what pooling reduces.
-        image = len(graph.tensors[operator.inputs[0]].shape) == 4
-        return image and operator.attributes["axes"] == (1, 2)
+        # Dimensions that stand apart make no window.
+        axes = attributes["axes"]
+        return bool(axes) and axes == tuple(range(axes[0], axes[-1] + 1))
+    if operator.kind is OpKind.PAD:
+        # Height, width and channels.
+        return not any(sum(pair) for pair in attributes["pads"][:-3])
     return operator.kind in DEVICE_KINDS
 
 

@@ -17,7 +17,9 @@ from celosia.compiler.lowering.convolution import (
 from celosia.compiler.lowering.elementwise import lower_binary, lower_lookup
 from celosia.compiler.lowering.fully_connected import lower_fully_connected
 from celosia.compiler.lowering.functions import function_of_one
-from celosia.compiler.lowering.pooling import lower_mean, lower_pooling
+from celosia.compiler.lowering.mean import lower_mean
+from celosia.compiler.lowering.padding import lower_pad
+from celosia.compiler.lowering.pooling import lower_pooling
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import Partition, variable_inputs
 from celosia.golden.config import NpuConfig
@@ -35,6 +37,7 @@ _LOWERINGS: Mapping[OpKind, Callable[[LoweringContext], AnyLayer]] = {
     OpKind.AVERAGE_POOL_2D: lower_pooling,
     OpKind.MAX_POOL_2D: lower_pooling,
     OpKind.MEAN: lower_mean,
+    OpKind.PAD: lower_pad,
 }
 
 

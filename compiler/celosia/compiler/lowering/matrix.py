@@ -92,6 +92,8 @@ def column_tiles(
         first, count = 0, vectors
         if connected is not None:
             used = np.flatnonzero(connected[column[column < out]].any(axis=0))
+            if not used.size:
+                used = np.zeros(1, np.intp)  # constants: what is read has no effect
             first = int(used[0]) // rows
             count = int(used[-1]) // rows + 1 - first
         block = padded[:, :, first * rows : (first + count) * rows][..., column]

@@ -1,4 +1,4 @@
-"""AVERAGE_POOL_2D, MAX_POOL_2D and MEAN over an image as POOL instructions, exact for every count.
+"""AVERAGE_POOL_2D and MAX_POOL_2D as POOL instructions, exact for every count.
 
 The mean of n taps is their sum divided by n, half away from zero. One multiply and two rounding
 stages do it exactly, with 1/n ~ M * 2**-(31 + RS):
@@ -28,16 +28,16 @@ from celosia.compiler.layers import (
 )
 from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.context import LoweringContext
-from celosia.golden.graph import Activation, OpKind
+from celosia.compiler.lowering.images import pixel_image
+from celosia.golden.graph import OpKind
 from celosia.golden.isa import Reduction
-from celosia.golden.ops.pooling import mean_constants
 from celosia.golden.ops.stage import scale_of, zero_point_of
 from celosia.golden.quantization import (
+    INT8_MAX,
     INT8_MIN,
     FixedPointScaler,
     RoundingMode,
     activation_range,
-    mode_for,
 )
 
 IDENTITY = (1 << 30, 1)
@@ -58,57 +58,40 @@ def lower_pooling(context: LoweringContext) -> PoolLayer:
     )
     shape = (output.shape[1], output.shape[2])
     finish = Finish(mode=RoundingMode.DOUBLE, zero_point=0, low=low, high=high)
+    image = pixel_image(x.shape)
     if context.node.kind is OpKind.MAX_POOL_2D:
-        region = PoolRegion(
-            row=0,
-            column=0,
-            rows=shape[0],
-            columns=shape[1],
-            finish=finish,
-            multiplier=IDENTITY[0],
-            exponent=IDENTITY[1],
-            bias=0,
-        )
-        return _pool_layer(context, window, shape, Reduction.MAXIMUM, INT8_MIN, (region,))
-    regions = _average_regions(context, window, (x.shape[1], x.shape[2]), shape, finish)
-    return _pool_layer(context, window, shape, Reduction.SUM, 0, regions)
+        region = replace(copy_region(0, 0, *shape), finish=finish)
+        return pool_layer(context, image, window, shape, Reduction.MAXIMUM, INT8_MIN, (region,))
+    regions = _average_regions(context, window, image[1:], shape, finish)
+    return pool_layer(context, image, window, shape, Reduction.SUM, 0, regions)
 
 
-def lower_mean(context: LoweringContext) -> PoolLayer:
-    """A MEAN over height and width: one window, requantised with the count in its scale."""
-    x, output = context.input(0), context.output
-    _, height, width, _ = x.shape
-    multiplier, exponent = mean_constants(x, output, height * width)
-    zero_point = zero_point_of(output)
-    low, high = activation_range(Activation.NONE, scale_of(output), zero_point)
-    region = PoolRegion(
-        row=0,
-        column=0,
-        rows=1,
-        columns=1,
-        finish=Finish(
-            mode=mode_for(context.profile, context.node.kind),
-            zero_point=zero_point,
-            low=low,
-            high=high,
-        ),
-        multiplier=multiplier,
-        exponent=exponent,
-        bias=-zero_point_of(x) * height * width,
+def copy_region(row: int, column: int, rows: int, columns: int) -> PoolRegion:
+    """A region whose values stay as they are."""
+    return PoolRegion(
+        row=row,
+        column=column,
+        rows=rows,
+        columns=columns,
+        finish=Finish(mode=RoundingMode.DOUBLE, zero_point=0, low=INT8_MIN, high=INT8_MAX),
+        multiplier=IDENTITY[0],
+        exponent=IDENTITY[1],
+        bias=0,
     )
-    window = Window(size=(height, width), stride=(1, 1), dilation=(1, 1), origin=(0, 0))
-    return _pool_layer(context, window, (1, 1), Reduction.SUM, 0, (region,))
 
 
-def _pool_layer(
+def pool_layer(
     context: LoweringContext,
+    image: tuple[int, int, int],
     window: Window,
     shape: tuple[int, int],
     reduction: Reduction,
     padding: int,
     regions: tuple[PoolRegion, ...],
 ) -> PoolLayer:
-    images, height, width, channels = context.input(0).shape
+    """The operator at hand as windows over its input: `image` is (images, height, width)."""
+    images, height, width = image
+    channels = context.input(0).shape[-1]
     owner, _ = context.pixels(channels)
     vectors = ceil_div(channels, context.config.rows)
     return PoolLayer(
