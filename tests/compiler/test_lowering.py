@@ -194,6 +194,35 @@ def test_matmuls_use_the_halves_in_turn():
     assert waits == [False, False] + [True] * (len(matmuls) - 2)
 
 
+def test_a_layer_begins_while_the_one_before_is_stored():
+    model = ModelBuilder(1)
+    x = model.conv(model.input((1, 24, 24, 8)), 8)
+    program = compile_model(model.finish(model.conv(x, 8)), CONFIG)
+    instructions = listing(program)
+    _, second = program.layers
+    drains = [n for n in range(second.first) if isinstance(instructions[n], Drain)]
+    stores = [n for n in drains if instructions[n].signal & Semaphore.STORED]
+    # The first chunk needs the rows of the first few, and only the last one all of them.
+    assert stores[0] < drains[-3]
+    assert stores[-1] == drains[-1]
+    matmuls = [i for i in instructions[second.first :] if isinstance(i, Matmul)]
+    assert matmuls[0].wait & Semaphore.STORED
+    assert sum(bool(i.wait & Semaphore.STORED) for i in matmuls) == len(stores)
+
+
+def test_chunks_are_the_outer_loop_and_turn_at_the_last_tile():
+    model = ModelBuilder(1)
+    program = compile_model(model.finish(model.conv(model.input((1, 24, 24, 8)), 24)), CONFIG)
+    instructions = listing(program)
+    drains = [i for i in instructions if isinstance(i, Drain)]
+    origin = min(i.output for i in drains)
+    tiles = [(i.output - origin) % 3 for i in drains]
+    assert tiles[:9] == [0, 1, 2, 2, 1, 0, 0, 1, 2]
+    # The parameters of the tile at the turn stay.
+    loads = [i for i in instructions if isinstance(i, LoadParameters)]
+    assert len(loads) == len(drains) - (len(drains) // 3 - 1)
+
+
 def test_tables_are_loaded_while_the_layer_before_computes():
     model = ModelBuilder(1)
     x = model.input((1, 8, 8, 8))

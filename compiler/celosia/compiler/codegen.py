@@ -1,19 +1,20 @@
 """Instructions of a whole body, with the semaphores that order its units.
 
 MATMUL i of the program uses half i mod 2 of the accumulators: it waits for DRAIN i - 2, and DRAIN i
-waits for it. A matrix layer waits for the last POST instruction of its producer, unless an earlier
-layer has already waited for one as late: POST works in order. Every semaphore is back at zero when
-the program ends.
+waits for it. Chunks of pixels are the outer loop, column tiles the inner one, so that a layer's
+pixels are complete in the order in which the next layer reads them; `celosia.compiler.dependencies`
+lets each MATMUL wait for them. Every semaphore is back at zero when the program ends.
 """
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from celosia.compiler.assembler import ImageBuilder
-from celosia.compiler.costs import post_cycles
+from celosia.compiler.dependencies import order_stores
 from celosia.compiler.layers import (
     AnyLayer,
+    Chunk,
     ColumnTile,
     ElementwiseLayer,
     Finish,
@@ -23,11 +24,10 @@ from celosia.compiler.layers import (
     Window,
 )
 from celosia.compiler.names import short_name
-from celosia.compiler.tiling import Chunk, tile_layer
+from celosia.compiler.tiling import Tiling, tile_layers, walk
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
-    SEMAPHORE_MAXIMUM,
     Add,
     Drain,
     Halt,
@@ -101,36 +101,33 @@ class _Generator:
         self._instructions: list[Instruction] = []
         self._settings: dict[object, Instruction] = {}
         self._last_post = -1
-        self._stored: dict[int, int] = {}
-        self._waited = -1
-        self._waits: list[int] = []
         self._chunks: list[int] = []
-        self._cycles = 0
 
     def code(self) -> Code:
         codes = []
-        for index, layer in enumerate(self._layers):
+        tilings = tile_layers(self._layers, self._addresses, self._config)
+        for index, (layer, tiling) in enumerate(zip(self._layers, tilings, strict=True)):
             first = len(self._instructions)
             following = self._layers[index + 1] if index + 1 < len(self._layers) else None
             try:
-                self._layer(layer, following)
+                self._layer(layer, tiling, following)
             except ValueError as error:
                 raise CelosiaError(
                     f"operator {layer.operator} ({layer.kind.value}, output "
                     f"'{short_name(layer.name)}') is too large for one instruction: {error}"
                 ) from error
             self._change(self._last_post, mark=1)
-            self._stored[layer.output] = self._last_post
-            codes.append(LayerCode(layer, first, len(self._instructions), self._cycles))
+            codes.append(LayerCode(layer, first, len(self._instructions), tiling.cycles))
         for position in self._chunks[:-2]:
             self._signal(position, Semaphore.DRAINED)
         self._emit(Halt())
-        return Code(tuple(self._instructions), tuple(codes))
+        ordered = order_stores(self._instructions, self._config)
+        return Code(tuple(ordered), tuple(codes))
 
-    def _layer(self, layer: AnyLayer, following: AnyLayer | None) -> None:
+    def _layer(self, layer: AnyLayer, tiling: Tiling, following: AnyLayer | None) -> None:
         match layer:
             case MatrixLayer():
-                self._matrix(layer, following)
+                self._matrix(layer, tiling, following)
             case ElementwiseLayer():
                 self._elementwise(layer)
             case PoolLayer():
@@ -155,47 +152,36 @@ class _Generator:
     def _signal(self, position: int, semaphore: Semaphore) -> None:
         self._change(position, signal=self._instructions[position].signal | semaphore)
 
-    def _matrix(self, layer: MatrixLayer, following: AnyLayer | None) -> None:
+    def _matrix(self, layer: MatrixLayer, tiling: Tiling, following: AnyLayer | None) -> None:
         _check_coordinates(layer)
-        tiling = tile_layer(layer, self._config)
-        self._cycles = tiling.cycles
         self._matrix_settings(layer)
-        stored = self._stored.get(layer.source, -1)
-        wait = Semaphore.NONE
-        if stored > self._waited:
-            # POST may be so far ahead that the layers from `stored` to here have taken nothing yet.
-            if len(self._waits) - bisect_right(self._waits, stored) >= SEMAPHORE_MAXIMUM:
-                stored = self._last_post
-            self._waits.append(len(self._instructions))
-            self._signal(stored, Semaphore.STORED)
-            self._waited = stored
-            wait = Semaphore.STORED
         weights = self._image.add(
             b"".join(tile.weights.tobytes() for tile in layer.tiles), layer.name
         )
+        firsts = [
+            weights + before * self._config.rows
+            for before in accumulate((tile.passes for tile in layer.tiles), initial=0)
+        ]
         once = len(tiling.chunks) == 1
         if once:
             # Every weight tile is used once, in the order in which they lie.
             self._load_weights(weights, sum(tile.passes for tile in layer.tiles))
-        for tile in layer.tiles:
+        for chunk, tile, number in walk(tiling.chunks, layer.tiles):
+            if not once:
+                self._load_weights(firsts[number], tile.passes)
             self._set(("matrix", 2), MatrixLoop(level=2, count=tile.input_vectors, address_step=1))
+            self._matmul(layer, tile, chunk)
+            if layer.scale is not None:
+                multiplier, exponent = layer.scale
+                self._set("scale", PostScale(multiplier=multiplier, exponent=exponent))
             parameters = self._image.add(tile.parameters, layer.name)
-            for chunk in tiling.chunks:
-                if not once:
-                    self._load_weights(weights, tile.passes)
-                self._matmul(layer, tile, chunk, wait)
-                wait = Semaphore.NONE
-                if layer.scale is not None:
-                    multiplier, exponent = layer.scale
-                    self._set("scale", PostScale(multiplier=multiplier, exponent=exponent))
-                planes = len(tile.parameters) // self._config.columns
-                self._set("parameters", LoadParameters(address=parameters, planes=planes))
-                self._post_output(layer.finish, layer.result.vectors, layer.result.width)
-                if isinstance(following, ElementwiseLayer):
-                    # POST has nothing to do while the first chunk is computed.
-                    self._tables(following)
-                self._drain(layer, tile, chunk)
-            weights += tile.passes * self._config.rows
+            planes = len(tile.parameters) // self._config.columns
+            self._set("parameters", LoadParameters(address=parameters, planes=planes))
+            self._post_output(layer.finish, layer.result.vectors, layer.result.width)
+            if isinstance(following, ElementwiseLayer):
+                # POST has nothing to do while the first chunk is computed.
+                self._tables(following)
+            self._drain(layer, tile, chunk)
 
     def _matrix_settings(self, layer: MatrixLayer) -> None:
         image, window = layer.image, layer.window
@@ -220,7 +206,7 @@ class _Generator:
                 )
             )
 
-    def _matmul(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk, wait: Semaphore) -> None:
+    def _matmul(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk) -> None:
         index = len(self._chunks)
         offset, y, x = _start(layer.image, layer.window, chunk.image, chunk.row, chunk.column)
         self._emit(
@@ -231,7 +217,7 @@ class _Generator:
                 accumulator=self._half(index),
                 rows=chunk.rows,
                 columns=chunk.columns,
-                wait=wait | (Semaphore.DRAINED if index >= 2 else Semaphore.NONE),
+                wait=Semaphore.DRAINED if index >= 2 else Semaphore.NONE,
                 signal=Semaphore.ACCUMULATED,
             )
         )
@@ -275,7 +261,6 @@ class _Generator:
             self._set(("table", table), LoadTable(address=address, table=table))
 
     def _elementwise(self, layer: ElementwiseLayer) -> None:
-        self._cycles = post_cycles(self._config, layer)
         self._tables(layer)
         self._post_output(layer.finish, 0, 0)
         self._set("scale", PostScale(multiplier=layer.multiplier, exponent=layer.exponent))
@@ -298,7 +283,6 @@ class _Generator:
 
     def _pool(self, layer: PoolLayer) -> None:
         _check_coordinates(layer)
-        self._cycles = post_cycles(self._config, layer)
         image, window, result = layer.image, layer.window, layer.result
         self._set(
             "post input",

@@ -1,47 +1,118 @@
-"""Estimated cycles: what each unit takes, and how MATRIX and POST overlap in a layer."""
+"""Estimated cycles: when MATRIX and POST, side by side, are through with what they are given.
+
+The model leaves out the weight memory's port and the fetch of instructions; what is left decides
+how layers are cut.
+"""
 
 from collections.abc import Iterable
+from copy import copy
 
-from celosia.compiler.layers import AnyLayer, ElementwiseLayer, MatrixLayer, PoolLayer
+import numpy as np
+
+from celosia.compiler.layers import (
+    AnyLayer,
+    Chunk,
+    ColumnTile,
+    ElementwiseLayer,
+    MatrixLayer,
+    PoolLayer,
+)
 from celosia.golden.config import NpuConfig
 
-POST_OVERHEAD = 16
-"""Cycles that an instruction of POST takes beside its vectors."""
+_START = 6
+"""From a semaphore that is raised to the first vector of the MATMUL that waits for it."""
+_SUMS = 10
+"""From a MATMUL's last vector to its DRAIN, beside the array's R + C."""
+_POST_PIPELINE = 18
+"""From a POST instruction's start to its end, beside its vectors; a DRAIN that follows another
+may start while that one's last vectors are under way."""
+_DRAIN_GAP = 2
+"""Between the vectors of such DRAINs."""
+_LOAD_LATENCY = 4
+"""Of parameters and tables, beside their vectors or entries."""
+_TABLES = 2 * (256 + _LOAD_LATENCY)
 
 
-def matmul_cycles(config: NpuConfig, passes: int, pixels: int) -> int:
-    """Cycles of a MATMUL: a pass streams its pixels, but at least as long as a tile loads."""
-    return passes * max(pixels, config.rows)
+class Timeline:
+    """Cycles from the program's start, as far as instructions have been added.
+
+    Attributes:
+        matrix: when MATRIX has streamed the last MATMUL.
+        post: when POST has stored the last vector.
+    """
+
+    def __init__(self, config: NpuConfig) -> None:
+        self._config = config
+        self._groups = config.rows // config.requantizer_lanes
+        self.matrix = 0
+        self.post = 0
+        self._drainable = 0  # when the next DRAIN may start
+        self._freed = (0, 0)  # when the halves are free, the next one first
+        self._stored = np.zeros(config.scratchpad_depth, np.int64)
+
+    def fork(self) -> "Timeline":
+        """A copy, to try something on."""
+        fork = copy(self)
+        fork._stored = self._stored.copy()
+        return fork
+
+    def add_matrix(
+        self,
+        layer: MatrixLayer,
+        source: int,
+        output: int,
+        work: Iterable[tuple[Chunk, ColumnTile]],
+        *,
+        tables: bool,
+    ) -> None:
+        """A matrix layer between tensors at two addresses, its chunks and tiles in their order.
+
+        `tables` says that those of an elementwise layer are loaded before the first DRAIN.
+        """
+        config = self._config
+        loaded: ColumnTile | None = None
+        self._drainable = self.post + (_TABLES if tables else 0)
+        for chunk, tile in work:
+            read = layer.read_box(chunk, tile)
+            image = self._view(source, chunk.image, layer.image.step, layer.image.shape)
+            needed = int(image[read].max(initial=0))
+            start = max(self.matrix, self._freed[0] + _START, needed + _START)
+            self.matrix = start + tile.passes * max(chunk.pixels, config.rows)
+            summed = self.matrix + config.rows + config.columns + _SUMS
+            if tile is not loaded:
+                planes = len(tile.parameters) // config.columns
+                self._drainable = max(self._drainable, self.post + planes + _LOAD_LATENCY)
+                loaded = tile
+            begin = max(self._drainable, summed)
+            end = begin + chunk.pixels * tile.output_vectors * self._groups
+            self._drainable = end + _DRAIN_GAP
+            self.post = end + _POST_PIPELINE
+            self._freed = (self._freed[1], self.post)
+            result = self._view(output, chunk.image, layer.result.step, layer.result.shape)
+            result[layer.written_box(chunk, tile)] = self.post
+
+    def add_elementwise(self, layer: ElementwiseLayer, output: int) -> None:
+        """An elementwise layer."""
+        for run in layer.runs:
+            self.post += run.count * max(2, self._groups) + _POST_PIPELINE
+            first = output + run.output
+            self._stored[first : first + run.count] = self.post
+
+    def add_pool(self, layer: PoolLayer, output: int) -> None:
+        """A pooling layer."""
+        taps = layer.window.size[0] * layer.window.size[1]
+        for region in layer.regions:
+            vectors = region.rows * region.columns * layer.result.vectors
+            cycles = vectors * max(taps, self._groups) + _POST_PIPELINE
+            self.post += layer.image.count * cycles
+        self._stored[output : output + layer.image.count * layer.result.step] = self.post
+
+    def _view(self, base: int, number: int, step: int, shape: tuple[int, int, int]) -> "_Times":
+        """When the vectors of an image are stored: [height, width, vectors]."""
+        return self._stored[base + number * step : base + (number + 1) * step].reshape(shape)
 
 
-def drain_cycles(config: NpuConfig, pixels: int, vectors: int) -> int:
-    """Cycles of a DRAIN: L outputs at a time."""
-    groups = config.rows // config.requantizer_lanes
-    return pixels * vectors * groups + POST_OVERHEAD
-
-
-def pipelined_cycles(chunks: Iterable[tuple[int, int]]) -> int:
-    """Cycles of a layer's chunks, each (MATMUL cycles, DRAIN cycles), over two halves."""
-    computed = drained = freed = 0
-    for matmul, drain in chunks:
-        # A MATMUL waits for the DRAIN before the last, which had the same half.
-        computed = max(computed, freed) + matmul
-        freed = drained
-        drained = max(drained, computed) + drain
-    return drained
-
-
-def post_cycles(config: NpuConfig, layer: ElementwiseLayer | PoolLayer) -> int:
-    """Cycles of a layer that POST runs alone."""
-    groups = config.rows // config.requantizer_lanes
-    if isinstance(layer, ElementwiseLayer):
-        return sum(run.count * max(2, groups) + POST_OVERHEAD for run in layer.runs)
-    taps = layer.window.size[0] * layer.window.size[1]
-    return sum(
-        layer.image.count * region.rows * region.columns * layer.result.vectors * max(taps, groups)
-        + POST_OVERHEAD
-        for region in layer.regions
-    )
+_Times = np.ndarray[tuple[int, int, int], np.dtype[np.int64]]
 
 
 def layer_passes(layer: AnyLayer) -> int:

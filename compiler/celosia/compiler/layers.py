@@ -15,6 +15,8 @@ from celosia.golden.isa import Reduction
 from celosia.golden.rounding import RoundingMode
 
 Pair = tuple[int, int]
+Box = tuple[slice, slice, slice]
+"""Rows, columns, and vectors of a pixel."""
 Scale = tuple[int, int]
 """Multiplier and exponent."""
 
@@ -40,6 +42,11 @@ class Image:
     padding: int
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: height, width and vectors of a pixel."""
+        return self.height, self.width, self.column_step
+
+    @property
     def row_step(self) -> int:
         """From one row to the next."""
         return self.width * self.column_step
@@ -59,6 +66,13 @@ class Window:
     dilation: Pair
     origin: Pair
 
+    def taps(self, axis: int, first: int, count: int, size: int) -> slice:
+        """Input rows or columns, of `size`, from the first to the last under some outputs' taps."""
+        start = self.origin[axis] + first * self.stride[axis]
+        last = start + (count - 1) * self.stride[axis]
+        last += (self.size[axis] - 1) * self.dilation[axis]
+        return slice(min(max(start, 0), size), max(min(last + 1, size), 0))
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutputImage:
@@ -67,6 +81,11 @@ class OutputImage:
     height: int
     width: int
     vectors: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: height, width and vectors of a pixel."""
+        return self.height, self.width, self.vectors
 
     @property
     def step(self) -> int:
@@ -100,6 +119,22 @@ class ColumnTile:
         return len(self.weights)
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """A rectangle of output pixels of one image, for which MATRIX sums at a time."""
+
+    image: int
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+    @property
+    def pixels(self) -> int:
+        """Accumulators that it takes."""
+        return self.rows * self.columns
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """What every layer has. `operator` is the index in the graph."""
@@ -125,6 +160,22 @@ class MatrixLayer(Layer):
     tiles: tuple[ColumnTile, ...]
     scale: Scale | None
     finish: Finish
+
+    def read_box(self, chunk: Chunk, tile: ColumnTile) -> Box:
+        """What a tile reads of an input image for a chunk."""
+        return (
+            self.window.taps(0, chunk.row, chunk.rows, self.image.height),
+            self.window.taps(1, chunk.column, chunk.columns, self.image.width),
+            slice(tile.input_vector, tile.input_vector + tile.input_vectors),
+        )
+
+    def written_box(self, chunk: Chunk, tile: ColumnTile) -> Box:
+        """What it writes of an output image."""
+        return (
+            slice(chunk.row, chunk.row + chunk.rows),
+            slice(chunk.column, chunk.column + chunk.columns),
+            slice(tile.output_vector, tile.output_vector + tile.output_vectors),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

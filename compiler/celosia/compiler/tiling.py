@@ -1,80 +1,124 @@
 """Chunks: which output pixels one half of the accumulators takes at a time.
 
-Large chunks waste nothing on the array, small ones leave less to drain when a layer ends and keep
-MATRIX and POST busy at once. The candidates are few: each one's pipeline is played through.
+Large chunks waste nothing on the array; small ones let the next layer begin early, and keep MATRIX
+and POST busy at once. The candidates of a layer are few: each one is played through, with the layer
+after it.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from celosia.compiler.costs import drain_cycles, matmul_cycles, pipelined_cycles
-from celosia.compiler.layers import MatrixLayer
+from celosia.compiler.costs import Timeline
+from celosia.compiler.layers import (
+    AnyLayer,
+    Chunk,
+    ColumnTile,
+    ElementwiseLayer,
+    MatrixLayer,
+    PoolLayer,
+)
 from celosia.compiler.layout import ceil_div
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import Drain
 
 _EXTENT = Drain.limits("rows")[1]  # as of its columns, and of MATMUL's
-_CHUNK_OVERHEAD = 4  # cycles between MATMULs, so that equal candidates prefer fewer chunks
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A rectangle of output pixels of one image."""
-
-    image: int
-    row: int
-    column: int
-    rows: int
-    columns: int
-
-    @property
-    def pixels(self) -> int:
-        """Accumulators that it takes."""
-        return self.rows * self.columns
+_MOST_SHARES = 6  # times as many chunks as there must be
+_ROUGH = 2  # the candidate that stands for all of the next layer's
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """A layer's chunks, the same for every column tile, and its estimated cycles."""
+    """A layer's chunks, the same for every column tile, none where POST runs it alone.
+
+    `cycles` is what the layer is estimated to add to the program.
+    """
 
     chunks: tuple[Chunk, ...]
     cycles: int
 
 
-def tile_layer(layer: MatrixLayer, config: NpuConfig) -> Tiling:
-    """The chunks that finish a layer soonest."""
-    half = config.accumulator_depth // 2
+def tile_layers(
+    layers: Sequence[AnyLayer], addresses: Mapping[int, int], config: NpuConfig
+) -> list[Tiling]:
+    """The chunks of all layers, chosen one layer after another."""
+    timeline = Timeline(config)
+    candidates = [_candidates(layer, config) for layer in layers]
+    tilings = []
+    for index in range(len(layers)):
+        chunks = candidates[index][0]
+        if len(candidates[index]) > 1:
+            costs = []
+            for choice in candidates[index]:
+                trial = timeline.fork()
+                _play(trial, layers[index:], choice, addresses)
+                if index + 1 < len(layers):
+                    rough = candidates[index + 1][: _ROUGH + 1][-1]
+                    _play(trial, layers[index + 1 :], rough, addresses)
+                costs.append(trial.matrix + trial.post)
+            chunks = candidates[index][costs.index(min(costs))]
+        began = timeline.post
+        _play(timeline, layers[index:], chunks, addresses)
+        tilings.append(Tiling(chunks, timeline.post - began))
+    return tilings
+
+
+def walk(
+    chunks: Sequence[Chunk], tiles: Sequence[ColumnTile]
+) -> Iterator[tuple[Chunk, ColumnTile, int]]:
+    """Every chunk with every tile and the tile's number, in the order of execution.
+
+    Every other chunk goes backwards through the tiles: the parameters of the one at the turn stay.
+    """
+    numbered = list(enumerate(tiles))
+    for index, chunk in enumerate(chunks):
+        for number, tile in numbered if index % 2 == 0 else reversed(numbered):
+            yield chunk, tile, number
+
+
+def _play(
+    timeline: Timeline,
+    layers: Sequence[AnyLayer],
+    chunks: tuple[Chunk, ...],
+    addresses: Mapping[int, int],
+) -> None:
+    """Add the first of some layers."""
+    layer = layers[0]
+    output = addresses[layer.output]
+    match layer:
+        case MatrixLayer():
+            work = ((chunk, tile) for chunk, tile, _ in walk(chunks, layer.tiles))
+            tables = len(layers) > 1 and isinstance(layers[1], ElementwiseLayer)
+            timeline.add_matrix(layer, addresses[layer.source], output, work, tables=tables)
+        case ElementwiseLayer():
+            timeline.add_elementwise(layer, output)
+        case PoolLayer():
+            timeline.add_pool(layer, output)
+
+
+def _candidates(layer: AnyLayer, config: NpuConfig) -> list[tuple[Chunk, ...]]:
+    if not isinstance(layer, MatrixLayer):
+        return [()]
     height, width = layer.result.height, layer.result.width
-    best: Tiling | None = None
-    for rows, columns in _shapes(height, width, half):
-        chunks = _chunks(layer.image.count, height, width, rows, columns)
-        cycles = pipelined_cycles(
-            (
-                matmul_cycles(config, tile.passes, chunk.pixels) + _CHUNK_OVERHEAD,
-                drain_cycles(config, chunk.pixels, tile.output_vectors),
-            )
-            for tile in layer.tiles
-            for chunk in chunks
-        )
-        if best is None or cycles < best.cycles:
-            best = Tiling(chunks, cycles)
-    assert best is not None
-    return best
+    shapes = _shapes(height, width, config.accumulator_depth // 2)
+    return [_chunks(layer.image.count, height, width, *shape) for shape in shapes]
 
 
 def _shapes(height: int, width: int, half: int) -> list[tuple[int, int]]:
-    """Candidates (rows, columns): whole rows in equal shares, or parts of one row."""
+    """Candidates (rows, columns), large ones first: whole rows in equal shares, or parts of one."""
     most_columns = min(half, _EXTENT)
+    shapes = []
     if width <= most_columns:
-        most = min(half // width, height, _EXTENT)
-        shares = {ceil_div(height, rows) for rows in range(1, most + 1)}
-        shapes = [(ceil_div(height, share), width) for share in sorted(shares)]
-    else:
-        shapes = []
+        shapes = [(rows, width) for rows in _shares(height, min(half // width, _EXTENT))]
     if width > most_columns or height == 1:
-        shares = {ceil_div(width, columns) for columns in range(1, min(width, most_columns) + 1)}
-        fewest = min(shares)
-        shapes += [(1, ceil_div(width, share)) for share in sorted(shares) if share <= 8 * fewest]
-    return shapes
+        shapes += [(1, columns) for columns in _shares(width, most_columns)]
+    return list(dict.fromkeys(shapes))
+
+
+def _shares(count: int, most: int) -> list[int]:
+    """Sizes up to `most` that cut `count` into equal shares but for the last, large ones first."""
+    fewest = ceil_div(count, most)
+    shares = {ceil_div(count, size) for size in range(1, min(count, most) + 1)}
+    return [ceil_div(count, n) for n in sorted(shares) if n <= _MOST_SHARES * fewest]
 
 
 def _chunks(images: int, height: int, width: int, rows: int, columns: int) -> tuple[Chunk, ...]:

@@ -48,7 +48,7 @@ class Semaphore(IntFlag):
     DRAINED = 2
     """POST to MATRIX: a half of the accumulators may be overwritten."""
     STORED = 4
-    """POST to MATRIX: a layer's output is complete in the scratchpad."""
+    """POST to MATRIX: what a chunk reads is complete in the scratchpad."""
 
 
 SEMAPHORES = 7
