@@ -46,6 +46,12 @@ def program():
 
 
 @pytest.fixture(scope="module")
+def pair():
+    """A program that makes two inferences in a run."""
+    return compile_model(model_with_host_operators(), CONFIG, batch=2)
+
+
+@pytest.fixture(scope="module")
 def data(program):
     return encode_program(program)
 
@@ -67,13 +73,24 @@ def test_round_trip(program, tmp_path):
     loaded = load_program(path)
     assert [p.name for p in tmp_path.iterdir()] == ["network.cel"]
     for item in fields(Program):
-        if item.name in ("name", "config", "profile", "image", "start", "layers", "tensors"):
+        if item.name in ("name", "config", "profile", "batch", "image", "start", "layers", "tensors"):
             assert getattr(loaded, item.name) == getattr(program, item.name)
     assert encode_program(loaded) == path.read_bytes()
     rng = np.random.default_rng(2)
     inputs = [rng.normal(0, 1, (1, 9, 7, 3)).astype(np.float32)]
     for before, after in zip(
         run_on_machine(program, inputs), run_on_machine(loaded, inputs), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_batch_is_kept(pair):
+    loaded = decode_program(encode_program(pair))
+    assert loaded.batch == 2
+    assert [tensor.shape for tensor in loaded.sample_inputs] == [(1, 9, 7, 3)]
+    inputs = [np.random.default_rng(3).normal(0, 1, (2, 9, 7, 3)).astype(np.float32)]
+    for before, after in zip(
+        run_on_machine(pair, inputs), run_on_machine(loaded, inputs), strict=True
     ):
         np.testing.assert_array_equal(before, after)
 
@@ -122,6 +139,8 @@ def test_what_is_not_a_program_is_refused(data, change, message):
         (("profile",), ["tflm"], "profile must be one of tflm, litert, single, float32"),
         (("config", "rows"), 3, "rows must be an integer from 4 to 64"),
         (("config", "base"), [], "config must be an object with the keys"),
+        (("batch",), 0, "batch must be an integer from 1"),
+        (("batch",), 2, r"must hold 2 inferences along its first dimension, not have shape \(1, 9"),
         (("start",), -1, "start must be an integer from 0"),
         (("inputs", 0, "address"), 10**6, "address must be an integer from 0"),
         (("inputs", 0, "layout", "kind"), "rows", "must be pixels or packed_rows"),

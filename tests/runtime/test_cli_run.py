@@ -21,7 +21,7 @@ SEED = 5
 DIGITS = embedded_data("digits_int8.tflite")
 KEYS = {
     *("outputs_match", "mismatches", "samples", "cycles_per_inference", "macs", "utilisation"),
-    *("layers", "wall_s", "build_s", "sim_cycles_per_s"),
+    *("layers", "wall_s", "build_s", "sim_cycles_per_s", "batch", "cycles"),
 }
 
 
@@ -54,6 +54,35 @@ def test_samples_come_from_a_file_and_outputs_go_to_one(capsys, tmp_path):
     np.testing.assert_array_equal(np.load(y).argmax(axis=1), labels)
 
 
+def test_batches_are_filled_in_order_and_padded(capsys, tmp_path):
+    with np.load("runtime/celosia/runtime/data/digits_heldout.npz") as held_out:
+        np.save(tmp_path / "x.npy", held_out["x"][:5])
+    paths = ("--inputs", tmp_path / "x.npy", "--outputs", tmp_path / "y.npy")
+    found = []
+    for batch in ("1", "2", "4"):
+        arguments = (*paths, "--config", "npu16x16", "--batch", batch, "--json")
+        status, out, _ = celosia(capsys, "run", "digits", *arguments)
+        report = json.loads(out)
+        assert (status, report["samples"], report["batch"]) == (0, 5, int(batch))
+        assert (report["mismatches"], report["macs"]) == (0, 1_387_904)
+        found.append(np.load(tmp_path / "y.npy"))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_a_program_file_has_its_batch(capsys, tmp_path):
+    program = tmp_path / "digits.cel"
+    options = ("-o", program, "--config", "npu8x8", "--batch", "2")
+    status, out, _ = celosia(capsys, "compile", "digits", *options)
+    assert (status, "2,775,808 MACs" in out, "cycles for 2 inferences" in out) == (0, True, True)
+    status, out, _ = celosia(capsys, "inspect", program)
+    assert (status, "cycles for 2 inferences" in " ".join(out.split())) == (0, True)
+    status, out, _ = celosia(capsys, "run", program)
+    assert status == 0
+    assert "one run makes 2 inferences" in out
+    assert "2 samples of digits" in out
+
+
 def test_a_program_file_runs_like_its_model(capsys, tmp_path):
     program = tmp_path / "digits.cel"
     assert celosia(capsys, "compile", "digits", "-o", program, "--config", "npu4x4")[0] == 0
@@ -61,7 +90,10 @@ def test_a_program_file_runs_like_its_model(capsys, tmp_path):
     assert (status, json.loads(out)["config"]) == (0, "npu4x4")
     status, _, err = celosia(capsys, "run", program, "--config", "npu8x8")
     assert status == 2
-    assert "--config and --rounding must be left out for" in err
+    assert "--config, --rounding and --batch must be left out for" in err
+    status, _, err = celosia(capsys, "run", program, "--batch", "1")
+    assert status == 2
+    assert "--config, --rounding and --batch must be left out for" in err
 
 
 def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):
@@ -87,6 +119,8 @@ def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):
         (["digits", "--rounding", "up"], "rounding profile must be one of tflm, litert, "),
         (["digits", "--config", "npu4x4", "--rounding", "single"], "rounding profile must be one "),
         (["digits", "--config", "npu5"], "configuration must be one of npu4x4, npu8x8, npu16x16"),
+        (["digits", "--batch", "0"], "batch must be at least 1, not 0"),
+        (["digits", "--batch", "99999"], "batch of model 'digits' must be at most "),
         (["digits", "--inputs", "none.npy"], "can't read inputs 'none.npy': No such file"),
         (["digits", "--outputs", "no/where.npy"], "can't write 'no/where.npy': No such file"),
     ],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from celosia.compiler.assembler import ImageBuilder
+from celosia.compiler.batch import batched
 from celosia.compiler.codegen import Code, generate
 from celosia.compiler.costs import layer_passes
 from celosia.compiler.folding import fold_padding
@@ -30,13 +31,17 @@ def compile_model(
     model: str | os.PathLike[str] | bytes | Graph,
     config: NpuConfig,
     profile: RoundingProfile = RoundingProfile.TFLM,
+    *,
+    batch: int = 1,
 ) -> Program:
     """Compile a model (a graph, or a .tflite file or its bytes) for one NPU.
 
-    The same model, configuration and profile always give the same program.
+    A run of the program makes `batch` inferences. The same model, configuration, profile and batch
+    always give the same program.
 
     Raises:
-        CelosiaError: the model can't be read, can't run on this NPU, or doesn't fit its memories.
+        CelosiaError: the model can't be read, can't run on this NPU, or doesn't fit its memories;
+            where only the batch is too large the message names the largest that fits.
     """
     graph = model if isinstance(model, Graph) else load_tflite(model)
     if profile not in config.profiles:
@@ -46,6 +51,38 @@ def compile_model(
         )
     if len(set(graph.outputs)) < len(graph.outputs):
         raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
+    stacked = batched(graph, batch)
+    try:
+        return _compile(stacked, config, profile, batch)
+    except CelosiaError as error:
+        if batch == 1:
+            raise
+        largest = _largest_batch(graph, config, profile, batch)
+        raise CelosiaError(
+            f"batch of model '{graph.name}' must be at most {largest} on configuration "
+            f"'{config.name}', not {batch}: {error}"
+        ) from error
+
+
+def _largest_batch(
+    graph: Graph, config: NpuConfig, profile: RoundingProfile, too_large: int
+) -> int:
+    """The largest batch that compiles. Raises CelosiaError where not even a single input does."""
+    _compile(graph, config, profile, 1)
+    # Every inference needs a vector of its own for its input.
+    fits, fails = 1, min(too_large, config.scratchpad_depth + 1)
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        try:
+            _compile(batched(graph, middle), config, profile, middle)
+            fits = middle
+        except CelosiaError:
+            fails = middle
+    return fits
+
+
+def _compile(graph: Graph, config: NpuConfig, profile: RoundingProfile, batch: int) -> Program:
+    """The program of a graph that makes `batch` inferences."""
     graph = fold_padding(graph)
     parts = partition(graph)
     body, plan = _place(graph, parts, config, profile)
@@ -58,6 +95,7 @@ def compile_model(
         name=graph.name,
         config=config,
         profile=profile,
+        batch=batch,
         image=image.finish(code.instructions),
         start=start,
         signature_inputs={index: tensors[index] for index in graph.inputs},

@@ -1,7 +1,7 @@
 """The program: what the compiler makes of a model, and all that running it takes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -99,6 +99,7 @@ class Program:
     Attributes:
         name: the model's name.
         config, profile: what it was compiled for.
+        batch: inferences of one run. All tensors hold that many, stacked along dimension 0.
         image: bytes of the weight memory from vector 0.
         start: weight vector of the first instruction.
         signature_inputs, signature_outputs: the model's own tensors by their index, in its order.
@@ -111,6 +112,7 @@ class Program:
     name: str
     config: NpuConfig
     profile: RoundingProfile
+    batch: int
     image: bytes
     start: int
     signature_inputs: Mapping[int, Tensor]
@@ -125,7 +127,17 @@ class Program:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the NPU."""
-        return sum(layer.macs for layer in self.layers)
+        return sum(layer.macs for layer in self.layers) // self.batch
+
+    @property
+    def sample_inputs(self) -> list[Tensor]:
+        """The inputs of one inference."""
+        return [
+            tensor
+            if self.batch == 1
+            else replace(tensor, shape=(tensor.shape[0] // self.batch, *tensor.shape[1:]))
+            for tensor in self.signature_inputs.values()
+        ]
 
     def prepare(
         self, inputs: Sequence[NDArray[Any]]

@@ -1,6 +1,7 @@
 """Inputs of a network: from a file, or made up."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Tensor
 
 Sample = list[NDArray[Any]]
-"""One value for each input of the network."""
+"""One value for each input of the network, or for each output."""
 
 
 def load_samples(path: Path, inputs: list[Tensor]) -> list[Sample]:
@@ -52,6 +53,30 @@ def random_samples(inputs: list[Tensor], count: int, seed: int) -> list[Sample]:
         return rng.standard_normal(tensor.shape).astype(tensor.dtype)
 
     return [[draw(tensor) for tensor in inputs] for _ in range(count)]
+
+
+def batches(samples: Sequence[Sample], size: int) -> list[Sample]:
+    """Samples stacked along their first dimension, `size` to a batch; the last one repeats its end.
+
+    A batch of one is the sample as it is.
+    """
+    if size == 1:
+        return list(samples)
+    groups = [list(samples[start : start + size]) for start in range(0, len(samples), size)]
+    groups[-1] += [groups[-1][-1]] * (size - len(groups[-1]))
+    return [[np.concatenate(values) for values in zip(*group, strict=True)] for group in groups]
+
+
+def unbatched(outputs: Sequence[Sample], size: int, count: int) -> list[Sample]:
+    """The outputs of the first `count` samples of batches of `size`."""
+    if size == 1:
+        return list(outputs)
+    samples = [
+        list(sample)
+        for batch in outputs
+        for sample in zip(*(np.split(value, size) for value in batch), strict=True)
+    ]
+    return samples[:count]
 
 
 def _read(path: Path, inputs: list[Tensor]) -> list[NDArray[Any]]:

@@ -22,6 +22,7 @@ def describe_program(program: Program) -> dict[str, Any]:
         "model": program.name,
         "config": config.name,
         "rounding": str(program.profile),
+        "batch": program.batch,
         "macs": program.macs,
         "estimated_cycles": sum(layer.estimated_cycles for layer in program.layers),
         "instructions": instructions,

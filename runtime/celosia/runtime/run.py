@@ -14,14 +14,14 @@ from celosia.golden.interpreter import Interpreter
 from celosia.golden.memory_map import Counter
 from celosia.runtime.device import Device, Inference
 from celosia.runtime.golden_device import GoldenDevice
-from celosia.runtime.inputs import Sample
+from celosia.runtime.inputs import Sample, batches, unbatched
 
 DEVICES = ("golden", "rtl")
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer's share of an inference.
+    """One layer's share of a run, which makes `RunReport.batch` inferences.
 
     `cycles` and `utilisation` are None where the device counts no cycles. `waits` says what the
     array did in these cycles, by the names of `memory_map.Counter`.
@@ -40,9 +40,11 @@ class LayerReport:
 class RunReport:
     """What `celosia run` reports; its fields are the keys of the JSON object.
 
-    `mismatches` counts output bytes that differ from the golden model's. `utilisation` is the share
-    of the array's multiply-accumulates that the network needed. Cycles run from the start command
-    to the last result in memory. `wall_s` and `sim_cycles_per_s` leave building out.
+    `mismatches` counts output bytes that differ from the golden model's. A run of the program makes
+    `batch` inferences and takes `cycles`, from the start command to the last result in memory;
+    `cycles_per_inference` is their quotient, rounded up, and `macs` counts one inference.
+    `utilisation` is the share of the array's multiply-accumulates that the network needed. `wall_s`
+    and `sim_cycles_per_s` leave building out.
     """
 
     model: str
@@ -52,6 +54,8 @@ class RunReport:
     outputs_match: bool
     mismatches: int
     samples: int
+    batch: int
+    cycles: int | None
     cycles_per_inference: int | None
     macs: int
     utilisation: float | None
@@ -96,7 +100,7 @@ def run_program(
 ) -> RunResult:
     """Run samples of a program whose network isn't at hand; the golden machine is the judge."""
     judge = GoldenDevice(program)
-    expected = _infer(program, judge, samples)[1]
+    _, expected = _infer(program, judge, samples)
     return _run(program, device, device_name, samples, expected)
 
 
@@ -116,7 +120,7 @@ def _run(
     counters = inferences[0].counters
     cycles = None if counters is None else counters[Counter.CYCLES]
     measured = device.measured
-    macs = program.macs
+    batch = program.batch
     report = RunReport(
         model=program.name,
         config=program.config.name,
@@ -125,9 +129,11 @@ def _run(
         outputs_match=mismatches == 0,
         mismatches=mismatches,
         samples=len(samples),
-        cycles_per_inference=cycles,
-        macs=macs,
-        utilisation=_utilisation(program, macs, cycles),
+        batch=batch,
+        cycles=cycles,
+        cycles_per_inference=None if cycles is None else -(-cycles // batch),
+        macs=program.macs,
+        utilisation=_utilisation(program, batch * program.macs, cycles),
         layers=_layers(program, inferences[0]),
         wall_s=round(measured.wall_s, 6),
         build_s=round(measured.build_s, 6),
@@ -147,14 +153,17 @@ def _run(
 def _infer(
     program: Program, device: Device, samples: Sequence[Sample]
 ) -> tuple[list[Inference], list[list[NDArray[Any]]]]:
-    """Each sample through the host's operators, the device, and the host's operators again."""
-    prepared = [program.prepare(sample) for sample in samples]
+    """Batches of samples through the host's operators, the device, and the host's operators again.
+
+    Returns what each run left behind, and the outputs of each sample.
+    """
+    prepared = [program.prepare(batch) for batch in batches(samples, program.batch)]
     inferences = device.run([writes for _, writes in prepared])
     outputs = [
         program.finish(values, inference.reads)
         for (values, _), inference in zip(prepared, inferences, strict=True)
     ]
-    return inferences, outputs
+    return inferences, unbatched(outputs, program.batch, len(samples))
 
 
 def _layers(program: Program, inference: Inference) -> list[LayerReport]:

@@ -38,9 +38,9 @@ class Session:
         self._device_name = ""
 
     def samples(self, path: Path | None) -> list[Sample]:
-        """Samples of the file, or a random one."""
-        inputs = list(self.program.signature_inputs.values())
-        return random_samples(inputs, 1, _SEED) if path is None else load_samples(path, inputs)
+        """Samples of the file, or a batch of random ones."""
+        inputs, batch = self.program.sample_inputs, self.program.batch
+        return random_samples(inputs, batch, _SEED) if path is None else load_samples(path, inputs)
 
     def open(self, device: str, waves: Path | None = None) -> None:
         """Build or prepare the device."""
@@ -67,10 +67,10 @@ class Session:
         write_atomically(path, buffer.getvalue())
 
 
-def open_session(model: str, config: str, rounding: str) -> Session:
-    """Compile a model for a configuration and a rounding profile, or load a program.
+def open_session(model: str, config: str, rounding: str, batch: int = 1) -> Session:
+    """Compile a model for a configuration, a rounding profile and a batch, or load a program.
 
-    A program file has its own configuration and profile.
+    A program file has its own of all three.
 
     Raises:
         CelosiaError: whatever of these can't be used.
@@ -79,7 +79,8 @@ def open_session(model: str, config: str, rounding: str) -> Session:
     if content.startswith(MAGIC):
         return Session(decode_program(content), None)
     graph = _load(model, content)
-    return Session(compile_model(graph, load_config(config), _profile(rounding)), graph)
+    program = compile_model(graph, load_config(config), _profile(rounding), batch=batch)
+    return Session(program, graph)
 
 
 def open_model(model: str) -> tuple[Graph, bytes]:

@@ -134,9 +134,10 @@ def _input_layout(
 
 
 def _reshaped_products(graph: Graph, parts: Partition) -> dict[int, int]:
-    """Products of one row that are only used reshaped: {tensor: channels of the reshaped}.
+    """Products whose rows are only used reshaped: {tensor: channels of the reshaped}.
 
-    A matrix product can be stored in pixels of any size, as its columns may stand in any order.
+    A row of a matrix product can be stored in pixels of any size that divides it, as its columns
+    may stand in any order.
     """
     found = {}
     for index in parts.body:
@@ -145,12 +146,13 @@ def _reshaped_products(graph: Graph, parts: Partition) -> dict[int, int]:
         if operator.kind is not OpKind.FULLY_CONNECTED:
             continue
         units = graph.tensors[operator.inputs[1]].shape[0]
-        if prod(graph.tensors[output].shape) == units:
-            users = [graph.operators[i] for i in parts.body if output in graph.operators[i].inputs]
-            shapes = [graph.tensors[user.outputs[0]].shape for user in users]
-            channels = {shape[-1] if shape else 1 for shape in shapes}
-            if {user.kind for user in users} == {OpKind.RESHAPE} and len(channels) == 1:
-                found[output] = channels.pop()
+        users = [graph.operators[i] for i in parts.body if output in graph.operators[i].inputs]
+        shapes = [graph.tensors[user.outputs[0]].shape for user in users]
+        channels = {shape[-1] if shape else 1 for shape in shapes}
+        if {user.kind for user in users} == {OpKind.RESHAPE} and len(channels) == 1:
+            pixel = channels.pop()
+            if units % pixel == 0:
+                found[output] = pixel
     return found
 
 

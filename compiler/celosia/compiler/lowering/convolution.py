@@ -99,6 +99,10 @@ def convolution_layer(
         weights.transpose(1, 2, 3, 0), None if bias is None else bias.data, zero_point_of(x)
     )
     scales = channel_scales(x, context.input(1), output, out, finish.mode)
+    result_height = output.shape[1]
+    if window.size == window.stride == (1, 1) and (height, width) == output.shape[1:3]:
+        # No window reaches beyond its pixel: the images are one, and share each weight tile.
+        images, height, result_height = 1, images * height, images * height
     return MatrixLayer(
         operator=context.operator,
         name=output.name,
@@ -116,7 +120,7 @@ def convolution_layer(
         ),
         window=window,
         result=OutputImage(
-            height=output.shape[1],
+            height=result_height,
             width=output.shape[2],
             vectors=ceil_div(out, context.config.rows),
         ),

@@ -28,6 +28,7 @@ def encode_header(program: Program) -> dict[str, Any]:
         "name": program.name,
         "config": config_to_mapping(program.config),
         "profile": str(program.profile),
+        "batch": program.batch,
         "start": program.start,
         "signature_inputs": _encode_signature(program.signature_inputs),
         "signature_outputs": _encode_signature(program.signature_outputs),
@@ -67,6 +68,7 @@ def decode_header(header: Any, image: bytes) -> Program:
         name=name,
         config=config,
         profile=profile,
+        batch=root["batch"].integer(1, MAX_INDEX),
         image=image,
         start=root["start"].integer(0, config.weight_depth),
         signature_inputs=_decode_signature(root["signature_inputs"]),
@@ -80,6 +82,7 @@ def decode_header(header: Any, image: bytes) -> Program:
             _decode_placement(item, config, len(layers)) for item in root["tensors"].items()
         ),
     )
+    _check_batch(program)
     _check_image(program)
     _check_values(program)
     return program
@@ -153,6 +156,18 @@ def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPla
         first=first,
         last=field["last"].integer(first, layers - 1),
     )
+
+
+def _check_batch(program: Program) -> None:
+    """Every tensor of the signature holds the inputs or outputs of `batch` inferences."""
+    if program.batch == 1:
+        return
+    for tensor in (*program.signature_inputs.values(), *program.signature_outputs.values()):
+        if not tensor.shape or tensor.shape[0] % program.batch:
+            raise CelosiaError(
+                f"program's tensor '{tensor.name}' must hold {program.batch} inferences along its "
+                f"first dimension, not have shape {tensor.shape}"
+            )
 
 
 def _check_image(program: Program) -> None:

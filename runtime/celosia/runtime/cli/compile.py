@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import Config, Json, Rounding, Verbose
+from celosia.runtime.cli.options import Batch, Config, Json, Rounding, Verbose
 from celosia.runtime.cli.output import print_json, results
 
 
@@ -17,19 +17,20 @@ def compile_(
     ],
     config: Config = "npu8x8",
     rounding: Rounding = "tflm",
+    batch: Batch = 1,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Compile a model into a program file.
 
-    The same model, configuration and rounding profile always give the same bytes. The program runs
+    The same model, configuration, rounding profile and batch always give the same bytes. The program runs
     on the golden machine and on the RTL; 'celosia inspect' shows what is in it.
     """
     from celosia.compiler.program_file import save_program
     from celosia.runtime.program_report import describe_program
     from celosia.runtime.session import open_session
 
-    session = open_session(model, config, rounding)
+    session = open_session(model, config, rounding, batch)
     if session.graph is None:
         raise CelosiaError(f"model must be a .tflite file, and {model!r} is a program already")
     save_program(session.program, output)
@@ -38,9 +39,10 @@ def compile_(
         print_json({"file": str(output), "bytes": output.stat().st_size, **report})
         return
     memory = report["memory"]
+    each = "" if batch == 1 else f" for {batch} inferences"
     results.print(
         f"{output}: {report['model']} for {report['config']}, {len(report['layers'])} layers, "
-        f"{report['macs']:,} MACs, about {report['estimated_cycles']:,} cycles",
+        f"{batch * report['macs']:,} MACs, about {report['estimated_cycles']:,} cycles{each}",
         markup=False,
         soft_wrap=True,
     )

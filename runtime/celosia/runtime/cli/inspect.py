@@ -91,11 +91,13 @@ def _print_summary(report: dict[str, Any]) -> None:
     for title, key in (("scratchpad", "scratchpad"), ("weight memory", "weights")):
         used, available = (report["memory"][key][k] for k in ("used_bytes", "available_bytes"))
         table.add_row(title, f"{used:,} of {available:,} bytes ({used / available:.0%})")
+    batch = report["batch"]
+    each = "" if batch == 1 else f" for {batch} inferences"
     table.add_row(
         "program",
         f"{report['instructions']:,} instructions from vector {report['start']:,}, "
-        f"{len(report['layers'])} layers, {report['macs']:,} MACs, "
-        f"about {report['estimated_cycles']:,} cycles",
+        f"{len(report['layers'])} layers, {batch * report['macs']:,} MACs, "
+        f"about {report['estimated_cycles']:,} cycles{each}",
     )
     results.print(table)
 

@@ -36,6 +36,8 @@ Config = Annotated[
         help=CONFIG_HELP,
     ),
 ]
+BATCH_HELP = "Inferences that one run of the program makes."
+Batch = Annotated[int, typer.Option("--batch", metavar="N", help=BATCH_HELP)]
 ROUNDING_HELP = "Rounding profile: tflm, litert, single or float32."
 Rounding = Annotated[
     str,

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import CONFIG_HELP, ROUNDING_HELP, Json, Verbose
+from celosia.runtime.cli.options import BATCH_HELP, CONFIG_HELP, ROUNDING_HELP, Json, Verbose
 from celosia.runtime.cli.output import errors, name_width, print_json, results
 
 _CONFIG, _ROUNDING = "npu8x8", "tflm"
@@ -32,7 +32,7 @@ def run(
         typer.Option(
             "--inputs",
             metavar="X.npy",
-            help="Samples, [n, ...] of the network's input type.  [default: one, random]",
+            help="Samples, [n, ...] of the network's input type.  [default: one batch, random]",
             show_default=False,
         ),
     ] = None,
@@ -57,6 +57,15 @@ def run(
             show_default=False,
         ),
     ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            metavar="N",
+            help=f"{BATCH_HELP}  [default: 1]",
+            show_default=False,
+        ),
+    ] = None,
     outputs: Annotated[
         Path | None,
         typer.Option("--outputs", metavar="Y.npy", help="Write the outputs, [n, ...]."),
@@ -70,8 +79,8 @@ def run(
 ) -> None:
     """Run a network and compare every output byte with the golden model.
 
-    Exit status 1 says that bytes differ. A .cel program brings its own configuration and rounding;
-    it is compared with the golden machine.
+    Exit status 1 says that bytes differ. A .cel program brings its own configuration, rounding and
+    batch; it is compared with the golden machine. Samples fill batches in their order.
     """
     from celosia.runtime.run import DEVICES
     from celosia.runtime.session import open_session
@@ -81,10 +90,13 @@ def run(
     if waves is not None and device != "rtl":
         raise CelosiaError("waves need --device rtl, for the golden machine has no signals")
     with errors.status("compiling") as status:
-        session = open_session(model, config or _CONFIG, rounding or _ROUNDING)
-        if session.graph is None and (config or rounding):
+        session = open_session(
+            model, config or _CONFIG, rounding or _ROUNDING, 1 if batch is None else batch
+        )
+        if session.graph is None and (config or rounding or batch is not None):
             raise CelosiaError(
-                f"--config and --rounding must be left out for {model!r}: a program brings its own"
+                f"--config, --rounding and --batch must be left out for {model!r}: "
+                f"a program brings its own"
             )
         samples = session.samples(inputs)
         status.update("building the simulation" if device == "rtl" else "preparing")
@@ -118,12 +130,15 @@ def print_report(report: "RunReport") -> None:
             row.append(f"{layer.utilisation:.1%}" if layer.macs and layer.utilisation else "-")
         table.add_row(*row)
     table.add_section()
-    whole = ["[bold]whole network[/]", "", "", f"{report.macs:,}"]
+    whole = ["[bold]whole network[/]", "", "", f"{report.batch * report.macs:,}"]
     if counted:
-        whole += [f"{report.cycles_per_inference:,}", f"{report.utilisation:.1%}"]
+        whole += [f"{report.cycles:,}", f"{report.utilisation:.1%}"]
     table.add_row(*whole)
     results.print(table)
     results.print()
+    if report.batch > 1:
+        each = f"; {report.cycles_per_inference:,} cycles each" if counted else ""
+        results.print(f"one run makes {report.batch} inferences{each}")
     if report.sim_cycles_per_s:
         results.print(
             f"simulated {report.sim_cycles_per_s:,} cycles/s; "
