@@ -22,7 +22,7 @@ from celosia.compiler.program import (
     TensorPlacement,
 )
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.graph import Graph
 from celosia.golden.rounding import RoundingProfile
 
@@ -58,7 +58,7 @@ def compile_model(
         if batch == 1:
             raise
         largest = _largest_batch(graph, config, profile, batch)
-        raise CelosiaError(
+        raise DoesNotFit(
             f"batch of model '{graph.name}' must be at most {largest} on configuration "
             f"'{config.name}', not {batch}: {error}"
         ) from error
