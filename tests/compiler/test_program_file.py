@@ -73,7 +73,16 @@ def test_round_trip(program, tmp_path):
     loaded = load_program(path)
     assert [p.name for p in tmp_path.iterdir()] == ["network.cel"]
     for item in fields(Program):
-        if item.name in ("name", "config", "profile", "batch", "image", "start", "layers", "tensors"):
+        if item.name in (
+            "name",
+            "config",
+            "profile",
+            "batch",
+            "image",
+            "start",
+            "layers",
+            "tensors",
+        ):
             assert getattr(loaded, item.name) == getattr(program, item.name)
     assert encode_program(loaded) == path.read_bytes()
     rng = np.random.default_rng(2)

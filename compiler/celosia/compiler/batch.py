@@ -12,20 +12,20 @@ from typing import Any
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import describe
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import MATRIX_KINDS, Graph, Operator, OpKind, Tensor
+from celosia.golden.graph import (
+    BINARY_KINDS,
+    MATRIX_KINDS,
+    UNARY_KINDS,
+    Graph,
+    Operator,
+    OpKind,
+    Tensor,
+)
 
-_ALWAYS = MATRIX_KINDS | {
-    OpKind.AVERAGE_POOL_2D,
-    OpKind.MAX_POOL_2D,
-    OpKind.RESHAPE,
-    OpKind.RELU,
-    OpKind.RELU6,
-    OpKind.LOGISTIC,
-    OpKind.TANH,
-    OpKind.HARD_SWISH,
-    OpKind.QUANTIZE,
-    OpKind.DEQUANTIZE,
-}
+_ALWAYS = frozenset(
+    {*MATRIX_KINDS, *UNARY_KINDS, OpKind.DEQUANTIZE, OpKind.RESHAPE}
+    | {OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D}
+)
 """Operators that give the stack of their results whatever their attributes are."""
 
 
@@ -77,7 +77,7 @@ def _obstacle(graph: Graph, operator: Operator) -> str | None:
     return "nothing is known of its batches" if check is None else check(graph, operator)
 
 
-def _of_elementwise(graph: Graph, operator: Operator) -> str | None:
+def _of_binary(graph: Graph, operator: Operator) -> str | None:
     output = graph.tensors[operator.outputs[0]]
     for tensor in (graph.tensors[index] for index in operator.inputs[:2]):
         spread = len(tensor.shape) < len(output.shape)
@@ -113,8 +113,7 @@ def _of_softmax(graph: Graph, operator: Operator) -> str | None:
 
 
 _OBSTACLES: Mapping[OpKind, Callable[[Graph, Operator], str | None]] = {
-    OpKind.ADD: _of_elementwise,
-    OpKind.MUL: _of_elementwise,
+    **dict.fromkeys(BINARY_KINDS, _of_binary),
     OpKind.MEAN: _of_mean,
     OpKind.PAD: _of_padding,
     OpKind.CONCATENATION: _of_concatenation,

@@ -23,8 +23,8 @@ def compile_(
 ) -> None:
     """Compile a model into a program file.
 
-    The same model, configuration, rounding profile and batch always give the same bytes. The program runs
-    on the golden machine and on the RTL; 'celosia inspect' shows what is in it.
+    The same model, configuration, rounding profile and batch always give the same bytes. The
+    program runs on the golden machine and on the RTL; 'celosia inspect' shows what is in it.
     """
     from celosia.compiler.program_file import save_program
     from celosia.runtime.program_report import describe_program
