@@ -28,11 +28,11 @@ PREFIX = struct.Struct("<8sIII")
 CONFIG = PRESETS["npu4x4"]
 
 
-def model_with_host_operators():
+def model_with_host_operators(more_images=1):
     model = ModelBuilder(5)
     x = model.input((1, 9, 7, 3), dtype="float32")
     quantized = model.operator("QUANTIZE", (x,), model.activation_tensor((1, 9, 7, 3), 0.02, 3))
-    padded = model.pad(quantized, ((0, 1), (1, 1), (0, 2), (0, 0)))
+    padded = model.pad(quantized, ((0, more_images), (1, 1), (0, 2), (0, 0)))
     a = model.conv(padded, 6, activation="RELU")
     b = model.add(a, model.conv(a, 6))
     pooled = model.pool(b, "AVERAGE", (3, 2), padding="SAME")
@@ -48,7 +48,7 @@ def program():
 @pytest.fixture(scope="module")
 def pair():
     """A program that makes two inferences in a run."""
-    return compile_model(model_with_host_operators(), CONFIG, batch=2)
+    return compile_model(model_with_host_operators(more_images=0), CONFIG, batch=2)
 
 
 @pytest.fixture(scope="module")
