@@ -1,0 +1,6 @@
+"""The golden machine's clock: how many cycles a program takes, and where they go."""
+
+from celosia.golden.timing.npu import model_cycles
+from celosia.golden.timing.records import Profile
+
+__all__ = ["Profile", "model_cycles"]

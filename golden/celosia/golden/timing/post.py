@@ -1,0 +1,155 @@
+"""POST's time: what starts when, and how long each instruction takes."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.isa import (
+    Add,
+    Drain,
+    Instruction,
+    LoadParameters,
+    LoadTable,
+    Pool,
+    PostLoop,
+)
+from celosia.golden.memory_map import Counter
+from celosia.golden.rounding import RoundingMode
+from celosia.golden.timing.clockwork import Condition, PortShare, Process
+from celosia.golden.timing.ordering import InstructionQueue, Semaphores
+from celosia.golden.timing.records import Records
+
+Work = Generator[int | Condition, None, int]
+"""An instruction at work; it returns the cycle of its last write."""
+
+FLOAT_MODES = {RoundingMode.FLOAT32, RoundingMode.FLOAT64}
+READ_CYCLES = 2
+"""From starting to a vector: the reader's first address, and the memory."""
+TAP_CYCLES = 1
+"""From a window's last tap to what `TapReducer` made of it."""
+GENERATOR_CYCLES = 1
+"""What POOL's address generator takes beside the cycle of any reader."""
+FEED_CYCLES = 2
+"""Latency of `LaneFeed`."""
+STORE_CYCLES = 1
+"""From the last beat of a vector to its write (`LaneCollector`)."""
+NEXT_DRAIN_CYCLES = 2
+"""A DRAIN's vectors, and so many cycles, after its start the next one may start."""
+TABLE_ENTRIES = 256
+
+
+def requantizer_latency(config: NpuConfig) -> int:
+    """Cycles from a beat to its results (`Requantizer.latency`)."""
+    return 13 if config.modes & FLOAT_MODES else 10
+
+
+class PostTiming:
+    """Executes POST's instructions, as `celosia.hdl.npu.post_unit.PostUnit` does."""
+
+    def __init__(
+        self,
+        config: NpuConfig,
+        queue: InstructionQueue,
+        semaphores: Semaphores,
+        weights: PortShare,
+        scratchpad: PortShare,
+        records: Records,
+    ) -> None:
+        self._config = config
+        self._queue = queue
+        self._semaphores = semaphores
+        self._weights = weights
+        self._scratchpad = scratchpad
+        self._records = records
+        self._beats = config.rows // config.requantizer_lanes
+        self._tail = FEED_CYCLES + requantizer_latency(config) + STORE_CYCLES
+        self._counts: dict[int, int] = {}
+        self._free = 0  # nothing is at work from this cycle on
+        self._free_before = 0  # the same of all but the last instruction
+        self._next_drain: int | None = None
+        self._work: dict[type[Instruction], Callable[[Any, int], Work]] = {
+            LoadParameters: self._load_parameters,
+            LoadTable: self._load_table,
+            Drain: self._drain,
+            Add: self._add,
+            Pool: self._pool,
+        }
+        self.idle = 0
+        """First cycle from which on nothing is at work or being signalled."""
+
+    def run(self) -> Process:
+        """Execute instruction after instruction."""
+        following = 0  # the cycle after the last instruction was taken
+        while True:
+            while (head := self._queue.head()) is None:
+                yield self._queue.filled
+            instruction, offered = head
+            while (granted := self._semaphores.granted(instruction.wait)) is None:
+                yield self._semaphores.changed
+            start = self._free
+            if isinstance(instruction, Drain) and self._next_drain is not None:
+                start = max(self._next_drain, self._free_before)
+            begin = max(offered, following, start, granted)
+            if instruction.wait:
+                waiting = max(offered, following, self._free)
+                self._records.spend(Counter.POST_WAIT, waiting, begin)
+            yield begin
+            self._queue.take(begin)
+            self._semaphores.take(instruction.wait)
+            following = begin + 1
+            yield from self._execute(instruction, begin)
+
+    def _execute(self, instruction: Instruction, begin: int) -> Process:
+        work = self._work.get(type(instruction))
+        done = begin
+        if work is None:
+            if isinstance(instruction, PostLoop):
+                self._counts[instruction.level] = instruction.count
+        else:
+            self._next_drain = None
+            done = yield from work(instruction, begin)
+            self._free_before, self._free = self._free, done + 1
+        self._records.spend(Counter.POST_BUSY, begin, done + 1)
+        # What is complete is reported in the next cycle, and counts from the one after it on.
+        self._semaphores.signal(instruction.signal, done + 2)
+        if instruction.mark:
+            self._records.mark(done + 1)
+        self.idle = done + (2 if instruction.signal or instruction.mark else 1)
+
+    def _load_parameters(self, load: LoadParameters, begin: int) -> Work:
+        """A plane a cycle."""
+        return (yield from self._weights.grants(begin + 1, load.planes))
+
+    def _load_table(self, load: LoadTable, begin: int) -> Work:
+        """An entry a cycle; two vectors of them may wait."""
+        per_vector = self._config.table_entries_per_vector
+        asked = begin + 1
+        looked_up = before = begin  # the cycles after the last entries of the last two vectors
+        for _ in range(self._config.table_vectors):
+            asked = yield from self._weights.grants(max(asked, before), 1)
+            before, looked_up = looked_up, max(asked, looked_up) + per_vector
+        return looked_up - 1
+
+    def _drain(self, drain: Drain, begin: int) -> Work:
+        """R / L cycles a vector; the next DRAIN may follow before the last is stored."""
+        beats = drain.rows * drain.columns * drain.vectors * self._beats
+        self._next_drain = begin + beats + NEXT_DRAIN_CYCLES
+        return begin + READ_CYCLES + beats - 1 + self._tail
+        yield
+
+    def _add(self, add: Add, begin: int) -> Work:
+        """Two reads a vector, or R / L cycles."""
+        return (yield from self._reduce(begin, add.count, 2, 0))
+
+    def _pool(self, pool: Pool, begin: int) -> Work:
+        """A read for each tap, or R / L cycles a vector."""
+        vectors = pool.rows * pool.columns * self._counts[2]
+        taps = self._counts[0] * self._counts[1]
+        return (yield from self._reduce(begin, vectors, taps, GENERATOR_CYCLES))
+
+    def _reduce(self, begin: int, vectors: int, taps: int, delay: int) -> Work:
+        """Windows of `taps` reads, in the cycles that MATRIX leaves of the scratchpad's port."""
+        first = begin + 1 + delay
+        pace = max(taps, self._beats)
+        end = yield from self._scratchpad.grants(first, (vectors - 1) * pace + taps)
+        return end + TAP_CYCLES + self._beats - 1 + self._tail

@@ -1,0 +1,48 @@
+"""SEQUENCER's time: fetching, and full queues."""
+
+from collections.abc import Iterable, Mapping
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.isa import Halt, Instruction, Unit
+from celosia.golden.timing.clockwork import Claims, Process
+from celosia.golden.timing.ordering import InstructionQueue
+
+DISPATCH_CYCLES = 1
+"""From the last read of an instruction's vectors, beside their latency of 1, to its dispatch."""
+REFETCH_CYCLES = 2
+"""From dispatch to the next instruction's first read."""
+
+
+class SequencerTiming:
+    """Fetches instructions, as `celosia.hdl.npu.sequencer.Sequencer` does."""
+
+    def __init__(
+        self,
+        config: NpuConfig,
+        program: Iterable[Instruction],
+        queues: Mapping[Unit, InstructionQueue],
+        claims: Claims,
+    ) -> None:
+        self._vectors = config.instruction_vectors
+        self._program = program
+        self._queues = queues
+        self._claims = claims
+        self.halted: int | None = None
+        """The cycle in which HALT begins to wait for the units; None before that."""
+
+    def run(self) -> Process:
+        """Dispatch the program."""
+        fetch = 0
+        for instruction in self._program:
+            yield fetch
+            self._claims.add(fetch, fetch + self._vectors)
+            dispatch = fetch + self._vectors + DISPATCH_CYCLES
+            if isinstance(instruction, Halt):
+                self.halted = dispatch + 1
+                return
+            queue = self._queues[instruction.unit()]
+            while (room := queue.room()) is None:
+                yield queue.emptied
+            dispatch = max(dispatch, room)
+            queue.put(instruction, dispatch)
+            fetch = dispatch + REFETCH_CYCLES
