@@ -1,9 +1,10 @@
-"""The whole NPU in RTL: every memory against the golden machine, on random networks."""
+"""The whole NPU in RTL: memories and counters against the golden machine, on random networks."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.cycles import assert_counters_modelled
 from support.layerwise import random_inputs
 from support.random_networks import random_network
 from support.tflite_writer import ModelBuilder
@@ -108,6 +109,7 @@ def test_random_networks_leave_equal_memories(config):
         counters = check_at_full_speed(simulation, loaded(program, seed), program.start)
         waits = [n for c, n in counters.items() if c.name.startswith("MATRIX_")]
         assert sum(waits) == counters[Counter.CYCLES]
+        assert_counters_modelled(program, counters)
 
 
 def test_the_comparison_can_fail():

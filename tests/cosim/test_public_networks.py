@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.cycles import assert_layers_modelled
 from support.referee import Referee
 
 from celosia.compiler.compile import compile_model
@@ -24,19 +25,32 @@ weight_kib = 384
 
 
 def rtl(path, config, samples, profile=RoundingProfile.TFLM):
-    """Outputs [n, ...] and the report of samples in RTL."""
+    """Outputs [n, ...] and the report of samples in RTL; cycles are held to the model's."""
     graph = load_tflite(path)
     program = compile_model(graph, config, profile)
     result = run_graph(graph, program, RtlDevice(program), "rtl", [[x[None]] for x in samples])
+    assert_layers_modelled(program, result.report)
     return result.outputs[0], result.report
 
 
-@pytest.fixture(params=["npu8x8", "npu16x16", "four"])
+SIX_BY_TEN = """
+base = "npu8x8"
+rows = 6
+columns = 10
+scratchpad_kib = 120
+requantizer_lanes = 3
+profiles = ["tflm"]
+"""
+"""An odd one: no side is a power of two, and columns stay unused."""
+FILES = {"four": FOUR, "six-by-ten": SIX_BY_TEN}
+
+
+@pytest.fixture(params=["npu8x8", "npu16x16", *FILES])
 def config(request, tmp_path):
-    if request.param != "four":
+    if request.param not in FILES:
         return PRESETS[request.param]
-    path = tmp_path / "four.toml"
-    path.write_text(FOUR)
+    path = tmp_path / f"{request.param}.toml"
+    path.write_text(FILES[request.param])
     return load_config(path)
 
 

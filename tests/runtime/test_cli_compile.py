@@ -42,7 +42,7 @@ def test_compile_reports_what_it_wrote(run, model, tmp_path):
     assert (status, err) == (0, "")
     assert report["bytes"] == output.stat().st_size
     assert report["config"] == "npu16x16"
-    assert report["estimated_cycles"] == sum(x["estimated_cycles"] for x in report["layers"])
+    assert report["cycles"] == sum(x["cycles"] for x in report["layers"])
     status, out, err = run("compile", model, "-o", output)
     assert (status, err) == (0, "")
     assert "for npu8x8" in out
@@ -70,7 +70,7 @@ def test_inspect_shows_one_section_in_full(run, program):
     assert listing.rstrip().endswith("HALT")
     assert "Layers" not in listing
     assert "tensor" in run("inspect", program, "--memory")[1]
-    assert "est. cycles" in run("inspect", program, "--layers")[1]
+    assert "cycles" in run("inspect", program, "--layers")[1]
 
 
 def test_inspect_json_holds_everything(run, program):

@@ -11,17 +11,20 @@ from support.tflite_writer import ModelBuilder
 from celosia.compiler.compile import compile_model
 from celosia.compiler.program_file import encode_program
 from celosia.golden.config import PRESETS
+from celosia.golden.memory_map import Counter
 from celosia.runtime import run as running
 from celosia.runtime.cli import main
 from celosia.runtime.device import Inference
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.models import embedded_data
+from celosia.runtime.picture import COLOURS
+from celosia.runtime.waits import MEANINGS
 
 SEED = 5
 DIGITS = embedded_data("digits_int8.tflite")
 KEYS = {
     *("outputs_match", "mismatches", "samples", "cycles_per_inference", "macs", "utilisation"),
-    *("layers", "wall_s", "build_s", "sim_cycles_per_s", "batch", "cycles"),
+    *("layers", "wall_s", "build_s", "sim_cycles_per_s", "batch", "cycles", "cycles_source"),
 }
 
 
@@ -40,7 +43,23 @@ def test_json_has_the_agreed_keys(capsys):
     assert report.keys() >= KEYS
     assert report["outputs_match"]
     assert (report["mismatches"], report["samples"], report["macs"]) == (0, 1, 1_387_904)
+    assert report["cycles_source"] == "model"
+    assert report["cycles_per_inference"] == sum(layer["cycles"] for layer in report["layers"])
     assert report["layers"][0].keys() >= {"name", "op", "engine", "cycles", "macs", "utilisation"}
+
+
+def test_every_cycle_of_the_array_has_its_reason(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = celosia(capsys, "run", "digits")
+    assert "cycles are modelled" in out
+    first, table = out.split("What the array did")
+    assert max(map(len, out.splitlines())) <= 80
+    cycles = re.search(r"whole network .*?([\d,]+) +[\d.]+%$", first, re.MULTILINE)[1]
+    (row,) = (line for line in table.splitlines() if line.startswith("whole network"))
+    numbers = [int(n.replace(",", "")) for n in row.split()[2:]]
+    assert sum(numbers) == int(cycles.replace(",", ""))
+    assert "dependency: waiting for the previous layer" in " ".join(out.split())
+    assert set(MEANINGS) == {c for c in Counter if c.name.startswith("MATRIX_")} == set(COLOURS)
 
 
 def test_samples_come_from_a_file_and_outputs_go_to_one(capsys, tmp_path):

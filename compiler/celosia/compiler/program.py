@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from celosia.compiler.assembler import disassemble
 from celosia.compiler.layout import Layout, PixelLayout
 from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Tensor
 from celosia.golden.interpreter import Interpreter, check_inputs
 from celosia.golden.rounding import RoundingProfile
+from celosia.golden.timing import Profile, model_cycles
 
 Arrays = dict[int, NDArray[Any]]
 
@@ -65,7 +68,10 @@ class HostStage:
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """A layer of the body: instructions `first` up to `end` (excluded) of the listing."""
+    """A layer of the body: instructions `first` up to `end` (excluded) of the listing.
+
+    `estimated_cycles` is what tiling reckoned with; `Program.modelled` has what the layer takes.
+    """
 
     name: str
     op: str
@@ -123,6 +129,22 @@ class Program:
     epilogue: HostStage
     layers: tuple[LayerInfo, ...]
     tensors: tuple[TensorPlacement, ...]
+
+    @cached_property
+    def modelled(self) -> Profile:
+        """The performance counters of a run, by the cycle model.
+
+        Raises:
+            CelosiaError: the instructions can't be executed, or don't mark every layer's end.
+        """
+        listing = disassemble(self.config, self.image, self.start)
+        profile = model_cycles(self.config, [instruction for _, instruction in listing])
+        if len(profile.marks) != len(self.layers):
+            raise CelosiaError(
+                f"program must mark the ends of its {len(self.layers)} layers, "
+                f"not {len(profile.marks)}"
+            )
+        return profile
 
     @property
     def macs(self) -> int:

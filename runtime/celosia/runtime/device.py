@@ -41,6 +41,8 @@ class Measured:
 class Device(Protocol):
     """Something that runs one program, loaded when it was made."""
 
+    cycles_source: str
+    """What its counters come from: `model` or `rtl`."""
     measured: Measured
     """What building and all runs so far took."""
 

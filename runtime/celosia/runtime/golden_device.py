@@ -9,7 +9,9 @@ from celosia.runtime.device import Inference, Measured, Write
 
 
 class GoldenDevice:
-    """Runs a program on the golden machine, instruction by instruction, without counting cycles."""
+    """Runs a program on the golden machine, instruction by instruction; cycles are modelled."""
+
+    cycles_source = "model"
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -26,4 +28,6 @@ class GoldenDevice:
     def _infer(self, writes: Sequence[Write]) -> Inference:
         write_inputs(self._machine, writes)
         self._machine.run(self._program.start)
-        return Inference(read_outputs(self._machine, self._program))
+        modelled = self._program.modelled
+        reads = read_outputs(self._machine, self._program)
+        return Inference(reads, modelled.counters, modelled.marks)

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from celosia.golden.errors import CelosiaError
 from celosia.golden.memory_map import Counter
+from celosia.runtime.waits import MEANINGS
 
-REASONS = {
-    Counter.MATRIX_BUSY: ("computing", "#3b7a57"),
-    Counter.MATRIX_WEIGHTS: ("waiting for weights", "#d9a441"),
-    Counter.MATRIX_DEPENDENCY: ("waiting for the previous layer", "#c8553d"),
-    Counter.MATRIX_ACCUMULATORS: ("waiting for accumulators", "#8c5e9e"),
-    Counter.MATRIX_MEMORY: ("waiting for memory", "#4f7cac"),
-    Counter.MATRIX_IDLE: ("nothing to do (add, pool, tail)", "#bfbfbf"),
+COLOURS = {
+    Counter.MATRIX_BUSY: "#3b7a57",
+    Counter.MATRIX_WEIGHTS: "#d9a441",
+    Counter.MATRIX_DEPENDENCY: "#c8553d",
+    Counter.MATRIX_ACCUMULATORS: "#8c5e9e",
+    Counter.MATRIX_MEMORY: "#4f7cac",
+    Counter.MATRIX_IDLE: "#bfbfbf",
 }
-"""What the array did in a cycle, as the legend calls it, and its colour."""
 
 
 def require_matplotlib() -> None:
@@ -63,10 +63,10 @@ def draw_run(
     axis = bottom.subplots()
     names = [name for name, _ in layers]
     start = np.zeros(len(layers))
-    for counter, (meaning, colour) in REASONS.items():
+    for counter, meaning in MEANINGS.items():
         cycles = np.array([counts[counter] for _, counts in layers], float)
         if cycles.any():
-            axis.barh(names, cycles, left=start, color=colour, label=meaning)
+            axis.barh(names, cycles, left=start, color=COLOURS[counter], label=meaning)
         start += cycles
     axis.invert_yaxis()
     axis.set_xlabel("clock cycles of one inference, by what the array did")

@@ -6,6 +6,7 @@ from typing import Any
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.layout import RowPackedLayout
 from celosia.compiler.program import HostStage, Port, Program
+from celosia.golden.memory_map import Counter
 
 SYMBOLS = string.ascii_letters + string.digits
 """Tensors of the memory chart, in order; more tensors start over."""
@@ -16,6 +17,7 @@ _BANDS = 16
 def describe_program(program: Program) -> dict[str, Any]:
     """Everything but the instructions: ports, host operators, layers, tensors, memory in use."""
     config = program.config
+    layers = program.modelled.layers(len(program.layers))
     instructions = len(disassemble(config, program.image, program.start))
     peak = max(place.address + place.vectors for place in program.tensors)
     return {
@@ -24,7 +26,8 @@ def describe_program(program: Program) -> dict[str, Any]:
         "rounding": str(program.profile),
         "batch": program.batch,
         "macs": program.macs,
-        "estimated_cycles": sum(layer.estimated_cycles for layer in program.layers),
+        "cycles": program.modelled.counters[Counter.CYCLES],
+        "cycles_source": "model",
         "instructions": instructions,
         "start": program.start,
         "memory": {
@@ -49,11 +52,11 @@ def describe_program(program: Program) -> dict[str, Any]:
                 "engine": layer.engine,
                 "macs": layer.macs,
                 "passes": layer.passes,
-                "estimated_cycles": layer.estimated_cycles,
-                "utilisation": round(layer.macs / (layer.estimated_cycles * config.macs), 4),
+                "cycles": spent[Counter.CYCLES],
+                "utilisation": round(layer.macs / (spent[Counter.CYCLES] * config.macs), 4),
                 "instructions": layer.end - layer.first,
             }
-            for layer in program.layers
+            for layer, spent in zip(program.layers, layers, strict=True)
         ],
         "tensors": [
             {

@@ -27,6 +27,8 @@ class RtlDevice:
     `waves` names an FST file that the next `run` writes. `visibility` is for benchmarks.
     """
 
+    cycles_source = "rtl"
+
     def __init__(
         self, program: Program, *, waves: Path | None = None, visibility: Visibility = "ports"
     ) -> None:

@@ -1,7 +1,8 @@
 """One run of a network on a device, compared with the golden model and accounted for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from celosia.compiler.program import Program
 from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
 from celosia.golden.memory_map import Counter
+from celosia.golden.timing import Profile
 from celosia.runtime.device import Device, Inference
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.inputs import Sample, batches, unbatched
@@ -23,8 +25,8 @@ DEVICES = ("golden", "rtl")
 class LayerReport:
     """One layer's share of a run, which makes `RunReport.batch` inferences.
 
-    `cycles` and `utilisation` are None where the device counts no cycles. `waits` says what the
-    array did in these cycles, by the names of `memory_map.Counter`.
+    `cycles`, `utilisation` and `waits` are None where the device kept no counters of the layer.
+    `waits` says what the array did in these cycles, by the names of `memory_map.Counter`.
     """
 
     name: str
@@ -42,7 +44,8 @@ class RunReport:
 
     `mismatches` counts output bytes that differ from the golden model's. A run of the program makes
     `batch` inferences and takes `cycles`, from the start command to the last result in memory;
-    `cycles_per_inference` is their quotient, rounded up, and `macs` counts one inference.
+    `cycles_per_inference` is their quotient, rounded up, and `macs` counts one inference;
+    `cycles_source` says whether they were counted (`rtl`) or computed from the program (`model`).
     `utilisation` is the share of the array's multiply-accumulates that the network needed. `wall_s`
     and `sim_cycles_per_s` leave building out.
     """
@@ -57,6 +60,7 @@ class RunReport:
     batch: int
     cycles: int | None
     cycles_per_inference: int | None
+    cycles_source: str | None
     macs: int
     utilisation: float | None
     layers: list[LayerReport]
@@ -132,6 +136,7 @@ def _run(
         batch=batch,
         cycles=cycles,
         cycles_per_inference=None if cycles is None else -(-cycles // batch),
+        cycles_source=None if cycles is None else device.cycles_source,
         macs=program.macs,
         utilisation=_utilisation(program, batch * program.macs, cycles),
         layers=_layers(program, inferences[0]),
@@ -167,27 +172,24 @@ def _infer(
 
 
 def _layers(program: Program, inference: Inference) -> list[LayerReport]:
-    """Layers with the cycles between their marks; the last one's include coming to the HALT."""
+    """Layers with what they spent, as far as the device kept it."""
+    spent: Iterator[Mapping[Counter, int]] = iter(())
+    if inference.counters is not None:
+        spent = Profile(inference.counters, inference.marks).layers(len(program.layers))
     reports = []
-    previous = dict.fromkeys(Counter, 0)
-    for index, layer in enumerate(program.layers):
-        plain = LayerReport(layer.name, layer.op, layer.engine, layer.macs)
-        if inference.counters is None or index >= len(inference.marks):
-            reports.append(plain)
-            continue
-        last = index == len(program.layers) - 1
-        mark = inference.counters if last else inference.marks[index]
-        spent = {counter: mark[counter] - previous[counter] for counter in Counter}
-        previous = dict(mark)
-        cycles = spent[Counter.CYCLES]
-        reports.append(
-            replace(
-                plain,
+    for layer, counters in zip_longest(program.layers, spent):
+        report = LayerReport(layer.name, layer.op, layer.engine, layer.macs)
+        if counters is not None:
+            cycles = counters[Counter.CYCLES]
+            report = replace(
+                report,
                 cycles=cycles,
                 utilisation=_utilisation(program, layer.macs, cycles),
-                waits={c.name.lower(): spent[c] for c in Counter if c.name.startswith("MATRIX_")},
+                waits={
+                    c.name.lower(): n for c, n in counters.items() if c.name.startswith("MATRIX_")
+                },
             )
-        )
+        reports.append(report)
     return reports
 
 

@@ -9,16 +9,25 @@ import heapq
 from collections.abc import Generator, Iterable, Sequence
 from itertools import count
 
+from celosia.golden.errors import CelosiaError
+
 Process = Generator["int | Condition", None, None]
 """A unit at work."""
 
 
 class Condition:
-    """Something that units wait for."""
+    """Something that units wait for; whoever waits for `work` has nothing to do."""
 
-    def __init__(self, clock: "Clock") -> None:
+    def __init__(self, clock: "Clock", *, work: bool = False) -> None:
         self._clock = clock
         self._waiting: list[Process] = []
+        if not work:
+            clock.conditions.append(self)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
 
     def notify(self) -> None:
         """Resume all that wait."""
@@ -36,6 +45,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0
+        self.conditions: list[Condition] = []
+        """Those that are no mere lack of work."""
         self._numbers = count()
         self._agenda: list[tuple[int, int, Process]] = []
 
@@ -44,7 +55,11 @@ class Clock:
         heapq.heappush(self._agenda, (max(cycle, self.now), next(self._numbers), process))
 
     def run(self, processes: Iterable[Process]) -> None:
-        """Run until nobody has anything to do; who still waits then waits forever."""
+        """Run until nobody can go on.
+
+        Raises:
+            CelosiaError: somebody has work, but waits for what never comes.
+        """
         for process in processes:
             self.resume(process, 0)
         while self._agenda:
@@ -56,6 +71,8 @@ class Clock:
                 if wish > self.now:
                     self.resume(process, wish)
                     break
+        if any(condition.awaited for condition in self.conditions):
+            raise CelosiaError("a unit must not wait for what never comes")
 
 
 class Claims:

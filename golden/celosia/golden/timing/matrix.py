@@ -2,15 +2,19 @@
 
 from collections import deque
 from dataclasses import dataclass
+from math import prod
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import Instruction, Matmul, MatrixLoop, Semaphore
+from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import Counter
 from celosia.golden.timing.clockwork import Claims, Clock, Condition, Process
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.records import Records
 from celosia.golden.timing.tiles import Tiles
 
+PASS_LEVELS = (2, 3, 4)
+"""Loop levels above the pixels: a weight tile for each of their iterations."""
 FIRST_VECTOR_CYCLES = 3
 """From taking a MATMUL to offering its first vector: two of the address generator, one memory."""
 POSITIONS_AHEAD = 3
@@ -68,9 +72,9 @@ class MatrixTiming:
         self._tiles = tiles
         self._claims = claims
         self._records = records
-        self._counts: dict[int, int] = {}
+        self._nest = LoopNest()
         self._runs: deque[_Run] = deque()
-        self._issued = Condition(clock)
+        self._issued = Condition(clock, work=True)
         self._left_counters: int | None = None
         """When the last position of the latest run left the counters, once that is known."""
         self._left = Condition(clock)
@@ -94,7 +98,7 @@ class MatrixTiming:
             self._semaphores.take(instruction.wait)
             free = begin + 1
             if isinstance(instruction, Matmul):
-                passes = self._counts[2] * self._counts[3] * self._counts[4]
+                passes = prod(self._nest.count(level) for level in PASS_LEVELS)
                 self._left_counters = None
                 self._runs.append(_Run(instruction, begin, passes, tuple(waits)))
                 self._issued.notify()
@@ -104,7 +108,7 @@ class MatrixTiming:
                 free = left
             else:
                 if isinstance(instruction, MatrixLoop):
-                    self._counts[instruction.level] = instruction.count
+                    self._nest.set_level(instruction)
                 self._semaphores.signal(instruction.signal, begin + 1)
 
     def stream(self) -> Process:

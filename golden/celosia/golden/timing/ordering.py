@@ -21,7 +21,7 @@ class InstructionQueue:
         self._moved: deque[int] = deque(maxlen=depth)  # the latest moves to the register
         self._written = self._moves = self._taken = 0
         self._last_taken = -1
-        self.filled = Condition(clock)
+        self.filled = Condition(clock, work=True)
         self.emptied = Condition(clock)
 
     def room(self) -> int | None:

@@ -1,18 +1,22 @@
 """POST's time: what starts when, and how long each instruction takes."""
 
 from collections.abc import Callable, Generator
+from math import prod
 from typing import Any
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import (
     Add,
     Drain,
+    Elementwise,
     Instruction,
     LoadParameters,
     LoadTable,
+    Mul,
     Pool,
     PostLoop,
 )
+from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import Counter
 from celosia.golden.rounding import RoundingMode
 from celosia.golden.timing.clockwork import Condition, PortShare, Process
@@ -20,7 +24,7 @@ from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.records import Records
 
 Work = Generator[int | Condition, None, int]
-"""An instruction at work; it returns the cycle of its last write."""
+"""An instruction that shares a port; it returns the cycle of its last write."""
 
 FLOAT_MODES = {RoundingMode.FLOAT32, RoundingMode.FLOAT64}
 READ_CYCLES = 2
@@ -33,9 +37,10 @@ FEED_CYCLES = 2
 """Latency of `LaneFeed`."""
 STORE_CYCLES = 1
 """From the last beat of a vector to its write (`LaneCollector`)."""
+WINDOW_LEVELS, VECTOR_LEVEL = (0, 1), 2
+"""POOL's loop levels within a window, and the one that counts its vectors."""
 NEXT_DRAIN_CYCLES = 2
 """A DRAIN's vectors, and so many cycles, after its start the next one may start."""
-TABLE_ENTRIES = 256
 
 
 def requantizer_latency(config: NpuConfig) -> int:
@@ -63,15 +68,16 @@ class PostTiming:
         self._records = records
         self._beats = config.rows // config.requantizer_lanes
         self._tail = FEED_CYCLES + requantizer_latency(config) + STORE_CYCLES
-        self._counts: dict[int, int] = {}
+        self._nest = LoopNest()
         self._free = 0  # nothing is at work from this cycle on
         self._free_before = 0  # the same of all but the last instruction
         self._next_drain: int | None = None
-        self._work: dict[type[Instruction], Callable[[Any, int], Work]] = {
+        self._work: dict[type[Instruction], Callable[[Any, int], int | Work]] = {
             LoadParameters: self._load_parameters,
             LoadTable: self._load_table,
             Drain: self._drain,
-            Add: self._add,
+            Add: self._elementwise,
+            Mul: self._elementwise,
             Pool: self._pool,
         }
         self.idle = 0
@@ -104,10 +110,11 @@ class PostTiming:
         done = begin
         if work is None:
             if isinstance(instruction, PostLoop):
-                self._counts[instruction.level] = instruction.count
+                self._nest.set_level(instruction)
         else:
             self._next_drain = None
-            done = yield from work(instruction, begin)
+            written = work(instruction, begin)
+            done = written if isinstance(written, int) else (yield from written)
             self._free_before, self._free = self._free, done + 1
         self._records.spend(Counter.POST_BUSY, begin, done + 1)
         # What is complete is reported in the next cycle, and counts from the one after it on.
@@ -130,21 +137,20 @@ class PostTiming:
             before, looked_up = looked_up, max(asked, looked_up) + per_vector
         return looked_up - 1
 
-    def _drain(self, drain: Drain, begin: int) -> Work:
+    def _drain(self, drain: Drain, begin: int) -> int:
         """R / L cycles a vector; the next DRAIN may follow before the last is stored."""
         beats = drain.rows * drain.columns * drain.vectors * self._beats
         self._next_drain = begin + beats + NEXT_DRAIN_CYCLES
         return begin + READ_CYCLES + beats - 1 + self._tail
-        yield
 
-    def _add(self, add: Add, begin: int) -> Work:
+    def _elementwise(self, instruction: Elementwise, begin: int) -> Work:
         """Two reads a vector, or R / L cycles."""
-        return (yield from self._reduce(begin, add.count, 2, 0))
+        return (yield from self._reduce(begin, instruction.count, 2, 0))
 
     def _pool(self, pool: Pool, begin: int) -> Work:
         """A read for each tap, or R / L cycles a vector."""
-        vectors = pool.rows * pool.columns * self._counts[2]
-        taps = self._counts[0] * self._counts[1]
+        vectors = pool.rows * pool.columns * self._nest.count(VECTOR_LEVEL)
+        taps = prod(self._nest.count(level) for level in WINDOW_LEVELS)
         return (yield from self._reduce(begin, vectors, taps, GENERATOR_CYCLES))
 
     def _reduce(self, begin: int, vectors: int, taps: int, delay: int) -> Work:

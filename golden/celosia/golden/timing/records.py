@@ -1,6 +1,7 @@
 """When what was counted: the performance counters of a run, and at each mark."""
 
 from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from celosia.golden.memory_map import Counter
@@ -12,8 +13,19 @@ _ARRAY = [counter for counter in Counter if counter.name.startswith("MATRIX_")]
 class Profile:
     """Counters of a whole run, and as they stood at each mark."""
 
-    counters: dict[Counter, int]
-    marks: tuple[dict[Counter, int], ...]
+    counters: Mapping[Counter, int]
+    marks: Sequence[Mapping[Counter, int]]
+
+    def layers(self, count: int) -> Iterator[dict[Counter, int]]:
+        """What each of `count` layers spent, as far as marks were kept.
+
+        A layer ends with its mark; the last one takes what is left until the units are idle.
+        """
+        before: Mapping[Counter, int] = dict.fromkeys(Counter, 0)
+        for index, mark in enumerate(self.marks[:count]):
+            end = self.counters if index == count - 1 else mark
+            yield {counter: end[counter] - before[counter] for counter in Counter}
+            before = end
 
 
 class Records:

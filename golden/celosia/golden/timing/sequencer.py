@@ -27,8 +27,8 @@ class SequencerTiming:
         self._program = program
         self._queues = queues
         self._claims = claims
-        self.halted: int | None = None
-        """The cycle in which HALT begins to wait for the units; None before that."""
+        self.halted = 0
+        """The cycle in which HALT begins to wait for the units."""
 
     def run(self) -> Process:
         """Dispatch the program."""

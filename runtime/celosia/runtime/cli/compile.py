@@ -42,7 +42,7 @@ def compile_(
     each = "" if batch == 1 else f" for {batch} inferences"
     results.print(
         f"{output}: {report['model']} for {report['config']}, {len(report['layers'])} layers, "
-        f"{batch * report['macs']:,} MACs, about {report['estimated_cycles']:,} cycles{each}",
+        f"{batch * report['macs']:,} MACs, {report['cycles']:,} cycles (modelled){each}",
         markup=False,
         soft_wrap=True,
     )

@@ -33,7 +33,7 @@ def inspect(
 ) -> None:
     """Show what is in a program file: costs of layers, memory over time, instructions.
 
-    Cycles are the compiler's estimates; 'celosia run' measures them.
+    Cycles are computed from the program; 'celosia run --device rtl' counts them.
     """
     from celosia.compiler.program_file import load_program
     from celosia.runtime.program_report import describe_program
@@ -97,7 +97,7 @@ def _print_summary(report: dict[str, Any]) -> None:
         "program",
         f"{report['instructions']:,} instructions from vector {report['start']:,}, "
         f"{len(report['layers'])} layers, {batch * report['macs']:,} MACs, "
-        f"about {report['estimated_cycles']:,} cycles{each}",
+        f"{report['cycles']:,} cycles (modelled){each}",
     )
     results.print(table)
 
@@ -106,7 +106,7 @@ def _print_layers(report: dict[str, Any], limit: int | None) -> None:
     table = Table(box=None, pad_edge=False, title="Layers", title_justify="left")
     for name in ("#", "op", "output"):
         table.add_column(name, no_wrap=True, justify="right" if name == "#" else "left")
-    for name in ("MACs", "passes", "est. cycles", "used", "instr."):
+    for name in ("MACs", "passes", "cycles", "used", "instr."):
         table.add_column(name, no_wrap=True, justify="right")
     for index, layer in enumerate(report["layers"][:limit]):
         table.add_row(
@@ -115,7 +115,7 @@ def _print_layers(report: dict[str, Any], limit: int | None) -> None:
             escape(short_name(layer["name"], name_width(_LAYER_COLUMNS))),
             f"{layer['macs']:,}" if layer["macs"] else "-",
             f"{layer['passes']:,}" if layer["passes"] else "-",
-            f"{layer['estimated_cycles']:,}",
+            f"{layer['cycles']:,}",
             f"{layer['utilisation']:.0%}" if layer["macs"] else "-",
             f"{layer['instructions']:,}",
         )

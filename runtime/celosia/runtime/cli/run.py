@@ -114,7 +114,30 @@ def run(
 
 
 def print_report(report: "RunReport") -> None:
-    """The report as a table and the sentence that matters."""
+    """The report as tables and the sentence that matters."""
+    _print_layers(report)
+    if report.cycles_per_inference is not None:
+        results.print()
+        _print_array(report)
+    results.print()
+    if report.sim_cycles_per_s:
+        results.print(
+            f"simulated {report.sim_cycles_per_s:,} cycles/s; "
+            f"ran {report.wall_s:.1f} s after {report.build_s:.1f} s of building"
+        )
+    plural = "s" if report.samples > 1 else ""
+    subject = f"{report.samples} sample{plural} of {escape(report.model)}"
+    where = f"{report.device} device, {escape(report.config)}, rounding {report.rounding}"
+    if report.outputs_match:
+        results.print(f"[green]every byte equals the golden model's[/]: {subject} ({where})")
+    else:
+        results.print(
+            f"[bold red]{report.mismatches} bytes differ from the golden model's[/]: "
+            f"{subject} ({where})"
+        )
+
+
+def _print_layers(report: "RunReport") -> None:
     counted = report.cycles_per_inference is not None
     table = Table(box=None, pad_edge=False)
     table.add_column("layer", no_wrap=True)
@@ -135,22 +158,34 @@ def print_report(report: "RunReport") -> None:
         whole += [f"{report.cycles:,}", f"{report.utilisation:.1%}"]
     table.add_row(*whole)
     results.print(table)
-    results.print()
     if report.batch > 1:
         each = f"; {report.cycles_per_inference:,} cycles each" if counted else ""
         results.print(f"one run makes {report.batch} inferences{each}")
-    if report.sim_cycles_per_s:
-        results.print(
-            f"simulated {report.sim_cycles_per_s:,} cycles/s; "
-            f"ran {report.wall_s:.1f} s after {report.build_s:.1f} s of building"
-        )
-    plural = "s" if report.samples > 1 else ""
-    subject = f"{report.samples} sample{plural} of {escape(report.model)}"
-    where = f"{report.device} device, {escape(report.config)}, rounding {report.rounding}"
-    if report.outputs_match:
-        results.print(f"[green]every byte equals the golden model's[/]: {subject} ({where})")
-    else:
-        results.print(
-            f"[bold red]{report.mismatches} bytes differ from the golden model's[/]: "
-            f"{subject} ({where})"
-        )
+    if report.cycles_source == "model":
+        results.print("cycles are modelled; --device rtl counts them")
+
+
+def _print_array(report: "RunReport") -> None:
+    """Where the array's cycles went; what no layer waited for is left out."""
+    from celosia.runtime.waits import MEANINGS, short_title
+
+    layers = [(layer, layer.waits) for layer in report.layers if layer.waits is not None]
+    total = {
+        counter: sum(waits[counter.name.lower()] for _, waits in layers) for counter in MEANINGS
+    }
+    shown = [counter for counter in MEANINGS if total[counter]]
+    table = Table(box=None, pad_edge=False, title="What the array did", title_justify="left")
+    table.add_column("layer", no_wrap=True)
+    for counter in shown:
+        table.add_column(short_title(counter), justify="right", no_wrap=True)
+    width = name_width(sum(2 + max(8, len(short_title(counter))) for counter in shown))
+    for layer, waits in layers:
+        name = escape(short_name(layer.name, width))
+        cells = (waits[counter.name.lower()] for counter in shown)
+        table.add_row(name, *(f"{cycles:,}" if cycles else "-" for cycles in cells))
+    table.add_section()
+    cycles = sum(total.values())
+    table.add_row("[bold]whole network[/]", *(f"{total[counter]:,}" for counter in shown))
+    table.add_row("", *(f"{total[counter] / cycles:.1%}" for counter in shown))
+    results.print(table)
+    results.print("; ".join(f"{short_title(counter)}: {MEANINGS[counter]}" for counter in shown))

@@ -1,0 +1,17 @@
+"""The cycle model's constants are those of the gateware that has them as figures."""
+
+from celosia.golden.config import PRESETS
+from celosia.golden.timing import load, matrix, post
+from celosia.hdl.npu import accumulators
+from celosia.hdl.npu.requantizer import Requantizer
+from celosia.hdl.npu.systolic_array import SystolicArray
+
+
+def test_latencies():
+    for config in PRESETS.values():
+        array = SystolicArray(rows=config.rows, columns=config.columns)
+        assert matrix.array_latency(config) == array.latency
+        requantizer = Requantizer(lanes=config.requantizer_lanes, modes=config.modes)
+        assert post.requantizer_latency(config) == requantizer.latency
+        assert config.rows > load.ROWS_AHEAD
+    assert matrix.UPDATE_CYCLES == accumulators.UPDATE_CYCLES
