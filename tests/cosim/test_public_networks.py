@@ -38,6 +38,7 @@ base = "npu8x8"
 rows = 6
 columns = 10
 scratchpad_kib = 120
+weight_kib = 512
 requantizer_lanes = 3
 profiles = ["tflm"]
 """
