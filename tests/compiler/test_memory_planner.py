@@ -16,7 +16,7 @@ CONFIG = PRESETS["npu8x8"]
 
 def overlapping(program):
     """Pairs of tensors that share vectors at the same time, by (older, newer)."""
-    places = program.tensors
+    places = [place for place in program.tensors if place.within == place.value]
     return [
         (a, b)
         for index, a in enumerate(places)

@@ -10,6 +10,7 @@ from celosia.golden.rounding import RoundingProfile
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 UNARY = ("RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE")
+MAX_CONSTANT = 300  # values; each takes weight memory many times over
 CHANNELS = (1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 20)
 
 
@@ -45,8 +46,10 @@ def _image_operator(model, x):
         return _function(model, x, activation)
     if draw < 0.85:
         return _excitation(model, x, activation)
-    if draw < 0.91:
+    if draw < 0.9:
         return _pad(model, x)
+    if draw < 0.95:
+        return _concatenation(model, x)
     window = _window(model, x, 4)
     stride = tuple(int(n) for n in rng.integers(1, 4, 2))
     kind = str(rng.choice(("AVERAGE", "MAX")))
@@ -73,6 +76,7 @@ def _excitation(model, x, activation):
         gate = model.pool(x, "MAX", (height, 1))
     else:
         shape = [int(rng.choice((1, size))) for size in (batch, height, width)]
+        shape = shape if math.prod(shape) * channels <= MAX_CONSTANT else (1, 1, 1)
         values = rng.integers(-128, 128, (*shape, channels)[int(rng.integers(0, 4)) :], np.int8)
         gate = model.constant(values, scale=0.1, zero_point=int(rng.integers(-128, 128)))
     return _binary(model, x, gate, activation)
@@ -86,6 +90,24 @@ def _pad(model, x):
     pads[3] *= rng.random() < 0.3
     y = model.pad(x, pads.tolist())
     return _convolution(model, y, int(rng.choice(CHANNELS)), "NONE") if rng.random() < 0.5 else y
+
+
+def _concatenation(model, x):
+    """Parts made of one tensor, and sometimes itself, joined along rows, columns or channels."""
+    rng = model.rng
+    axis = int(rng.integers(1, 4))
+    quantization = {"output_scale": model.scale(x), "output_zero_point": model.zero_point(x)}
+    parts = []
+    for _ in range(rng.integers(1, 4)):
+        channels = int(rng.choice(CHANNELS)) if axis == 3 else model.shape(x)[3]
+        part = model.conv(x, channels, (1, 1), **quantization)
+        if rng.random() < 0.3:
+            part = model.pool(part, "MAX", (2, 2), stride=(1, 1), padding="SAME")
+        parts.append(part)
+    if rng.random() < 0.3:
+        parts.append(x)
+    order = rng.permutation(len(parts))
+    return model.concatenation([parts[int(n)] for n in order], axis)
 
 
 def _function(model, x, activation):

@@ -298,7 +298,7 @@ class _Generator:
         for level, (count, step, y_step, x_step) in (
             (0, steps[3]),
             (1, steps[4]),
-            (2, (result.vectors, 1, 0, 0)),
+            (2, (layer.vectors, 1, 0, 0)),
             (3, steps[0]),
             (4, steps[1]),
         ):

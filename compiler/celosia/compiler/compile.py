@@ -105,7 +105,7 @@ def _compile(graph: Graph, config: NpuConfig, profile: RoundingProfile, batch: i
         prologue=_host_stage(graph, parts.prologue, taken, profile),
         epilogue=_host_stage(graph, parts.epilogue, graph.outputs, profile),
         layers=_layers(code),
-        tensors=_placements(graph, body, plan),
+        tensors=_placements(body, plan, config),
     )
 
 
@@ -183,15 +183,17 @@ def _layers(code: Code) -> tuple[LayerInfo, ...]:
     )
 
 
-def _placements(graph: Graph, body: Body, plan: MemoryPlan) -> tuple[TensorPlacement, ...]:
+def _placements(body: Body, plan: MemoryPlan, config: NpuConfig) -> tuple[TensorPlacement, ...]:
     return tuple(
         TensorPlacement(
             value=item.tensor,
-            name=graph.tensors[item.tensor].name,
-            shape=graph.tensors[item.tensor].shape,
+            name=body.tensors[item.tensor].name,
+            shape=body.tensors[item.tensor].shape,
             layout=body.layouts[item.tensor],
             address=plan.addresses[item.tensor],
+            step=body.step(item.tensor, config.rows),
             vectors=item.vectors,
+            within=body.views[item.tensor].owner if item.tensor in body.views else item.tensor,
             first=item.first,
             last=item.last,
         )

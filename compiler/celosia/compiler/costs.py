@@ -48,7 +48,8 @@ class Timeline:
         self.post = 0
         self._drainable = 0  # when the next DRAIN may start
         self._freed = (0, 0)  # when the halves are free, the next one first
-        self._stored = np.zeros(config.scratchpad_depth, np.int64)
+        # A view of pixels with something between them reaches beyond the last of them.
+        self._stored = np.zeros(2 * config.scratchpad_depth, np.int64)
 
     def fork(self) -> "Timeline":
         """A copy, to try something on."""
@@ -102,7 +103,7 @@ class Timeline:
         """A pooling layer."""
         taps = layer.window.size[0] * layer.window.size[1]
         for region in layer.regions:
-            vectors = region.rows * region.columns * layer.result.vectors
+            vectors = region.rows * region.columns * layer.vectors
             cycles = vectors * max(taps, self._groups) + _POST_PIPELINE
             self.post += layer.image.count * cycles
         self._stored[output : output + layer.image.count * layer.result.step] = self.post

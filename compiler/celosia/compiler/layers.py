@@ -1,8 +1,8 @@
 """What the body of a network has become after lowering: matrix, elementwise and pool layers.
 
 A layer knows its geometry in scratchpad vectors and its constants as bytes of the weight memory;
-only addresses are still open. Tensors are named by their index in the graph; `source` and `output`
-are those of the tensors that own the storage (a reshaped tensor shares its origin's).
+only addresses are still open. Tensors are named by their index in the graph, or behind it where
+lowering has added them; a reshaped tensor goes by the name of its origin.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputImage:
-    """Output images: `vectors` to a pixel."""
+    """Output images: `vectors` from one pixel to the next, of which a layer may write a part."""
 
     height: int
     width: int
@@ -223,12 +223,13 @@ class PoolRegion:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolLayer(Layer):
-    """Windows reduced per channel."""
+    """Windows reduced per channel, in `vectors` of each pixel."""
 
     source: int
     image: Image
     window: Window
     result: OutputImage
+    vectors: int
     reduction: Reduction
     regions: tuple[PoolRegion, ...]
 

@@ -22,6 +22,11 @@ class PixelLayout:
     pixels: int
     channels: int
 
+    @property
+    def packed(self) -> "PixelLayout":
+        """The layout of the pixels as they are stored."""
+        return self
+
     def pixel_vectors(self, rows: int) -> int:
         """Vectors of `rows` lanes that one pixel takes."""
         return ceil_div(self.channels, rows)
@@ -75,6 +80,10 @@ class RowPackedLayout:
     def packed(self) -> PixelLayout:
         """The layout of the packed pixels."""
         return PixelLayout(self.images * self.height * self.columns, self.kernel * self.channels)
+
+    def pixel_vectors(self, rows: int) -> int:
+        """Vectors of `rows` lanes that one packed pixel takes."""
+        return self.packed.pixel_vectors(rows)
 
     def vectors(self, rows: int) -> int:
         """Vectors that the tensor takes."""

@@ -41,30 +41,35 @@ def plan_memory(body: Body, config: NpuConfig) -> MemoryPlan:
     """
     intervals = _intervals(body, config)
     shared = _in_place(body, intervals)
-    blocks = _merge(intervals, shared)
+    blocks = _merge(intervals, {**shared, **{t: view.owner for t, view in body.views.items()}})
     addresses, peak = _place_best(blocks)
     if peak > config.scratchpad_depth:
         _refuse(body, config, intervals, blocks, peak)
-    return MemoryPlan(
-        intervals=tuple(intervals.values()),
-        addresses={tensor: addresses[shared.get(tensor, tensor)] for tensor in intervals},
-        peak=peak,
-    )
+    places = {}
+    for tensor in intervals:
+        view = body.views.get(tensor)
+        owner = tensor if view is None else view.owner
+        places[tensor] = addresses[shared.get(owner, owner)] + (view.first if view else 0)
+    return MemoryPlan(intervals=tuple(intervals.values()), addresses=places, peak=peak)
 
 
 def _intervals(body: Body, config: NpuConfig) -> dict[int, Interval]:
     first = dict.fromkeys(body.inputs, 0)
     last = dict(first)
+
+    def need(tensor: int, index: int) -> None:
+        view = body.views.get(tensor)
+        for each in (tensor,) if view is None else (view.owner, tensor):
+            first.setdefault(each, index)
+            last[each] = max(last.get(each, index), index)
+
     for index, layer in enumerate(body.layers):
-        first[layer.output] = last[layer.output] = index
-        for source in sources(layer):
-            last[source] = index
+        for tensor in (*sources(layer), layer.output):
+            need(tensor, index)
     for tensor in body.outputs:
-        last[body.origin(tensor)] = len(body.layers) - 1
+        need(body.origin(tensor), len(body.layers) - 1)
     return {
-        tensor: Interval(
-            tensor, body.layouts[tensor].vectors(config.rows), first[tensor], last[tensor]
-        )
+        tensor: Interval(tensor, body.vectors(tensor, config.rows), first[tensor], last[tensor])
         for tensor in first
     }
 
@@ -76,9 +81,11 @@ def _in_place(body: Body, intervals: Mapping[int, Interval]) -> dict[int, int]:
     operand that starts over has fewer vectors than that.
     """
     shared: dict[int, int] = {}
-    kept = {body.origin(tensor) for tensor in body.outputs}
+    outputs = {body.origin(tensor) for tensor in body.outputs}
+    # The storage that an output lies in, too.
+    kept = outputs | body.views.keys() | {v.owner for t, v in body.views.items() if t in outputs}
     for index, layer in enumerate(body.layers):
-        if not isinstance(layer, ElementwiseLayer):
+        if not isinstance(layer, ElementwiseLayer) or layer.output in body.views:
             continue
         for operand in (layer.a, layer.b):
             whole = intervals[operand].vectors == intervals[layer.output].vectors
@@ -88,11 +95,15 @@ def _in_place(body: Body, intervals: Mapping[int, Interval]) -> dict[int, int]:
     return shared
 
 
-def _merge(intervals: Mapping[int, Interval], shared: Mapping[int, int]) -> list[Interval]:
-    blocks = {t: item for t, item in intervals.items() if t not in shared}
-    for tensor, owner in shared.items():
-        block, item = blocks[owner], intervals[tensor]
-        blocks[owner] = Interval(owner, block.vectors, block.first, max(block.last, item.last))
+def _merge(intervals: Mapping[int, Interval], within: Mapping[int, int]) -> list[Interval]:
+    """One interval for each owner and all that lies within it."""
+    blocks = {t: item for t, item in intervals.items() if t not in within}
+    for tensor, owner in within.items():
+        if tensor in intervals:
+            owner = within.get(owner, owner)
+            block, item = blocks[owner], intervals[tensor]
+            first, last = min(block.first, item.first), max(block.last, item.last)
+            blocks[owner] = Interval(owner, block.vectors, first, last)
     return list(blocks.values())
 
 
@@ -152,7 +163,11 @@ def _refuse(
     layer = body.layers[worst]
     needed = peak * config.rows
     available = config.scratchpad_depth * config.rows
-    tensors = sum(item.first <= worst <= item.last for item in intervals.values())
+    tensors = sum(
+        item.first <= worst <= item.last
+        for item in intervals.values()
+        if item.tensor not in body.views
+    )
     raise DoesNotFit(
         f"activations need {needed} bytes of scratchpad, {needed - available} more than the "
         f"{available} of configuration '{config.name}': most are in use at layer "

@@ -129,6 +129,8 @@ def _on_device(graph: Graph, operator: Operator) -> bool:
         # Dimensions that stand apart make no window.
         axes = attributes["axes"]
         return bool(axes) and axes == tuple(range(axes[0], axes[-1] + 1))
+    if operator.kind is OpKind.CONCATENATION:
+        return bool(_inputs(graph, operator))
     if operator.kind is OpKind.PAD:
         # Height, width and channels.
         return not any(sum(pair) for pair in attributes["pads"][:-3])

@@ -86,14 +86,21 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class TensorPlacement:
-    """Where a tensor of the body lives: layers `first` to `last` (both included) need it."""
+    """Where a tensor of the body lives: layers `first` to `last` (both included) need it.
+
+    It has `vectors` from its first to its last, and `step` from one pixel to the next. It may lie
+    within the storage of another tensor, of which it is a part; else `within` is its own index.
+    Tensors behind those of the model are the compiler's.
+    """
 
     value: int
     name: str
     shape: tuple[int, ...]
     layout: Layout
     address: int
+    step: int
     vectors: int
+    within: int
     first: int
     last: int
 
@@ -112,7 +119,7 @@ class Program:
         inputs, outputs: what the host writes and reads.
         prologue, epilogue: what the host computes before and after.
         layers: layers of the body in order; each sets one mark.
-        tensors: tensors that own storage, by the order in which they are made.
+        tensors: where tensors are stored, by the order in which they are made.
     """
 
     name: str

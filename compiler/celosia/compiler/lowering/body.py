@@ -1,6 +1,6 @@
 """The whole body: input layouts, then one layer after another."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from celosia.compiler.layers import AnyLayer
 from celosia.compiler.layout import Layout, PixelLayout
+from celosia.compiler.lowering.concatenation import lower_concatenation, plan_joints
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.convolution import (
     lower_convolution,
@@ -20,11 +21,12 @@ from celosia.compiler.lowering.functions import function_of_one
 from celosia.compiler.lowering.mean import lower_mean
 from celosia.compiler.lowering.padding import lower_pad
 from celosia.compiler.lowering.pooling import lower_pooling
+from celosia.compiler.lowering.views import View
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import Partition, variable_inputs
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
-from celosia.golden.graph import ELEMENTWISE_KINDS, Graph, Operator, OpKind
+from celosia.golden.graph import ELEMENTWISE_KINDS, Graph, Operator, OpKind, Tensor
 from celosia.golden.rounding import RoundingProfile
 
 _LOWERINGS: Mapping[OpKind, Callable[[LoweringContext], AnyLayer]] = {
@@ -48,19 +50,36 @@ class Body:
     Attributes:
         layers: in execution order.
         inputs, outputs: tensors that the host writes and reads.
-        layouts: of every tensor that owns storage.
-        origins: the owner of each reshaped tensor's storage.
+        tensors: the graph's, and more that layers write.
+        layouts: of every tensor that isn't reshaped from another.
+        origins: the tensor that each reshaped one was.
+        views: tensors that lie in the storage of another; the rest own theirs.
     """
 
     layers: tuple[AnyLayer, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    tensors: Sequence[Tensor]
     layouts: Mapping[int, Layout]
     origins: Mapping[int, int]
+    views: Mapping[int, View]
 
     def origin(self, tensor: int) -> int:
-        """The tensor that owns the storage of `tensor`."""
+        """The tensor that `tensor` was before it was reshaped."""
         return self.origins.get(tensor, tensor)
+
+    def step(self, tensor: int, rows: int) -> int:
+        """Vectors from one pixel of a tensor to the next."""
+        view = self.views.get(tensor)
+        if view is not None and view.spaced:
+            return view.step
+        return self.layouts[tensor].pixel_vectors(rows)
+
+    def vectors(self, tensor: int, rows: int) -> int:
+        """Vectors from a tensor's first to its last."""
+        layout = self.layouts[tensor]
+        between = self.step(tensor, rows) - layout.pixel_vectors(rows)
+        return layout.vectors(rows) + (layout.packed.pixels - 1) * between
 
 
 def lower_body(
@@ -89,6 +108,7 @@ def lower_body(
         context.layouts[index] = _input_layout(graph, index, consumers, config, pack_rows)
     context.pixel_channels.update(_reshaped_products(graph, parts))
     outputs = _outputs(graph, parts)
+    joints = plan_joints(context, parts.body, outputs)
     stored = _stored(graph, parts, outputs)
     for index in parts.body:
         context.operator = index
@@ -99,6 +119,8 @@ def lower_body(
             function = function_of_one(graph, operator, profile, context.functions)
         if operator.kind is OpKind.RESHAPE:
             context.origins[output] = context.origin(operator.inputs[0])
+        elif operator.kind is OpKind.CONCATENATION:
+            lower_concatenation(context, joints[index])
         elif function is None:
             context.layers.append(_LOWERINGS[operator.kind](context))
         elif output in stored:
@@ -109,8 +131,10 @@ def lower_body(
         layers=tuple(context.layers),
         inputs=inputs,
         outputs=outputs,
+        tensors=context.tensors,
         layouts=context.layouts,
         origins=context.origins,
+        views=context.views,
     )
 
 

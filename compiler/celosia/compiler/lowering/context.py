@@ -1,12 +1,13 @@
 """What lowering knows while it walks over the body: layouts, and how to name what can't run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import NoReturn
 
 from celosia.compiler.layers import AnyLayer
-from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
+from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout, ceil_div
 from celosia.compiler.lowering.functions import ByteFunction
+from celosia.compiler.lowering.views import View
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import describe
 from celosia.golden.config import NpuConfig
@@ -21,6 +22,8 @@ class LoweringContext:
 
     Attributes:
         layers: made so far.
+        tensors: the graph's, and what lowering adds to them.
+        views: tensors that lie in another's storage.
         origins: the tensor whose storage a tensor has, for reshaped ones.
         layouts: layout of each tensor that owns storage.
         functions: tensors that aren't stored, as functions of stored ones.
@@ -31,12 +34,17 @@ class LoweringContext:
     graph: Graph
     config: NpuConfig
     profile: RoundingProfile
+    tensors: list[Tensor] = field(init=False)
+    views: dict[int, View] = field(default_factory=dict)
     layers: list[AnyLayer] = field(default_factory=list)
     origins: dict[int, int] = field(default_factory=dict)
     layouts: dict[int, Layout] = field(default_factory=dict)
     functions: dict[int, ByteFunction] = field(default_factory=dict)
     pixel_channels: dict[int, int] = field(default_factory=dict)
     operator: int = 0
+
+    def __post_init__(self) -> None:
+        self.tensors = list(self.graph.tensors)
 
     def fail(self, reason: str) -> NoReturn:
         """Refuse the operator at hand."""
@@ -71,6 +79,20 @@ class LoweringContext:
         index = self.node.outputs[0]
         self.layouts[index] = PixelLayout(prod(self.output.shape) // channels, channels)
         return index
+
+    def scratch(self, like: Tensor, layout: PixelLayout) -> int:
+        """A tensor that the graph doesn't have, with storage of its own; returns its index."""
+        index = len(self.tensors)
+        self.tensors.append(replace(like, data=None))
+        self.layouts[index] = layout
+        return index
+
+    def step(self, tensor: int, channels: int) -> int:
+        """Vectors from one pixel of `channels` to the next, in a tensor's storage."""
+        view = self.views.get(tensor)
+        if view is not None and view.spaced:
+            return view.step
+        return ceil_div(channels, self.config.rows)
 
     def source(self, position: int = 0) -> tuple[int, Layout]:
         """Owner and layout of the storage that an input has."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, PoolLayer, Window
-from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.matrix import Scales, column_tiles
 from celosia.compiler.lowering.pooling import copy_region, pool_layer
@@ -68,7 +67,7 @@ def _mean_of_channels(
             count=1,
             height=1,
             width=layout.pixels,
-            column_step=ceil_div(channels, config.rows),
+            column_step=context.step(owner, channels),
             padding=0,
         ),
         window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),

@@ -22,7 +22,10 @@ def lower_pad(context: LoweringContext) -> MatrixLayer | PoolLayer:
     if before or after:
         channels = x.shape[-1]
         selected = np.eye(output.shape[-1], channels, -before, dtype=np.bool_)
-        return selection_layer(context, selected, zero_point, (-top, -left))
+        source, _ = context.pixels(channels)
+        return selection_layer(
+            context, selected, zero_point, source=source, shape=x.shape, origin=(-top, -left)
+        )
     _, height, width = pixel_image(output.shape)
     window = Window(size=(1, 1), stride=(1, 1), dilation=(1, 1), origin=(-top, -left))
     regions = (copy_region(0, 0, height, width),)

@@ -90,26 +90,54 @@ def pool_layer(
     regions: tuple[PoolRegion, ...],
 ) -> PoolLayer:
     """The operator at hand as windows over its input: `image` is (images, height, width)."""
-    images, height, width = image
     channels = context.input(0).shape[-1]
-    owner, _ = context.pixels(channels)
-    vectors = ceil_div(channels, context.config.rows)
+    source, _ = context.pixels(channels)
+    return window_layer(
+        context,
+        image,
+        window,
+        shape,
+        reduction,
+        padding,
+        regions,
+        source=source,
+        output=context.define(channels),
+        channels=channels,
+    )
+
+
+def window_layer(
+    context: LoweringContext,
+    image: tuple[int, int, int],
+    window: Window,
+    shape: tuple[int, int],
+    reduction: Reduction,
+    padding: int,
+    regions: tuple[PoolRegion, ...],
+    *,
+    source: int,
+    output: int,
+    channels: int,
+) -> PoolLayer:
+    """Windows over any tensor in pixels of `channels`, for the operator at hand."""
+    images, height, width = image
     return PoolLayer(
         operator=context.operator,
-        name=context.output.name,
+        name=context.tensors[output].name,
         kind=context.node.kind,
-        source=owner,
-        output=context.define(channels),
+        source=source,
+        output=output,
         macs=0,
         image=Image(
             count=images,
             height=height,
             width=width,
-            column_step=vectors,
+            column_step=context.step(source, channels),
             padding=padding,
         ),
         window=window,
-        result=OutputImage(height=shape[0], width=shape[1], vectors=vectors),
+        result=OutputImage(height=shape[0], width=shape[1], vectors=context.step(output, channels)),
+        vectors=ceil_div(channels, context.config.rows),
         reduction=reduction,
         regions=regions,
     )

@@ -1,10 +1,11 @@
 """Channels moved by the array: a 1 x 1 convolution whose weights are ones and zeros, at scale 1."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, Window
-from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.images import pixel_image
 from celosia.compiler.lowering.matrix import Scales, column_tiles
@@ -16,18 +17,21 @@ def selection_layer(
     context: LoweringContext,
     selected: NDArray[np.bool_],
     fill: int,
+    *,
+    source: int,
+    shape: Sequence[int],
     origin: tuple[int, int] = (0, 0),
 ) -> MatrixLayer:
-    """The operator at hand as a choice of its input's channels.
+    """The operator at hand as a choice of channels of `source`, whose pixels are those of `shape`.
 
     `selected` [out, in] holds at most one input channel for each of the output's; the others are
     `fill`, and so is what lies outside of the image, which the output shows from `origin` on.
     """
     config, output = context.config, context.output
-    images, height, width = pixel_image(context.input(0).shape)
+    images, height, width = pixel_image(shape)
     _, out_height, out_width = pixel_image(output.shape)
     out, channels = selected.shape
-    owner, _ = context.pixels(channels)
+    index = context.define(out)
     multiplier, exponent = (np.full(out, each, np.int64) for each in IDENTITY)
     scales = Scales(RoundingMode.DOUBLE, multiplier, exponent)
     bias = np.where(selected.any(axis=1), 0, fill).astype(np.int64)
@@ -36,19 +40,19 @@ def selection_layer(
         operator=context.operator,
         name=output.name,
         kind=context.node.kind,
-        source=owner,
-        output=context.define(out),
+        source=source,
+        output=index,
         finish=Finish(mode=RoundingMode.DOUBLE, zero_point=0, low=INT8_MIN, high=INT8_MAX),
         macs=0,
         image=Image(
             count=images,
             height=height,
             width=width,
-            column_step=ceil_div(channels, config.rows),
+            column_step=context.step(source, channels),
             padding=fill,
         ),
         window=Window(size=(1, 1), stride=(1, 1), dilation=(1, 1), origin=origin),
-        result=OutputImage(height=out_height, width=out_width, vectors=ceil_div(out, config.rows)),
+        result=OutputImage(height=out_height, width=out_width, vectors=context.step(index, out)),
         tiles=column_tiles(config, weights, bias, scales, selected),
         scale=scales.uniform,
     )

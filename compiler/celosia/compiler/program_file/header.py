@@ -47,6 +47,8 @@ def encode_header(program: Program) -> dict[str, Any]:
                 "shape": list(place.shape),
                 "layout": encode_layout(place.layout),
                 "address": place.address,
+                "step": place.step,
+                "within": place.within,
                 "first": place.first,
                 "last": place.last,
             }
@@ -144,15 +146,21 @@ def _decode_layer(field: Field) -> LayerInfo:
 def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPlacement:
     shape = field["shape"].integers(1, MAX_INDEX)
     layout = decode_layout(field["layout"], shape, config)
-    vectors = layout.vectors(config.rows)
+    own, depth = layout.pixel_vectors(config.rows), config.scratchpad_depth
+    step = field["step"].integer(own, depth)
+    vectors = layout.vectors(config.rows) + (layout.packed.pixels - 1) * (step - own)
+    if vectors > depth:
+        field["step"].fail(f"a step with which the tensor takes at most {depth} vectors")
     first = field["first"].integer(0, layers - 1)
     return TensorPlacement(
         value=field["value"].integer(0, MAX_INDEX),
         name=field["name"].text(),
         shape=shape,
         layout=layout,
-        address=field["address"].integer(0, config.scratchpad_depth - vectors),
+        address=field["address"].integer(0, depth - vectors),
+        step=step,
         vectors=vectors,
+        within=field["within"].integer(0, MAX_INDEX),
         first=first,
         last=field["last"].integer(first, layers - 1),
     )
