@@ -11,7 +11,7 @@ from support.tflite_writer import ModelBuilder
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
-from celosia.compiler.layout import PixelLayout, RowPackedLayout
+from celosia.compiler.layout import PackedLayout, PixelLayout
 from celosia.golden.config import PRESETS, NpuConfig
 from celosia.golden.isa import Semaphore
 from celosia.golden.memory_map import Counter
@@ -137,17 +137,37 @@ def test_two_inputs_and_values_used_again_much_later():
     check(model, model.add(d, b), c)
 
 
-def test_packed_rows_are_given_up_where_memory_is_short():
-    model = ModelBuilder(5)
-    x = model.input((1, 32, 16, 1))
-    y = model.conv(x, 4, (5, 5), stride=(2, 2))
-    large = check(model, y, config=replace(PRESETS["npu8x8"], scratchpad_kib=8))
-    assert isinstance(large.inputs[0].layout, RowPackedLayout)
+@pytest.mark.parametrize(
+    ("kib", "kernel_rows", "passes"), [(120, 9, 11), (32, 1, 18), (20, None, 81)]
+)
+def test_packed_inputs_are_given_up_where_memory_is_short(kib, kernel_rows, passes):
     model = ModelBuilder(5)
     x = model.input((1, 32, 32, 1))
     y = model.conv(x, 4, (9, 9), stride=(1, 1))
-    small = check(model, y, config=replace(PRESETS["npu8x8"], scratchpad_kib=20))
-    assert isinstance(small.inputs[0].layout, PixelLayout)
+    program = check(model, y, config=replace(PRESETS["npu8x8"], scratchpad_kib=kib))
+    layout = program.inputs[0].layout
+    assert isinstance(layout, PixelLayout if kernel_rows is None else PackedLayout)
+    if kernel_rows is not None:
+        assert layout.vertical.kernel == kernel_rows
+    assert program.layers[0].passes == passes
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"),
+    [
+        ((3, 3), (2, 1), (1, 1)),
+        ((1, 4), (2, 3), (1, 1)),
+        ((4, 1), (1, 1), (1, 1)),
+        ((3, 2), (1, 1), (2, 3)),
+    ],
+)
+def test_packed_inputs_of_any_window(kernel, stride, dilation, padding):
+    model = ModelBuilder(9)
+    x = model.input((2, 11, 9, 2))
+    y = model.conv(x, 5, kernel, stride=stride, dilation=dilation, padding=padding)
+    program = check(model, y)
+    assert isinstance(program.inputs[0].layout, PackedLayout)
 
 
 def test_the_same_model_gives_the_same_program():

@@ -10,7 +10,8 @@ from support.tflite_writer import ModelBuilder
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
-from celosia.compiler.layout import PixelLayout, RowPackedLayout
+from celosia.compiler.layout import PackedLayout, PixelLayout, Taps
+from celosia.compiler.lowering.convolution import input_layouts
 from celosia.compiler.lowering.pooling import average_constants, average_is_exact
 from celosia.compiler.program_file import decode_program, encode_program
 from celosia.golden.config import PRESETS
@@ -259,27 +260,35 @@ def test_parameter_records_are_as_short_as_can_be(profile, per_channel, planes, 
     assert {i.uniform for i in instructions if isinstance(i, Drain)} == {uniform}
 
 
-def test_rows_are_packed_where_that_saves_passes():
-    layout = RowPackedLayout(
+def test_packed_pixels_hold_what_is_under_the_kernel():
+    layout = PackedLayout(
         images=1,
         height=2,
         width=5,
         channels=3,
-        kernel=3,
-        stride=2,
-        dilation=1,
-        left=1,
-        columns=3,
+        vertical=Taps(kernel=2, stride=1, dilation=1, before=1, outputs=2),
+        horizontal=Taps(kernel=3, stride=2, dilation=1, before=1, outputs=3),
         padding=-7,
     )
     image = np.arange(30, dtype=np.int8)
     vectors = layout.pack(image, 4)
     assert vectors.shape == (layout.vectors(4), 4)
-    pixels = vectors.reshape(2, 3, 12)[..., :9].reshape(2, 3, 3, 3)
-    padded = np.full((2, 7, 3), -7, np.int8)
-    padded[:, 1:6] = image.reshape(2, 5, 3)
-    for column in range(3):
-        np.testing.assert_array_equal(pixels[:, column], padded[:, 2 * column :][:, :3])
+    pixels = vectors.reshape(2, 3, 20)[..., :18].reshape(2, 3, 2, 3, 3)
+    padded = np.full((3, 7, 3), -7, np.int8)
+    padded[1:, 1:6] = image.reshape(2, 5, 3)
+    for row, column in np.ndindex(2, 3):
+        window = padded[row : row + 2, 2 * column : 2 * column + 3]
+        np.testing.assert_array_equal(pixels[row, column], window)
+
+
+def test_layouts_of_an_input_trade_passes_for_memory():
+    model = ModelBuilder(1)
+    x = model.input((1, 49, 10, 1))
+    graph = load_tflite(model.finish(model.conv(x, 8, (10, 4), stride=(2, 2))))
+    layouts = input_layouts(graph, graph.operators[0], 16)
+    # Whole windows take 3 passes, rows 10; pixels take 40 and more memory than rows.
+    assert [layout.packed.channels for layout in layouts] == [40, 4]
+    assert [layout.vectors(16) for layout in layouts] == [25 * 5 * 3, 49 * 5]
 
 
 def test_layouts_pack_and_unpack():

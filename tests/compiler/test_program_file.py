@@ -152,7 +152,7 @@ def test_what_is_not_a_program_is_refused(data, change, message):
         (("batch",), 2, r"must hold 2 inferences along its first dimension, not have shape \(1, 9"),
         (("start",), -1, "start must be an integer from 0"),
         (("inputs", 0, "address"), 10**6, "address must be an integer from 0"),
-        (("inputs", 0, "layout", "kind"), "rows", "must be pixels or packed_rows"),
+        (("inputs", 0, "layout", "kind"), "rows", "must be pixels or packed"),
         (("outputs", 0, "layout", "pixels"), 7, "layout of 1188 elements"),
         (("inputs", 0, "tensor", "dtype"), "complex64", "dtype must be one of int8"),
         (("inputs", 0, "tensor", "dtype"), "int16", "must be made before it is used"),

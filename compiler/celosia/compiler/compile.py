@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from celosia.compiler.assembler import ImageBuilder
@@ -11,7 +12,7 @@ from celosia.compiler.costs import layer_passes
 from celosia.compiler.folding import fold_padding
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.layers import MatrixLayer
-from celosia.compiler.lowering import Body, lower_body
+from celosia.compiler.lowering import MOST_LAYOUTS, Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
 from celosia.compiler.partition import Partition, partition, variable_inputs
 from celosia.compiler.program import (
@@ -112,13 +113,14 @@ def _compile(graph: Graph, config: NpuConfig, profile: RoundingProfile, batch: i
 def _place(
     graph: Graph, parts: Partition, config: NpuConfig, profile: RoundingProfile
 ) -> tuple[Body, MemoryPlan]:
-    """Lower and plan; packed rows are given up where the scratchpad can't hold them."""
-    body = lower_body(graph, parts, config, profile, pack_rows=True)
-    try:
-        return body, plan_memory(body, config)
-    except CelosiaError:
-        body = lower_body(graph, parts, config, profile, pack_rows=False)
-        return body, plan_memory(body, config)
+    """Lower and plan; packed inputs are given up where the scratchpad can't hold them."""
+    most = MOST_LAYOUTS - 1
+    for frugality in range(most):
+        body = lower_body(graph, parts, config, profile, frugality=frugality)
+        with suppress(DoesNotFit):
+            return body, plan_memory(body, config)
+    body = lower_body(graph, parts, config, profile, frugality=most)
+    return body, plan_memory(body, config)
 
 
 def _ports(graph: Graph, body: Body, plan: MemoryPlan, values: Sequence[int]) -> tuple[Port, ...]:

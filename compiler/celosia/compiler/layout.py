@@ -56,30 +56,46 @@ class PixelLayout:
 
 
 @dataclass(frozen=True)
-class RowPackedLayout:
-    """A network input stored as a convolution reads it, one kernel row to a pixel.
+class Taps:
+    """Where a kernel stands along one axis: `before` is the padding in front of the first input."""
 
-    Pixel (y, xo) holds the `kernel` * `channels` values under the kernel's row at input row y and
-    output column xo, `padding` where that lies outside. Few input channels then fill whole vectors.
-    Sizes are the input's; `stride`, `dilation`, `left` (padding) and `columns` (of the output) are
-    the convolution's, along the width.
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    outputs: int
+
+    def positions(self) -> NDArray[np.int64]:
+        """Input positions under each output's taps, some outside: [outputs, kernel]."""
+        starts = np.arange(self.outputs, dtype=np.int64) * self.stride - self.before
+        return starts[:, None] + np.arange(self.kernel, dtype=np.int64) * self.dilation
+
+
+@dataclass(frozen=True)
+class PackedLayout:
+    """A network input stored as a convolution reads it: the values under its kernel in one pixel.
+
+    Pixel (yo, xo) holds those under the taps of `vertical` output yo and `horizontal` output xo,
+    `padding` where a tap lies outside. Few input channels then fill whole vectors. Kernel rows may
+    be left to the convolution: `vertical` is then one tap at every input row. The other sizes are
+    the input's.
     """
 
     images: int
     height: int
     width: int
     channels: int
-    kernel: int
-    stride: int
-    dilation: int
-    left: int
-    columns: int
+    vertical: Taps
+    horizontal: Taps
     padding: int
 
     @property
     def packed(self) -> PixelLayout:
         """The layout of the packed pixels."""
-        return PixelLayout(self.images * self.height * self.columns, self.kernel * self.channels)
+        return PixelLayout(
+            self.images * self.vertical.outputs * self.horizontal.outputs,
+            self.vertical.kernel * self.horizontal.kernel * self.channels,
+        )
 
     def pixel_vectors(self, rows: int) -> int:
         """Vectors of `rows` lanes that one packed pixel takes."""
@@ -92,12 +108,12 @@ class RowPackedLayout:
     def pack(self, values: NDArray[np.int8], rows: int) -> NDArray[np.int8]:
         """The tensor as vectors [n, rows]."""
         image = values.reshape(self.images, self.height, self.width, self.channels)
-        taps = np.arange(self.columns)[:, None] * self.stride - self.left
-        taps = taps + np.arange(self.kernel) * self.dilation
-        inside = (taps >= 0) & (taps < self.width)
-        windows = image[:, :, np.where(inside, taps, 0)]
-        windows[:, :, ~inside] = self.padding
+        y = self.vertical.positions()[:, None, :, None]
+        x = self.horizontal.positions()[None, :, None, :]
+        inside = (y >= 0) & (y < self.height) & (x >= 0) & (x < self.width)
+        windows = image[:, np.where(inside, y, 0), np.where(inside, x, 0)]
+        windows[:, ~inside] = self.padding
         return self.packed.pack(windows, rows)
 
 
-Layout = PixelLayout | RowPackedLayout
+Layout = PixelLayout | PackedLayout

@@ -4,7 +4,7 @@ import string
 from typing import Any
 
 from celosia.compiler.assembler import disassemble
-from celosia.compiler.layout import RowPackedLayout
+from celosia.compiler.layout import PackedLayout
 from celosia.compiler.program import HostStage, Port, Program
 from celosia.golden.memory_map import Counter
 
@@ -73,13 +73,13 @@ def describe_program(program: Program) -> dict[str, Any]:
 
 
 def _describe_port(program: Program, port: Port) -> dict[str, Any]:
-    packed = isinstance(port.layout, RowPackedLayout)
+    packed = isinstance(port.layout, PackedLayout)
     return {
         "name": port.tensor.name,
         "shape": list(port.tensor.shape),
         "address": port.address,
         "vectors": port.vectors(program.config),
-        "layout": "packed rows" if packed else "pixels",
+        "layout": "packed" if packed else "pixels",
     }
 
 

@@ -11,9 +11,9 @@ from celosia.compiler.layout import Layout, PixelLayout
 from celosia.compiler.lowering.concatenation import lower_concatenation, plan_joints
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.convolution import (
+    input_layouts,
     lower_convolution,
     lower_depthwise,
-    row_packing,
 )
 from celosia.compiler.lowering.elementwise import lower_binary, lower_lookup
 from celosia.compiler.lowering.fully_connected import lower_fully_connected
@@ -88,9 +88,12 @@ def lower_body(
     config: NpuConfig,
     profile: RoundingProfile,
     *,
-    pack_rows: bool,
+    frugality: int,
 ) -> Body:
-    """Lower the body's operators. `pack_rows` allows row-packed inputs, which take more memory.
+    """Lower the body's operators.
+
+    Inputs are stored in the layout that costs least cycles, but for the `frugality` first ones,
+    which take more of the scratchpad.
 
     Raises:
         CelosiaError: an operator can't run; the message names it.
@@ -105,7 +108,7 @@ def lower_body(
                 f"not {tensor.dtype.name}"
             )
         consumers = [graph.operators[i] for i in parts.body if index in graph.operators[i].inputs]
-        context.layouts[index] = _input_layout(graph, index, consumers, config, pack_rows)
+        context.layouts[index] = _input_layout(graph, index, consumers, config, frugality)
     context.pixel_channels.update(_reshaped_products(graph, parts))
     outputs = _outputs(graph, parts)
     joints = plan_joints(context, parts.body, outputs)
@@ -139,15 +142,14 @@ def lower_body(
 
 
 def _input_layout(
-    graph: Graph, index: int, consumers: list[Operator], config: NpuConfig, pack_rows: bool
+    graph: Graph, index: int, consumers: list[Operator], config: NpuConfig, frugality: int
 ) -> Layout:
     shape = graph.tensors[index].shape
     size = prod(shape)
     kinds = {operator.kind for operator in consumers}
-    if kinds == {OpKind.CONV_2D} and len(consumers) == 1 and pack_rows:
-        packed = row_packing(graph, consumers[0], config.rows)
-        if packed is not None:
-            return packed
+    if kinds == {OpKind.CONV_2D} and len(consumers) == 1:
+        layouts = input_layouts(graph, consumers[0], config.rows)
+        return layouts[min(frugality, len(layouts) - 1)]
     if kinds == {OpKind.FULLY_CONNECTED}:
         depths = {graph.tensors[operator.inputs[1]].shape[1] for operator in consumers}
         if len(depths) == 1:

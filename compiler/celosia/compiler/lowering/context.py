@@ -5,7 +5,7 @@ from math import prod
 from typing import NoReturn
 
 from celosia.compiler.layers import AnyLayer
-from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout, ceil_div
+from celosia.compiler.layout import Layout, PackedLayout, PixelLayout, ceil_div
 from celosia.compiler.lowering.functions import ByteFunction
 from celosia.compiler.lowering.views import View
 from celosia.compiler.names import short_name
@@ -112,8 +112,8 @@ class LoweringContext:
     def view(self, owner: int, channels: int, tensor: int) -> PixelLayout:
         """The storage of `owner` as pixels of `channels`; refuses `tensor` where it can't be."""
         layout = self.layouts[owner]
-        if isinstance(layout, RowPackedLayout):
-            raise AssertionError("only the convolution that it was packed for reads packed rows")
+        if isinstance(layout, PackedLayout):
+            raise AssertionError("only the convolution that it was packed for reads a packed input")
         seen = layout.with_channels(channels, self.config.rows)
         if seen is None:
             self.fail(

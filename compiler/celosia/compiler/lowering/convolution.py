@@ -1,4 +1,4 @@
-"""Convolutions: implicit im2col over the image, or over rows that the host has packed."""
+"""Convolutions: implicit im2col over the image, or over pixels that the host has packed."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, Window
-from celosia.compiler.layout import RowPackedLayout, ceil_div
+from celosia.compiler.layout import Layout, PackedLayout, PixelLayout, Taps
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.matrix import channel_scales, column_tiles
 from celosia.golden.graph import Graph, Operator, Tensor
@@ -15,28 +15,33 @@ from celosia.golden.ops.matrix import constant, folded_bias
 from celosia.golden.ops.stage import scale_of, zero_point_of
 from celosia.golden.quantization import RoundingMode, activation_range, mode_for
 
+MOST_LAYOUTS = 3
+"""Layouts that `input_layouts` gives at most."""
+
 
 def lower_convolution(context: LoweringContext) -> MatrixLayer:
     """A CONV_2D as a matrix layer."""
     weights = constant(context.input(1))
     out, kernel_h, kernel_w, channels = weights.shape
-    _, _, width, _ = context.input(0).shape
+    size = context.input(0).shape[1:3]
     window = convolution_window(context, (kernel_h, kernel_w))
     _, layout = context.source()
     shaped = weights
-    if isinstance(layout, RowPackedLayout):
-        width, channels = layout.columns, kernel_w * channels
-        shaped = weights.reshape(out, kernel_h, 1, channels)
+    if isinstance(layout, PackedLayout):
+        size = (layout.vertical.outputs, layout.horizontal.outputs)
+        whole = layout.vertical == _taps(context.graph, context.node, 0)
+        left = 1 if whole else kernel_h  # kernel rows that are not packed
+        shaped = weights.reshape(out, left, 1, -1)
         window = Window(
-            size=(kernel_h, 1),
-            stride=(window.stride[0], 1),
+            size=(left, 1),
+            stride=(1 if whole else window.stride[0], 1),
             dilation=(window.dilation[0], 1),
-            origin=(window.origin[0], 0),
+            origin=(0 if whole else window.origin[0], 0),
         )
     else:
         context.pixels(channels)
     return convolution_layer(
-        context, shaped, window, width=width, macs=weights[0].size, connected=None
+        context, shaped, window, size=size, macs=weights[0].size, connected=None
     )
 
 
@@ -57,7 +62,7 @@ def lower_depthwise(context: LoweringContext) -> MatrixLayer:
         context,
         spread,
         convolution_window(context, (kernel_h, kernel_w)),
-        width=context.input(0).shape[2],
+        size=context.input(0).shape[1:3],
         macs=kernel_h * kernel_w,
         connected=connected,
     )
@@ -80,17 +85,17 @@ def convolution_layer(
     weights: NDArray[np.int8],
     window: Window,
     *,
-    width: int,
+    size: tuple[int, ...],
     macs: int,
     connected: NDArray[np.bool_] | None,
 ) -> MatrixLayer:
-    """The matrix layer of weights [out, kh, kw, in] over an image of `width`.
+    """The matrix layer of weights [out, kh, kw, in] over images of `size`, height and width.
 
     `macs` counts those of one output value; `connected` as in `column_tiles`.
     """
     x, output = context.input(0), context.output
     attributes: Any = context.node.attributes
-    images, height, _, _ = x.shape
+    images, (height, width) = x.shape[0], size
     out, _, _, channels = weights.shape
     owner, _ = context.source()
     finish = matrix_finish(context, attributes["activation"])
@@ -138,25 +143,46 @@ def matrix_finish(context: LoweringContext, activation: Any) -> Finish:
     return Finish(mode=mode, zero_point=zero_point, low=low, high=high)
 
 
-def row_packing(graph: Graph, operator: Operator, rows: int) -> RowPackedLayout | None:
-    """The packed layout of a CONV_2D's input where that saves passes, else None."""
-    tensors = graph.tensors
-    x: Tensor = tensors[operator.inputs[0]]
-    _, _, kernel_w, channels = tensors[operator.inputs[1]].shape
+def input_layouts(graph: Graph, operator: Operator, rows: int) -> list[Layout]:
+    """Layouts for an input that only a CONV_2D reads, those with fewest passes first.
+
+    At most `MOST_LAYOUTS`, each of which takes less of the scratchpad than those before it.
+    """
+    x: Tensor = graph.tensors[operator.inputs[0]]
+    images, height, width, channels = x.shape
+    _, kernel_h, kernel_w, _ = graph.tensors[operator.inputs[1]].shape
+    rows_apart = Taps(kernel=1, stride=1, dilation=1, before=0, outputs=height)
+    plain = PixelLayout(images * height * width, channels)
+    found: list[tuple[int, Layout]] = [
+        (kernel_h * kernel_w * plain.pixel_vectors(rows), plain),
+    ]
+    for vertical in (_taps(graph, operator, 0), rows_apart):
+        layout = PackedLayout(
+            images=images,
+            height=height,
+            width=width,
+            channels=channels,
+            vertical=vertical,
+            horizontal=_taps(graph, operator, 1),
+            padding=zero_point_of(x),
+        )
+        passes = kernel_h // vertical.kernel * layout.packed.pixel_vectors(rows)
+        found.append((passes, layout))
+    found.sort(key=lambda item: (item[0], item[1].vectors(rows)))
+    layouts: list[Layout] = []
+    for _, choice in found:
+        if not layouts or choice.vectors(rows) < layouts[-1].vectors(rows):
+            layouts.append(choice)
+    return layouts
+
+
+def _taps(graph: Graph, operator: Operator, axis: int) -> Taps:
+    """A CONV_2D's taps along height (0) or width (1)."""
     attributes: Any = operator.attributes
-    plain, packed = kernel_w * ceil_div(channels, rows), ceil_div(kernel_w * channels, rows)
-    if packed >= plain:
-        return None
-    images, height, width, _ = x.shape
-    return RowPackedLayout(
-        images=images,
-        height=height,
-        width=width,
-        channels=channels,
-        kernel=kernel_w,
-        stride=attributes["stride"][1],
-        dilation=attributes["dilation"][1],
-        left=attributes["padding"][1][0],
-        columns=tensors[operator.outputs[0]].shape[2],
-        padding=zero_point_of(x),
+    return Taps(
+        kernel=graph.tensors[operator.inputs[1]].shape[1 + axis],
+        stride=attributes["stride"][axis],
+        dilation=attributes["dilation"][axis],
+        before=attributes["padding"][axis][0],
+        outputs=graph.tensors[operator.outputs[0]].shape[1 + axis],
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from celosia.compiler.layout import Layout, PixelLayout, RowPackedLayout
+from celosia.compiler.layout import Layout, PackedLayout, PixelLayout, Taps
 from celosia.compiler.program_file.fields import Field
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import MAX_ELEMENTS, MAX_RANK, Quantization, Tensor
@@ -80,7 +80,7 @@ def _decode_quantization(field: Field, shape: tuple[int, ...]) -> Quantization:
 
 def encode_layout(layout: Layout) -> dict[str, Any]:
     """A layout as JSON."""
-    kind = "pixels" if isinstance(layout, PixelLayout) else "packed_rows"
+    kind = "pixels" if isinstance(layout, PixelLayout) else "packed"
     return {"kind": kind, **asdict(layout)}
 
 
@@ -91,22 +91,28 @@ def decode_layout(field: Field, shape: tuple[int, ...], config: NpuConfig) -> La
         pixels, channels = (field[key].integer(*_EXTENT) for key in ("pixels", "channels"))
         layout: Layout = PixelLayout(pixels, channels)
         held = pixels * channels
-    elif field["kind"].value == "packed_rows":
+    elif field["kind"].value == "packed":
         extents = {
-            key: field[key].integer(1, 0xFFFF)
-            for key in ("images", "height", "width", "channels", "kernel", "stride", "dilation")
+            key: field[key].integer(1, 0xFFFF) for key in ("images", "height", "width", "channels")
         }
-        layout = RowPackedLayout(
+        layout = PackedLayout(
             **extents,
-            left=field["left"].integer(0, 0xFFFF),
-            columns=field["columns"].integer(1, 0xFFFF),
+            vertical=_decode_taps(field["vertical"]),
+            horizontal=_decode_taps(field["horizontal"]),
             padding=field["padding"].integer(-128, 127),
         )
-        held = math.prod(extents[key] for key in ("images", "height", "width", "channels"))
+        held = math.prod(extents.values())
     else:
-        field["kind"].fail("pixels or packed_rows")
+        field["kind"].fail("pixels or packed")
     if held != size:
         field.fail(f"a layout of {size} elements")
     if layout.vectors(config.rows) > config.scratchpad_depth:
         field.fail(f"a layout of at most {config.scratchpad_depth} vectors")
     return layout
+
+
+def _decode_taps(field: Field) -> Taps:
+    extents = {
+        key: field[key].integer(1, 0xFFFF) for key in ("kernel", "stride", "dilation", "outputs")
+    }
+    return Taps(**extents, before=field["before"].integer(0, 0xFFFF))
