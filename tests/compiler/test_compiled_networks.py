@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from support.layerwise import assert_layers_match, random_inputs
 from support.random_networks import random_config, random_network
+from support.referee import Referee
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
+from celosia.compiler.golden_run import run_on_machine
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.layout import PackedLayout, PixelLayout
 from celosia.golden.config import PRESETS, NpuConfig
@@ -28,6 +30,20 @@ def test_random_networks_on_random_configurations(first):
         config = random_config(seed)
         program = compile_model(graph, config, PROFILES[seed % len(PROFILES)])
         assert_layers_match(graph, program, random_inputs(program, seed))
+
+
+@pytest.mark.parametrize("first", range(0, 100, 20))
+def test_sparse_random_networks(first):
+    for seed in range(first, first + 20):
+        print(f"seed {seed}")
+        data = random_network(seed, holes=True)
+        graph = load_tflite(data)
+        program = compile_model(graph, random_config(seed))
+        inputs = random_inputs(program, seed)
+        assert_layers_match(graph, program, inputs)
+        judged = Referee(data).run(inputs, len(graph.outputs))
+        for found, expected in zip(run_on_machine(program, inputs), judged, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def odd(rows, columns, lanes, depth=64):

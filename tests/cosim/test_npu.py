@@ -73,13 +73,14 @@ def loaded(program, seed):
     return machine
 
 
-def networks(config, first):
+def networks(config, first, *, holes=False):
     """Random networks that fit, compiled, with their seeds; every third makes two inferences."""
     for seed in range(first, first + NETWORKS):
         print(f"seed {seed}")
         profile = config.profiles[seed % len(config.profiles)]
         batch = 2 if seed % 3 == 0 else 1
-        yield seed, compile_model(random_network(seed), config, profile, batch=batch)
+        data = random_network(seed, holes=holes)
+        yield seed, compile_model(data, config, profile, batch=batch)
 
 
 def tour(config):
@@ -102,14 +103,16 @@ def test_memories_equal_after_every_instruction(config):
     assert {Matmul, Drain, Add, Mul, Pool} <= {type(instruction) for instruction in executed}
 
 
+@pytest.mark.parametrize("holes", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
-def test_random_networks_leave_equal_memories(config):
+def test_random_networks_leave_equal_memories(config, holes):
     simulation = NpuSimulation(config)
-    for seed, program in networks(config, 1000):
+    for seed, program in networks(config, 1000, holes=holes):
         counters = check_at_full_speed(simulation, loaded(program, seed), program.start)
         waits = [n for c, n in counters.items() if c.name.startswith("MATRIX_")]
         assert sum(waits) == counters[Counter.CYCLES]
-        assert_counters_modelled(program, counters)
+        # Where passes are skipped one by one, the model tells reasons to wait apart less well.
+        assert_counters_modelled(program, counters, [Counter.CYCLES] if holes else Counter)
 
 
 def test_the_comparison_can_fail():

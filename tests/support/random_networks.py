@@ -14,9 +14,12 @@ MAX_CONSTANT = 300  # values; each takes weight memory many times over
 CHANNELS = (1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 20)
 
 
-def random_network(seed):
-    """Bytes of a .tflite model of two to seven operators that the NPU has."""
-    model = ModelBuilder(seed)
+def random_network(seed, *, holes=False):
+    """Bytes of a .tflite model of two to seven operators that the NPU has.
+
+    With `holes` blocks of its weights are zeros.
+    """
+    model = ModelBuilder(seed, holes=holes)
     rng = model.rng
     height, width = (int(n) for n in rng.integers(1, 15, 2))
     x = model.input((1, height, width, int(rng.choice(CHANNELS))))

@@ -28,10 +28,14 @@ INT8_DEVIATION = 73.9  # of a uniform int8
 
 
 class ModelBuilder:
-    """One graph under construction; `rng` is its seeded generator, free for the caller's use."""
+    """One graph under construction; `rng` is its seeded generator, free for the caller's use.
 
-    def __init__(self, seed=0):
+    `holes` makes blocks of the drawn weights zero.
+    """
+
+    def __init__(self, seed=0, *, holes=False):
         self.seed = seed
+        self.holes = holes
         self.rng = np.random.default_rng(seed)
         self.tensors = []
         self.buffers = [schema.BufferT()]  # buffer 0 is the empty one by convention
@@ -160,7 +164,20 @@ class ModelBuilder:
     def _weights(self, shape, weights):
         if weights is None:
             weights = self.rng.integers(-127, 128, shape)
+            if self.holes:
+                weights[self._blocks(shape) < self.rng.choice((0.5, 0.8, 0.95, 1))] = 0
         return np.asarray(weights, np.int8).reshape(shape)
+
+    def _blocks(self, shape):
+        """A number from 0 to 1 for every weight; the same for neighbouring channels."""
+        size = int(self.rng.choice((4, 8, 16)))
+        repeats = [1] * len(shape)
+        repeats[-1] = size
+        repeats[0] = shape[0] if self.rng.random() < 0.5 else size
+        numbers = self.rng.random([-(-n // count) for n, count in zip(shape, repeats, strict=True)])
+        for axis, (count, length) in enumerate(zip(repeats, shape, strict=True)):
+            numbers = np.repeat(numbers, count, axis).take(range(length), axis)
+        return numbers
 
     def conv(
         self,

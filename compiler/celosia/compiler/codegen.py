@@ -169,8 +169,7 @@ class _Generator:
         for chunk, tile, number in walk(tiling.chunks, layer.tiles):
             if not once:
                 self._load_weights(firsts[number], tile.passes)
-            self._set(("matrix", 2), MatrixLoop(level=2, count=tile.input_vectors, address_step=1))
-            self._matmul(layer, tile, chunk)
+            self._matmuls(layer, tile, chunk)
             if layer.scale is not None:
                 multiplier, exponent = layer.scale
                 self._set("scale", PostScale(multiplier=multiplier, exponent=exponent))
@@ -189,13 +188,16 @@ class _Generator:
             "matrix input",
             MatrixInput(height=image.height, width=image.width, padding=image.padding),
         )
-        for level, (count, step, y_step, x_step) in _steps(image, window).items():
-            self._set(
-                ("matrix", level),
-                MatrixLoop(
-                    level=level, count=count, address_step=step, y_step=y_step, x_step=x_step
-                ),
-            )
+        steps = _steps(image, window)
+        for level in (0, 1):
+            self._matrix_loop(level, steps[level])
+
+    def _matrix_loop(self, level: int, setting: tuple[int, int, int, int]) -> None:
+        count, step, y_step, x_step = setting
+        self._set(
+            ("matrix", level),
+            MatrixLoop(level=level, count=count, address_step=step, y_step=y_step, x_step=x_step),
+        )
 
     def _load_weights(self, address: int, tiles: int) -> None:
         for start in range(0, tiles, _TILES_AT_ONCE):
@@ -206,21 +208,31 @@ class _Generator:
                 )
             )
 
-    def _matmul(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk) -> None:
+    def _matmuls(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk) -> None:
+        """A MATMUL for each box of passes: the first one waits, the last one signals."""
         index = len(self._chunks)
         offset, y, x = _start(layer.image, layer.window, chunk.image, chunk.row, chunk.column)
-        self._emit(
-            Matmul(
-                address=self._addresses[layer.source] + offset + tile.input_vector,
-                y=y,
-                x=x,
-                accumulator=self._half(index),
-                rows=chunk.rows,
-                columns=chunk.columns,
-                wait=Semaphore.DRAINED if index >= 2 else Semaphore.NONE,
-                signal=Semaphore.ACCUMULATED,
+        steps = _steps(layer.image, layer.window)
+        wait = Semaphore.DRAINED if index >= 2 else Semaphore.NONE
+        for number, box in enumerate(tile.boxes):
+            at = [offset, y, x]
+            for level, first, size in zip((4, 3, 2), box.first, box.size, strict=True):
+                _, *step = steps[level]
+                self._matrix_loop(level, (size, step[0], step[1], step[2]))
+                at = [start + first * by for start, by in zip(at, step, strict=True)]
+            self._emit(
+                Matmul(
+                    address=self._addresses[layer.source] + at[0],
+                    y=at[1],
+                    x=at[2],
+                    accumulator=self._half(index),
+                    rows=chunk.rows,
+                    columns=chunk.columns,
+                    accumulate=int(number > 0),
+                    wait=wait if number == 0 else Semaphore.NONE,
+                )
             )
-        )
+        self._signal(len(self._instructions) - 1, Semaphore.ACCUMULATED)
 
     def _drain(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk) -> None:
         result = layer.result
@@ -348,11 +360,12 @@ def _check_coordinates(layer: MatrixLayer | PoolLayer) -> None:
 
 
 def _steps(image: Image, window: Window) -> dict[int, tuple[int, int, int, int]]:
-    """(count, address step, y step, x step) of MATRIX's levels 0, 1, 3 and 4."""
+    """(count, address step, y step, x step) of MATRIX's levels."""
     (stride_y, stride_x), (dilation_y, dilation_x) = window.stride, window.dilation
     return {
         0: (1, stride_x * image.column_step, 0, stride_x),
         1: (1, stride_y * image.row_step, stride_y, 0),
+        2: (image.column_step, 1, 0, 0),
         3: (window.size[1], dilation_x * image.column_step, 0, dilation_x),
         4: (window.size[0], dilation_y * image.row_step, dilation_y, 0),
     }

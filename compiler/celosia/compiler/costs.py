@@ -1,7 +1,7 @@
 """Estimated cycles: when MATRIX and POST, side by side, are through with what they are given.
 
-The model leaves out the weight memory's port and the fetch of instructions; what is left decides
-how layers are cut.
+The model leaves out the weight memory's port and the fetch of instructions, but for those of split
+tiles; what is left decides how layers are cut.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from celosia.compiler.layers import (
     Chunk,
     ColumnTile,
     ElementwiseLayer,
+    MatmulWork,
     MatrixLayer,
     PoolLayer,
 )
@@ -31,6 +32,21 @@ _DRAIN_GAP = 2
 _LOAD_LATENCY = 4
 """Of parameters and tables, beside their vectors or entries."""
 _TABLES = 2 * (256 + _LOAD_LATENCY)
+_FETCH = 3
+"""Of an instruction, beside its vectors."""
+
+
+def matmul_cycles(config: NpuConfig, work: MatmulWork, pixels: int) -> int:
+    """Cycles of a tile's MATMULs: a pass streams its pixels, but at least as long as a tile loads.
+
+    Instructions are fetched meanwhile, from the memory that the weights come from.
+    """
+    vectors = config.instruction_vectors
+    return max(
+        work.passes * max(pixels, config.rows) + work.settings,
+        work.passes * config.rows + work.instructions * vectors,
+        work.instructions * (vectors + _FETCH),
+    )
 
 
 class Timeline:
@@ -78,7 +94,7 @@ class Timeline:
             image = self._view(source, chunk.image, layer.image.step, layer.image.shape)
             needed = int(image[read].max(initial=0))
             start = max(self.matrix, self._freed[0] + _START, needed + _START)
-            self.matrix = start + tile.passes * max(chunk.pixels, config.rows)
+            self.matrix = start + matmul_cycles(config, tile.work, chunk.pixels)
             summed = self.matrix + config.rows + config.columns + _SUMS
             if tile is not loaded:
                 planes = len(tile.parameters) // config.columns

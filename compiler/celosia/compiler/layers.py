@@ -5,7 +5,9 @@ only addresses are still open. Tensors are named by their index in the graph, or
 lowering has added them; a reshaped tensor goes by the name of its origin.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from celosia.golden.isa import Reduction
 from celosia.golden.rounding import RoundingMode
 
 Pair = tuple[int, int]
+Triple = tuple[int, int, int]
 Box = tuple[slice, slice, slice]
 """Rows, columns, and vectors of a pixel."""
 Scale = tuple[int, int]
@@ -94,21 +97,59 @@ class OutputImage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PassBox:
+    """The passes of one MATMUL: from `first`, `size` of each kernel y, kernel x, input vector."""
+
+    first: Triple
+    size: Triple
+
+    @property
+    def passes(self) -> int:
+        """Weight tiles that it takes."""
+        return math.prod(self.size)
+
+
+@dataclass(frozen=True)
+class MatmulWork:
+    """What the MATMULs of a tile take: passes in all, and how many instructions."""
+
+    passes: int
+    matmuls: int
+    settings: int
+
+    @property
+    def instructions(self) -> int:
+        """MATMULs, and the settings between them."""
+        return self.matmuls + self.settings
+
+    @classmethod
+    def of(cls, boxes: tuple[PassBox, ...]) -> "MatmulWork":
+        """The work of a MATMUL for each box, chunk after chunk."""
+        # A loop is set where its count isn't that of the MATMUL before.
+        settings = sum(
+            count != before
+            for last, box in zip(boxes[-1:] + boxes[:-1], boxes, strict=True)
+            for before, count in zip(last.size, box.size, strict=True)
+        )
+        return cls(sum(box.passes for box in boxes), len(boxes), settings)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColumnTile:
     """The share of a matrix layer that one set of array columns computes.
 
     Attributes:
-        weights: int8 [passes, R, C]; passes run over kernel y, kernel x and input vector.
+        weights: int8 [passes, R, C], box after box; in a box passes run over kernel y, kernel x and
+            input vector.
+        boxes: the passes, without those that add only zeros.
         parameters: the parameter record.
-        input_vector: first of the pixel's `input_vectors` vectors that it reads.
         output_vector: first of the pixel's `output_vectors` vectors that it fills.
         slice: which lanes it fills where several tiles share a vector.
     """
 
     weights: NDArray[np.int8]
+    boxes: tuple[PassBox, ...]
     parameters: bytes
-    input_vector: int
-    input_vectors: int
     output_vector: int
     output_vectors: int
     slice: int
@@ -117,6 +158,19 @@ class ColumnTile:
     def passes(self) -> int:
         """Weight tiles to a chunk."""
         return len(self.weights)
+
+    @cached_property
+    def work(self) -> MatmulWork:
+        """What a chunk takes of MATRIX."""
+        return MatmulWork.of(self.boxes)
+
+    @cached_property
+    def input_vectors(self) -> Pair:
+        """First vector of a pixel that it reads, and the one behind the last."""
+        return (
+            min(box.first[2] for box in self.boxes),
+            max(box.first[2] + box.size[2] for box in self.boxes),
+        )
 
 
 @dataclass(frozen=True)
@@ -166,7 +220,7 @@ class MatrixLayer(Layer):
         return (
             self.window.taps(0, chunk.row, chunk.rows, self.image.height),
             self.window.taps(1, chunk.column, chunk.columns, self.image.width),
-            slice(tile.input_vector, tile.input_vector + tile.input_vectors),
+            slice(*tile.input_vectors),
         )
 
     def written_box(self, chunk: Chunk, tile: ColumnTile) -> Box:

@@ -38,7 +38,7 @@ def constant_layer(context: LoweringContext, index: int, source: int) -> MatrixL
         window=Window(size=(1, 1), stride=(1, 1), dilation=(1, 1), origin=(0, 0)),
         result=OutputImage(height=1, width=1, vectors=ceil_div(values.size, rows)),
         tiles=column_tiles(
-            context.config, np.zeros((values.size, 1, 1, 1), np.int8), values, scales
+            context.config, np.zeros((values.size, 1, 1, 1), np.int8), values, scales, 1
         ),
         scale=scales.uniform,
     )

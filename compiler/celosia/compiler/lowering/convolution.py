@@ -40,31 +40,28 @@ def lower_convolution(context: LoweringContext) -> MatrixLayer:
         )
     else:
         context.pixels(channels)
-    return convolution_layer(
-        context, shaped, window, size=size, macs=weights[0].size, connected=None
-    )
+    return convolution_layer(context, shaped, window, size=size, macs=weights[0].size)
 
 
 def lower_depthwise(context: LoweringContext) -> MatrixLayer:
     """A DEPTHWISE_CONV_2D as a convolution whose weight tiles are diagonal.
 
     The array's other products are zeros: it is exact, and as slow as a full convolution of one
-    input vector.
+    input vector, as tiles of zeros are skipped.
     """
     attributes: Any = context.node.attributes
     weights = constant(context.input(1))[0]
     kernel_h, kernel_w, _ = weights.shape
     channels = context.input(0).shape[3]
     context.pixels(channels)
-    connected = np.repeat(np.eye(channels, dtype=np.bool_), attributes["multiplier"], axis=0)
-    spread = weights.transpose(2, 0, 1)[..., None] * connected[:, None, None].astype(np.int8)
+    diagonal = np.repeat(np.eye(channels, dtype=np.int8), attributes["multiplier"], axis=0)
+    spread = weights.transpose(2, 0, 1)[..., None] * diagonal[:, None, None]
     return convolution_layer(
         context,
         spread,
         convolution_window(context, (kernel_h, kernel_w)),
         size=context.input(0).shape[1:3],
         macs=kernel_h * kernel_w,
-        connected=connected,
     )
 
 
@@ -87,11 +84,10 @@ def convolution_layer(
     *,
     size: tuple[int, ...],
     macs: int,
-    connected: NDArray[np.bool_] | None,
 ) -> MatrixLayer:
     """The matrix layer of weights [out, kh, kw, in] over images of `size`, height and width.
 
-    `macs` counts those of one output value; `connected` as in `column_tiles`.
+    `macs` counts those of one output value.
     """
     x, output = context.input(0), context.output
     attributes: Any = context.node.attributes
@@ -129,7 +125,9 @@ def convolution_layer(
             width=output.shape[2],
             vectors=context.step(context.node.outputs[0], out),
         ),
-        tiles=column_tiles(context.config, weights, folded, scales, connected),
+        tiles=column_tiles(
+            context.config, weights, folded, scales, result_height * output.shape[2]
+        ),
         scale=scales.uniform,
     )
 

@@ -60,7 +60,7 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
         ),
         window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),
         result=OutputImage(height=1, width=layout.pixels // joined, vectors=len(kernel) // rows),
-        tiles=column_tiles(context.config, kernel, folded, scales),
+        tiles=column_tiles(context.config, kernel, folded, scales, layout.pixels // joined),
         scale=scales.uniform,
     )
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.layers import ColumnTile, Scale
+from celosia.compiler.layers import ColumnTile, PassBox, Scale
 from celosia.compiler.layout import ceil_div
+from celosia.compiler.lowering.passes import choose_boxes
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import Tensor
 from celosia.golden.isa import PostScale
@@ -73,12 +74,11 @@ def column_tiles(
     weights: NDArray[np.int8],
     bias: Int64Array,
     scales: Scales,
-    connected: NDArray[np.bool_] | None = None,
+    pixels: int,
 ) -> tuple[ColumnTile, ...]:
-    """The column tiles of weights [out, kh, kw, in].
+    """The column tiles of weights [out, kh, kw, in], for images of `pixels` outputs.
 
-    `bias` [out] has the input's zero point folded in. `connected` [out, in] tells which input
-    channels an output channel depends on (all where None): a tile reads only their vectors.
+    `bias` [out] has the input's zero point folded in.
     """
     rows = config.rows
     out, kernel_h, kernel_w, channels = weights.shape
@@ -87,28 +87,30 @@ def column_tiles(
     padded = np.zeros((kernel_h, kernel_w, vectors * rows, out + 1), np.int8)
     padded[:, :, :channels, :out] = weights.transpose(1, 2, 3, 0)
     planes = _parameter_planes(bias, scales)
+    at_once = min(pixels, config.accumulator_depth // 2)
     tiles = []
     for output_vector, output_vectors, slice_, column in _columns(config, out):
-        first, count = 0, vectors
-        if connected is not None:
-            used = np.flatnonzero(connected[column[column < out]].any(axis=0))
-            if not used.size:
-                used = np.zeros(1, np.intp)  # constants: what is read has no effect
-            first = int(used[0]) // rows
-            count = int(used[-1]) // rows + 1 - first
-        block = padded[:, :, first * rows : (first + count) * rows][..., column]
+        block = padded[..., column].reshape(kernel_h, kernel_w, vectors, rows, config.columns)
+        boxes = choose_boxes((block != 0).any(axis=(3, 4)), at_once, config)
         tiles.append(
             ColumnTile(
-                weights=block.reshape(-1, rows, config.columns),
+                weights=np.concatenate([_passes(block, box) for box in boxes]),
+                boxes=boxes,
                 parameters=planes[:, column].tobytes(),
-                input_vector=first,
-                input_vectors=count,
                 output_vector=output_vector,
                 output_vectors=output_vectors,
                 slice=slice_,
             )
         )
     return tuple(tiles)
+
+
+def _passes(block: NDArray[np.int8], box: PassBox) -> NDArray[np.int8]:
+    """The weights [passes, R, C] of a box, out of all [kernel y, kernel x, input vector, R, C]."""
+    taken = tuple(
+        slice(first, first + size) for first, size in zip(box.first, box.size, strict=True)
+    )
+    return block[taken].reshape(-1, *block.shape[3:])
 
 
 def _columns(config: NpuConfig, out: int) -> list[tuple[int, int, int, NDArray[np.intp]]]:

@@ -72,7 +72,7 @@ def _mean_of_channels(
         ),
         window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),
         result=OutputImage(height=1, width=count, vectors=1),
-        tiles=column_tiles(config, np.ones((1, 1, joined, channels), np.int8), bias, scales),
+        tiles=column_tiles(config, np.ones((1, 1, joined, channels), np.int8), bias, scales, count),
         scale=scales.uniform,
     )
 

@@ -53,6 +53,6 @@ def selection_layer(
         ),
         window=Window(size=(1, 1), stride=(1, 1), dilation=(1, 1), origin=origin),
         result=OutputImage(height=out_height, width=out_width, vectors=context.step(index, out)),
-        tiles=column_tiles(config, weights, bias, scales, selected),
+        tiles=column_tiles(config, weights, bias, scales, out_height * out_width),
         scale=scales.uniform,
     )
