@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support.cycles import assert_counters_modelled
 from support.layerwise import random_inputs
+from support.networks import FAMILIES
 from support.random_networks import random_network
 from support.tflite_writer import ModelBuilder
 
@@ -113,6 +114,15 @@ def test_random_networks_leave_equal_memories(config, holes):
         assert sum(waits) == counters[Counter.CYCLES]
         # Where passes are skipped one by one, the model tells reasons to wait apart less well.
         assert_counters_modelled(program, counters, [Counter.CYCLES] if holes else Counter)
+
+
+@pytest.mark.parametrize("config", CONFIGS[:2], ids=lambda config: config.name)
+def test_networks_of_every_family_leave_equal_memories(config):
+    simulation = NpuSimulation(config)
+    for name, network in FAMILIES.items():
+        print(name)
+        program = compile_model(network(1), config)
+        check_at_full_speed(simulation, loaded(program, 1), program.start)
 
 
 def test_the_comparison_can_fail():

@@ -7,10 +7,12 @@ from celosia.golden.interpreter import Interpreter
 
 
 def random_inputs(program, seed):
-    """int8 noise for a program's inputs."""
+    """Noise for a program's inputs: int8, or float32 where it takes that."""
     rng = np.random.default_rng(seed)
     return [
         rng.integers(-128, 128, tensor.shape, dtype=np.int8)
+        if tensor.dtype == np.int8
+        else rng.normal(0, 1, tensor.shape).astype(np.float32)
         for tensor in program.signature_inputs.values()
     ]
 
