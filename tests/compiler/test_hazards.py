@@ -143,8 +143,8 @@ def check_order(instructions, config):
     assert not any(signals.values())
 
 
-def instructions_of(program):
-    return [i for _, i in disassemble(program.config, program.image, program.start)]
+def instructions_of(program, entry=0):
+    return [i for _, i in disassemble(program.config, program.image, program.starts[entry])]
 
 
 @pytest.mark.parametrize("first", range(0, 200, 20))
@@ -153,6 +153,15 @@ def test_random_networks_have_no_race(first):
         print(f"seed {seed}")
         program = compile_model(random_network(seed, holes=seed % 3 == 0), random_config(seed))
         check_order(instructions_of(program), program.config)
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_second_entries_of_batches_have_no_race(first):
+    for seed in range(first, first + 20):
+        print(f"seed {seed}")
+        config = replace(random_config(seed), scratchpad_kib=256)
+        program = compile_model(random_network(seed), config, batch=2, overlap=True)
+        check_order(instructions_of(program, 1), program.config)
 
 
 @pytest.mark.parametrize("preset", ["npu8x8", "npu16x16"])

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import struct
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_round_trip(program, tmp_path):
             "profile",
             "batch",
             "image",
-            "start",
+            "starts",
             "layers",
             "tensors",
         ):
@@ -91,6 +91,17 @@ def test_round_trip(program, tmp_path):
         run_on_machine(program, inputs), run_on_machine(loaded, inputs), strict=True
     ):
         np.testing.assert_array_equal(before, after)
+
+
+def test_both_entries_are_kept():
+    program = compile_model(model_with_host_operators(), CONFIG, overlap=True)
+    loaded = decode_program(encode_program(program))
+    assert loaded.overlapping
+    assert loaded.starts == program.starts
+    assert [p.addresses for p in loaded.outputs] == [p.addresses for p in program.outputs]
+    broken = replace(program, starts=(program.start, program.starts[1] + 1))
+    with pytest.raises(CelosiaError, match=r"instruction at weight vector|layers must match"):
+        decode_program(encode_program(broken))
 
 
 def test_a_batch_is_kept(pair):
@@ -150,8 +161,11 @@ def test_what_is_not_a_program_is_refused(data, change, message):
         (("config", "base"), [], "config must be an object with the keys"),
         (("batch",), 0, "batch must be an integer from 1"),
         (("batch",), 2, r"must hold 2 inferences along its first dimension, not have shape \(1, 9"),
-        (("start",), -1, "start must be an integer from 0"),
-        (("inputs", 0, "address"), 10**6, "address must be an integer from 0"),
+        (("starts",), [-1], r"starts\[0\] must be an integer from 0"),
+        (("starts",), [], "starts must be a list of one or two elements"),
+        (("starts",), [0, 0, 0], "starts must be a list of one or two elements"),
+        (("inputs", 0, "addresses"), [10**6], r"addresses\[0\] must be an integer from 0"),
+        (("inputs", 0, "addresses"), [0, 0], "addresses must be a list of 1 elements"),
         (("inputs", 0, "layout", "kind"), "rows", "must be pixels or packed"),
         (("outputs", 0, "layout", "pixels"), 7, "layout of 1188 elements"),
         (("inputs", 0, "tensor", "dtype"), "complex64", "dtype must be one of int8"),

@@ -25,6 +25,7 @@ from celosia.compiler.program import (
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.graph import Graph
+from celosia.golden.isa import Instruction
 from celosia.golden.rounding import RoundingProfile
 
 
@@ -34,11 +35,14 @@ def compile_model(
     profile: RoundingProfile = RoundingProfile.TFLM,
     *,
     batch: int = 1,
+    overlap: bool = False,
 ) -> Program:
     """Compile a model (a graph, or a .tflite file or its bytes) for one NPU.
 
-    A run of the program makes `batch` inferences. The same model, configuration, profile and batch
-    always give the same program.
+    A run of the program makes `batch` inferences. Where `overlap` asks for it and memory allows it
+    the program has a second entry, so that the host can write the inputs of the next run and read
+    the outputs of the last one while a run is under way. The same arguments always give the same
+    program.
 
     Raises:
         CelosiaError: the model can't be read, can't run on this NPU, or doesn't fit its memories;
@@ -54,7 +58,7 @@ def compile_model(
         raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
     stacked = batched(graph, batch)
     try:
-        return _compile(stacked, config, profile, batch)
+        return _compile(stacked, config, profile, batch, overlap)
     except CelosiaError as error:
         if batch == 1:
             raise
@@ -69,43 +73,69 @@ def _largest_batch(
     graph: Graph, config: NpuConfig, profile: RoundingProfile, too_large: int
 ) -> int:
     """The largest batch that compiles. Raises CelosiaError where not even a single input does."""
-    _compile(graph, config, profile, 1)
+    _compile(graph, config, profile, 1, overlap=False)
     # Every inference needs a vector of its own for its input.
     fits, fails = 1, min(too_large, config.scratchpad_depth + 1)
     while fails - fits > 1:
         middle = (fits + fails) // 2
         try:
-            _compile(batched(graph, middle), config, profile, middle)
+            _compile(batched(graph, middle), config, profile, middle, overlap=False)
             fits = middle
         except CelosiaError:
             fails = middle
     return fits
 
 
-def _compile(graph: Graph, config: NpuConfig, profile: RoundingProfile, batch: int) -> Program:
+def _compile(
+    graph: Graph, config: NpuConfig, profile: RoundingProfile, batch: int, overlap: bool
+) -> Program:
     """The program of a graph that makes `batch` inferences."""
     graph = fold_padding(graph)
     parts = partition(graph)
     body, plan = _place(graph, parts, config, profile)
+
+    def program(plan: MemoryPlan) -> Program:
+        return _program(graph, parts, body, plan, config, profile, batch)
+
+    if overlap:
+        with suppress(DoesNotFit):
+            return program(plan_memory(body, config, twice=True))
+    return program(plan)
+
+
+def _program(
+    graph: Graph,
+    parts: Partition,
+    body: Body,
+    plan: MemoryPlan,
+    config: NpuConfig,
+    profile: RoundingProfile,
+    batch: int,
+) -> Program:
+    """Instructions for every placement, and all that stands around them."""
     taken = [*body.inputs, *variable_inputs(graph, parts.epilogue), *graph.outputs]
     image = ImageBuilder(config)
-    code = generate(body.layers, plan.addresses, config, image)
-    start = image.vectors
+    codes = [generate(body.layers, addresses, config, image) for addresses in plan.placements]
+    instructions: list[Instruction] = []
+    starts = []
+    for code in codes:
+        starts.append(image.vectors + len(instructions) * config.instruction_vectors)
+        instructions += code.instructions
     tensors = graph.tensors
     return Program(
         name=graph.name,
         config=config,
         profile=profile,
         batch=batch,
-        image=image.finish(code.instructions),
-        start=start,
+        image=image.finish(instructions),
+        starts=tuple(starts),
         signature_inputs={index: tensors[index] for index in graph.inputs},
         signature_outputs={index: tensors[index] for index in graph.outputs},
         inputs=_ports(graph, body, plan, body.inputs),
         outputs=_ports(graph, body, plan, body.outputs),
         prologue=_host_stage(graph, parts.prologue, taken, profile),
         epilogue=_host_stage(graph, parts.epilogue, graph.outputs, profile),
-        layers=_layers(code),
+        layers=_layers(codes[0]),
         tensors=_placements(body, plan, config),
     )
 
@@ -128,7 +158,7 @@ def _ports(graph: Graph, body: Body, plan: MemoryPlan, values: Sequence[int]) ->
         Port(
             value,
             graph.tensors[value],
-            plan.addresses[body.origin(value)],
+            tuple(addresses[body.origin(value)] for addresses in plan.placements),
             body.layouts[body.origin(value)],
         )
         for value in values
@@ -192,7 +222,7 @@ def _placements(body: Body, plan: MemoryPlan, config: NpuConfig) -> tuple[Tensor
             name=body.tensors[item.tensor].name,
             shape=body.tensors[item.tensor].shape,
             layout=body.layouts[item.tensor],
-            address=plan.addresses[item.tensor],
+            address=plan.placements[0][item.tensor],
             step=body.step(item.tensor, config.rows),
             vectors=item.vectors,
             within=body.views[item.tensor].owner if item.tensor in body.views else item.tensor,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.program import Program
+from celosia.compiler.program import Program, Write
 from celosia.golden.machine import Machine, MatrixEngine
 
 
@@ -18,18 +18,16 @@ def load_machine(program: Program, engine: MatrixEngine | None = None) -> Machin
     return machine
 
 
-def write_inputs(machine: Machine, writes: Sequence[tuple[int, NDArray[np.int8]]]) -> None:
+def write_inputs(machine: Machine, writes: Sequence[Write]) -> None:
     """Put vectors [n, R] into the scratchpad, each at its address."""
     for address, vectors in writes:
         machine.scratchpad[address : address + len(vectors)] = vectors
 
 
-def read_outputs(machine: Machine, program: Program) -> list[NDArray[np.int8]]:
-    """Copies of the vectors [n, R] of each of the program's outputs."""
-    return [
-        machine.scratchpad[port.address : port.address + port.vectors(program.config)].copy()
-        for port in program.outputs
-    ]
+def read_outputs(machine: Machine, program: Program, entry: int = 0) -> list[NDArray[np.int8]]:
+    """Copies of the vectors [n, R] of each of the program's outputs, where `entry` has them."""
+    places = [(port.addresses[entry], port.vectors(program.config)) for port in program.outputs]
+    return [machine.scratchpad[first : first + count].copy() for first, count in places]
 
 
 def run_on_machine(

@@ -1,6 +1,12 @@
-"""Where tensors live in the scratchpad: they may overlap in space or in time, never in both."""
+"""Where tensors live in the scratchpad: they may overlap in space or in time, never in both.
 
-from collections.abc import Mapping, Sequence
+Where the host is to write the next inputs and read the last outputs while a program runs, there
+are two placements, which runs take in turn: the second is the first one's mirror image, from the
+memory's top down. The first has inputs and outputs at its bottom, and leaves as much free at the
+top as these take: there the mirrored ones lie, which the host has to itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from celosia.compiler.layers import ElementwiseLayer, sources
@@ -26,31 +32,47 @@ class Interval:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Addresses of the tensors that own storage, in vectors; `peak` is the highest end."""
+    """Addresses of the tensors that own storage, in vectors, in one placement or in two."""
 
     intervals: tuple[Interval, ...]
-    addresses: Mapping[int, int]
-    peak: int
+    placements: tuple[Mapping[int, int], ...]
 
 
-def plan_memory(body: Body, config: NpuConfig) -> MemoryPlan:
-    """Place every tensor of the body.
+def plan_memory(body: Body, config: NpuConfig, *, twice: bool = False) -> MemoryPlan:
+    """Place every tensor of the body, in two placements where `twice` says so.
 
     Raises:
         DoesNotFit: they don't; the message says by how many bytes and at which layer.
     """
     intervals = _intervals(body, config)
     shared = _in_place(body, intervals)
-    blocks = _merge(intervals, {**shared, **{t: view.owner for t, view in body.views.items()}})
-    addresses, peak = _place_best(blocks)
-    if peak > config.scratchpad_depth:
-        _refuse(body, config, intervals, blocks, peak)
-    places = {}
-    for tensor in intervals:
-        view = body.views.get(tensor)
-        owner = tensor if view is None else view.owner
-        places[tensor] = addresses[shared.get(owner, owner)] + (view.first if view else 0)
-    return MemoryPlan(intervals=tuple(intervals.values()), addresses=places, peak=peak)
+    owners = {tensor: view.owner for tensor, view in body.views.items()}
+    owners = {tensor: shared.get(owner, owner) for tensor, owner in {**shared, **owners}.items()}
+    blocks = _merge(intervals, owners)
+    transferred = [body.origin(tensor) for tensor in (*body.inputs, *body.outputs)]
+    apart = {owners.get(tensor, tensor) for tensor in transferred} if twice else set()
+    addresses, needed = _place_best(blocks, apart)
+    if needed > config.scratchpad_depth:
+        _refuse(body, config, intervals, blocks, needed)
+    placements = [addresses]
+    if twice:
+        placements.append(
+            {
+                block.tensor: config.scratchpad_depth - addresses[block.tensor] - block.vectors
+                for block in blocks
+            }
+        )
+    offsets = {tensor: view.first for tensor, view in body.views.items()}
+    return MemoryPlan(
+        intervals=tuple(intervals.values()),
+        placements=tuple(
+            {
+                tensor: placed[owners.get(tensor, tensor)] + offsets.get(tensor, 0)
+                for tensor in intervals
+            }
+            for placed in placements
+        ),
+    )
 
 
 def _intervals(body: Body, config: NpuConfig) -> dict[int, Interval]:
@@ -107,23 +129,31 @@ def _merge(intervals: Mapping[int, Interval], within: Mapping[int, int]) -> list
     return list(blocks.values())
 
 
-def _place_best(blocks: list[Interval]) -> tuple[dict[int, int], int]:
-    """The best of several greedy orders: large first, early first, long-lived first."""
-    orders = (
+def _place_best(blocks: list[Interval], apart: Set[int]) -> tuple[dict[int, int], int]:
+    """The best of several greedy orders: large first, early first, long-lived first.
+
+    Blocks of `apart` are placed before the others, and their space is needed once more. Returns the
+    addresses and what is needed in all.
+    """
+    orders: tuple[Callable[[Interval], tuple[int, int]], ...] = (
         lambda b: (-b.vectors, b.first),
         lambda b: (b.first, -b.vectors),
         lambda b: (b.first - b.last, -b.vectors),
         lambda b: (-b.vectors * (b.last - b.first + 1), b.first),
     )
-    plans = [_place(sorted(blocks, key=order)) for order in orders]
+    plans = []
+    for order in orders:
+        addresses = _place(sorted(blocks, key=lambda b: (b.tensor not in apart, *order(b))))
+        ends = {block.tensor: addresses[block.tensor] + block.vectors for block in blocks}
+        again = max((ends[tensor] for tensor in apart), default=0)
+        plans.append((addresses, max(ends.values()) + again))
     return min(plans, key=lambda plan: plan[1])
 
 
-def _place(blocks: Sequence[Interval]) -> tuple[dict[int, int], int]:
+def _place(blocks: Sequence[Interval]) -> dict[int, int]:
     """Give each block in turn the smallest gap that fits among those placed at its time."""
     addresses: dict[int, int] = {}
     placed: list[Interval] = []
-    peak = 0
     for block in blocks:
         neighbours = sorted(
             (addresses[other.tensor], addresses[other.tensor] + other.vectors)
@@ -133,8 +163,7 @@ def _place(blocks: Sequence[Interval]) -> tuple[dict[int, int], int]:
         address = _best_gap(neighbours, block.vectors)
         addresses[block.tensor] = address
         placed.append(block)
-        peak = max(peak, address + block.vectors)
-    return addresses, peak
+    return addresses
 
 
 def _best_gap(taken: Sequence[tuple[int, int]], size: int) -> int:
@@ -152,7 +181,7 @@ def _refuse(
     config: NpuConfig,
     intervals: Mapping[int, Interval],
     blocks: Sequence[Interval],
-    peak: int,
+    vectors: int,
 ) -> None:
     # What is in use at once is the least that any plan needs; the plan may need more.
     in_use = [
@@ -161,7 +190,7 @@ def _refuse(
     ]
     worst = max(range(len(in_use)), key=lambda index: in_use[index])
     layer = body.layers[worst]
-    needed = peak * config.rows
+    needed = vectors * config.rows
     available = config.scratchpad_depth * config.rows
     tensors = sum(
         item.first <= worst <= item.last

@@ -18,19 +18,26 @@ from celosia.golden.rounding import RoundingProfile
 from celosia.golden.timing import Profile, model_cycles
 
 Arrays = dict[int, NDArray[Any]]
+Write = tuple[int, NDArray[np.int8]]
+"""Scratchpad address and the vectors [n, R] to write there."""
 
 
 @dataclass(frozen=True)
 class Port:
     """A tensor that the host writes to or reads from the scratchpad.
 
-    `value` is its index in the model, `address` its first vector.
+    `value` is its index in the model, `addresses` its first vector for each entry of the program.
     """
 
     value: int
     tensor: Tensor
-    address: int
+    addresses: tuple[int, ...]
     layout: Layout
+
+    @property
+    def address(self) -> int:
+        """Its first vector for the program's first entry."""
+        return self.addresses[0]
 
     def vectors(self, config: NpuConfig) -> int:
         """Vectors that it takes."""
@@ -114,12 +121,14 @@ class Program:
         config, profile: what it was compiled for.
         batch: inferences of one run. All tensors hold that many, stacked along dimension 0.
         image: bytes of the weight memory from vector 0.
-        start: weight vector of the first instruction.
+        starts: weight vectors of the first instruction, one for each entry. Two entries do the same
+            on tensors that stand elsewhere: while one runs, the host writes the other's inputs and
+            reads its outputs.
         signature_inputs, signature_outputs: the model's own tensors by their index, in its order.
         inputs, outputs: what the host writes and reads.
         prologue, epilogue: what the host computes before and after.
         layers: layers of the body in order; each sets one mark.
-        tensors: where tensors are stored, by the order in which they are made.
+        tensors: where tensors are stored for the first entry, by the order in which they are made.
     """
 
     name: str
@@ -127,7 +136,7 @@ class Program:
     profile: RoundingProfile
     batch: int
     image: bytes
-    start: int
+    starts: tuple[int, ...]
     signature_inputs: Mapping[int, Tensor]
     signature_outputs: Mapping[int, Tensor]
     inputs: tuple[Port, ...]
@@ -159,6 +168,16 @@ class Program:
         return sum(layer.macs for layer in self.layers) // self.batch
 
     @property
+    def start(self) -> int:
+        """Weight vector of the first entry's first instruction."""
+        return self.starts[0]
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether runs may take turns between two entries."""
+        return len(self.starts) > 1
+
+    @property
     def sample_inputs(self) -> list[Tensor]:
         """The inputs of one inference."""
         return [
@@ -168,10 +187,8 @@ class Program:
             for tensor in self.signature_inputs.values()
         ]
 
-    def prepare(
-        self, inputs: Sequence[NDArray[Any]]
-    ) -> tuple[Arrays, list[tuple[int, NDArray[np.int8]]]]:
-        """Run the prologue: the values so far, and (address, vectors) to write to the scratchpad.
+    def prepare(self, inputs: Sequence[NDArray[Any]]) -> tuple[Arrays, list[Write]]:
+        """Run the prologue: the values so far, and what to write for a run of the first entry.
 
         Raises:
             CelosiaError: the inputs aren't the model's in number, shape or type.
@@ -183,6 +200,11 @@ class Program:
             (port.address, port.pack_input(values[port.value], self.config)) for port in self.inputs
         ]
         return values, writes
+
+    def writes_for(self, entry: int, writes: Sequence[Write]) -> list[Write]:
+        """What to write for a run of another entry, from what `prepare` has given."""
+        addresses = {port.address: port.addresses[entry] for port in self.inputs}
+        return [(addresses[address], vectors) for address, vectors in writes]
 
     def finish(self, values: Arrays, reads: Sequence[NDArray[np.int8]]) -> list[NDArray[Any]]:
         """Run the epilogue on what was read for each of `outputs`; returns the model's outputs."""

@@ -14,7 +14,7 @@ from celosia.compiler.program import Program
 from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
 from celosia.runtime.inputs import random_samples
-from celosia.runtime.rtl_device import RtlDevice, write_runs
+from celosia.runtime.rtl_device import RtlDevice, Runs
 from celosia.sim.bare_loop import time_bare_loop
 from celosia.sim.host_script import HostScript
 from celosia.sim.verilator_build import Visibility
@@ -55,7 +55,7 @@ def simulation_speeds(program: Program, inferences: int) -> Iterator[SimulationS
                 fastest = max(fastest, cycles / (device.measured.wall_s - before.wall_s))
         yield SimulationSpeed(how, device.measured.build_s, fastest)
     script = HostScript(program.config)
-    write_runs(program, script, inputs)
+    Runs(program, script, inputs)
     build_s, cycles, wall_s = time_bare_loop(program.config, script, _REPETITIONS)
     yield SimulationSpeed("bare C++ loop", build_s, cycles / wall_s)
 

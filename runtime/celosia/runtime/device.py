@@ -7,10 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from celosia.compiler.program import Write
 from celosia.golden.memory_map import Counter
-
-Write = tuple[int, NDArray[np.int8]]
-"""Scratchpad address and the vectors [n, R] to write there."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +17,8 @@ class Inference:
 
     Attributes:
         reads: vectors [n, R] of each of the program's outputs.
-        counters: performance counters of the whole run; None where the device has none.
+        counters: performance counters of the whole run; None where the device has none, or nobody
+            has read them.
         marks: counters at the end of each layer, in the program's order, as far as the NPU keeps
             them; empty where `counters` is None.
     """
@@ -31,11 +30,21 @@ class Inference:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a device took: seconds to build and to run, and cycles simulated in them."""
+    """What a device took.
+
+    Attributes:
+        build_s, wall_s: seconds to build, and of all runs.
+        simulated_cycles: clock cycles simulated in `wall_s`.
+        serial_cycles: of one run, writing its inputs before and reading its outputs after it.
+        overlapping_cycles: from one start to the next where the host transfers meanwhile. Both are
+            None where the device has no clock, this one also where the program has one entry.
+    """
 
     build_s: float = 0.0
     wall_s: float = 0.0
     simulated_cycles: int = 0
+    serial_cycles: int | None = None
+    overlapping_cycles: int | None = None
 
 
 class Device(Protocol):
@@ -47,5 +56,8 @@ class Device(Protocol):
     """What building and all runs so far took."""
 
     def run(self, inputs: Sequence[Sequence[Write]]) -> list[Inference]:
-        """Run the program once for each element of `inputs`, which are the host's writes."""
+        """Run the program once for each element of `inputs`, the host's writes for its first entry.
+
+        Runs take the program's entries in turn.
+        """
         ...

@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 
 from celosia.compiler.golden_run import load_machine, read_outputs, write_inputs
-from celosia.compiler.program import Program
-from celosia.runtime.device import Inference, Measured, Write
+from celosia.compiler.program import Program, Write
+from celosia.runtime.device import Inference, Measured
 
 
 class GoldenDevice:
@@ -19,15 +19,17 @@ class GoldenDevice:
         self.measured = Measured()
 
     def run(self, inputs: Sequence[Sequence[Write]]) -> list[Inference]:
-        """Run the program once for each element of `inputs`, which are the host's writes."""
+        """Run the program once for each element of `inputs`, by its entries in turn."""
         begin = time.perf_counter()
-        inferences = [self._infer(writes) for writes in inputs]
+        inferences = [self._infer(number, writes) for number, writes in enumerate(inputs)]
         self.measured = Measured(wall_s=self.measured.wall_s + time.perf_counter() - begin)
         return inferences
 
-    def _infer(self, writes: Sequence[Write]) -> Inference:
-        write_inputs(self._machine, writes)
-        self._machine.run(self._program.start)
-        modelled = self._program.modelled
-        reads = read_outputs(self._machine, self._program)
+    def _infer(self, number: int, writes: Sequence[Write]) -> Inference:
+        program = self._program
+        entry = number % len(program.starts)
+        write_inputs(self._machine, program.writes_for(entry, writes))
+        self._machine.run(program.starts[entry])
+        modelled = program.modelled
+        reads = read_outputs(self._machine, program, entry)
         return Inference(reads, modelled.counters, modelled.marks)

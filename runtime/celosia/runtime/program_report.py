@@ -30,6 +30,7 @@ def describe_program(program: Program) -> dict[str, Any]:
         "cycles_source": "model",
         "instructions": instructions,
         "start": program.start,
+        "entries": len(program.starts),
         "memory": {
             "scratchpad": {
                 "used_bytes": peak * config.rows,

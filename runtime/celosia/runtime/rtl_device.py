@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from celosia.compiler.program import Program
-from celosia.golden.memory_map import Counter, Region, Status
-from celosia.runtime.device import Inference, Measured, Write
-from celosia.sim.host_script import HostScript, state_of
-from celosia.sim.npu_simulation import NpuSimulation
+from celosia.compiler.program import Program, Write
+from celosia.golden.memory_map import Region
+from celosia.runtime.device import Inference, Measured
+from celosia.runtime.host_schedule import OverlappingRuns, SerialRun
+from celosia.sim.host_script import STATE_WORDS, HostScript, state_of
+from celosia.sim.npu_simulation import NpuSimulation, ScriptResult
 from celosia.sim.verilator_build import Visibility
-
-PATIENCE = 20
-"""A run may take this many times the compiler's estimate, and some, before it counts as hung."""
 
 
 class Hung(Exception):
@@ -42,63 +39,57 @@ class RtlDevice:
     def run(self, inputs: Sequence[Sequence[Write]]) -> list[Inference]:
         """Run the program once for each element of `inputs`, all in one simulation.
 
+        The first run stands alone. If the program has two entries the transfers of the others
+        overlap with computation.
+
         Raises:
             Hung: a run did not end.
         """
         script = HostScript(self._program.config)
-        runs = write_runs(self._program, script, inputs)
+        runs = Runs(self._program, script, inputs)
         result = self._simulation.run(script, waves=self._waves)
+        inferences = runs.inferences(result)
+        serial, overlapping = runs.cycles(result)
         self.measured = Measured(
-            self.measured.build_s,
-            self.measured.wall_s + result.wall_s,
-            self.measured.simulated_cycles + result.cycles,
+            build_s=self.measured.build_s,
+            wall_s=self.measured.wall_s + result.wall_s,
+            simulated_cycles=self.measured.simulated_cycles + result.cycles,
+            serial_cycles=serial,
+            overlapping_cycles=overlapping,
         )
-        return [run.read(script, result.answers) for run in runs]
+        return inferences
 
 
-class _Run:
-    """Where one run's answers lie among the script's."""
+class Runs:
+    """Appends to a script: load the program, then run it once for each element of `inputs`."""
 
-    def __init__(self, program: Program, script: HostScript, writes: Sequence[Write]) -> None:
-        for address, vectors in writes:
-            script.write_vectors(Region.SCRATCHPAD, address, vectors)
-        script.start(program.start)
-        estimate = sum(layer.estimated_cycles for layer in program.layers)
-        limit = min(PATIENCE * estimate + 100_000, (1 << 32) - 1)
-        self._state = script.wait(Status.DONE, limit)
-        self._marks = script.read_vectors(Region.PROFILE, 0, _kept_layers(program))
-        self._outputs = [
-            script.read_vectors(Region.SCRATCHPAD, port.address, port.vectors(program.config))
-            for port in program.outputs
-        ]
+    def __init__(
+        self, program: Program, script: HostScript, inputs: Sequence[Sequence[Write]]
+    ) -> None:
+        image = np.frombuffer(program.image, np.uint8).reshape(-1, program.config.columns)
+        script.write_vectors(Region.WEIGHTS, 0, image)
+        alone = inputs[:1] if program.overlapping else inputs
+        self._serial = [SerialRun(program, script, writes) for writes in alone]
+        self._overlapping: OverlappingRuns | None = None
+        self._rest = len(inputs) - len(alone)
+        if program.overlapping:
+            # Where there is only one input its run is measured again.
+            rest = inputs[1:] or inputs
+            self._overlapping = OverlappingRuns(program, script, rest, first=1)
 
-    def read(self, script: HostScript, answers: NDArray[np.uint32]) -> Inference:
-        """The run's result. Raises Hung where it did not end."""
-        words = answers[self._state]
-        state = state_of(words)
-        if not state.done:
+    def inferences(self, result: ScriptResult) -> list[Inference]:
+        """What each run left behind. Raises Hung where one did not end."""
+        if result.timed_out:
+            state = state_of(result.answers[-STATE_WORDS:])
             raise Hung(f"the NPU did not finish: {state.describe()}")
-        return Inference(
-            reads=[
-                script.vectors(Region.SCRATCHPAD, answers[place], np.int8)
-                for place in self._outputs
-            ],
-            counters=state.counters,
-            marks=[
-                {counter: int(entry[counter]) for counter in Counter}
-                for entry in script.vectors(Region.PROFILE, answers[self._marks], np.uint32)
-            ],
-        )
+        inferences = [run.inference(result.answers) for run in self._serial]
+        if self._overlapping is not None:
+            inferences += self._overlapping.inferences(result.answers)[: self._rest]
+        return inferences
 
-
-def write_runs(
-    program: Program, script: HostScript, inputs: Sequence[Sequence[Write]]
-) -> list[_Run]:
-    """Append to a script: load the program, then run it once for each element of `inputs`."""
-    image = np.frombuffer(program.image, np.uint8).reshape(-1, program.config.columns)
-    script.write_vectors(Region.WEIGHTS, 0, image)
-    return [_Run(program, script, values) for values in inputs]
-
-
-def _kept_layers(program: Program) -> int:
-    return min(len(program.layers), program.config.profile_depth)
+    def cycles(self, result: ScriptResult) -> tuple[int, int | None]:
+        """Cycles of a run with its transfers: one after another, and overlapping if they do."""
+        overlapping = None
+        if self._overlapping is not None:
+            overlapping = self._overlapping.cycles(result.answers)
+        return self._serial[0].cycles(result.answers), overlapping

@@ -46,6 +46,9 @@ class RunReport:
     `batch` inferences and takes `cycles`, from the start command to the last result in memory;
     `cycles_per_inference` is their quotient, rounded up, and `macs` counts one inference;
     `cycles_source` says whether they were counted (`rtl`) or computed from the program (`model`).
+    `cycles_per_inference_serial` counts the host's transfers too, one thing after another;
+    `cycles_per_inference_overlapping` goes from one start to the next where they overlap with
+    computation (`transfers` is "overlapping", else "serial").
     `utilisation` is the share of the array's multiply-accumulates that the network needed. `wall_s`
     and `sim_cycles_per_s` leave building out.
     """
@@ -61,6 +64,9 @@ class RunReport:
     cycles: int | None
     cycles_per_inference: int | None
     cycles_source: str | None
+    transfers: str
+    cycles_per_inference_serial: int | None
+    cycles_per_inference_overlapping: int | None
     macs: int
     utilisation: float | None
     layers: list[LayerReport]
@@ -135,8 +141,11 @@ def _run(
         samples=len(samples),
         batch=batch,
         cycles=cycles,
-        cycles_per_inference=None if cycles is None else -(-cycles // batch),
+        cycles_per_inference=_each(cycles, batch),
         cycles_source=None if cycles is None else device.cycles_source,
+        transfers="overlapping" if program.overlapping else "serial",
+        cycles_per_inference_serial=_each(measured.serial_cycles, batch),
+        cycles_per_inference_overlapping=_each(measured.overlapping_cycles, batch),
         macs=program.macs,
         utilisation=_utilisation(program, batch * program.macs, cycles),
         layers=_layers(program, inferences[0]),
@@ -195,6 +204,10 @@ def _layers(program: Program, inference: Inference) -> list[LayerReport]:
 
 def _utilisation(program: Program, macs: int, cycles: int | None) -> float | None:
     return round(macs / (cycles * program.config.macs), 4) if cycles else None
+
+
+def _each(cycles: int | None, batch: int) -> int | None:
+    return None if cycles is None else -(-cycles // batch)
 
 
 def _differing_bytes(got: NDArray[Any], want: NDArray[Any]) -> int:

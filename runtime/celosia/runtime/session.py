@@ -67,10 +67,12 @@ class Session:
         write_atomically(path, buffer.getvalue())
 
 
-def open_session(model: str, config: str, rounding: str, batch: int = 1) -> Session:
-    """Compile a model for a configuration, a rounding profile and a batch, or load a program.
+def open_session(
+    model: str, config: str, rounding: str, *, batch: int = 1, overlap: bool = False
+) -> Session:
+    """Compile a model for a configuration and a rounding profile, or load a program.
 
-    A program file has its own of all three.
+    `batch` and `overlap` as in `compile_model`. A program file has its own of all these.
 
     Raises:
         CelosiaError: whatever of these can't be used.
@@ -79,7 +81,8 @@ def open_session(model: str, config: str, rounding: str, batch: int = 1) -> Sess
     if content.startswith(MAGIC):
         return Session(decode_program(content), None)
     graph = _load(model, content)
-    program = compile_model(graph, load_config(config), _profile(rounding), batch=batch)
+    npu, profile = load_config(config), _profile(rounding)
+    program = compile_model(graph, npu, profile, batch=batch, overlap=overlap)
     return Session(program, graph)
 
 

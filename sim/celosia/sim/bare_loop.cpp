@@ -73,7 +73,12 @@ int main(int argc, char **argv) {
     top->rst = 0;
     const auto begin = std::chrono::steady_clock::now();
     for (size_t i = 0; i < words.size() && words[i] != 0;) {
-        const uint32_t mode = words[i], address = words[i + 1], count = words[i + 2];
+        const uint32_t mode = words[i];
+        if (mode == 4) {
+            ++i;
+            continue;
+        }
+        const uint32_t address = words[i + 1], count = words[i + 2];
         if (mode == 1) {
             for (uint32_t k = 0; k < count; ++k) access(true, address + 4 * k, words[i + 3 + k]);
             i += 3 + count;
@@ -85,7 +90,7 @@ int main(int argc, char **argv) {
             while ((access(false, address, 0) & count) == 0 && cycles < end) {
                 for (int k = 0; k < 64; ++k) tick();
             }
-            i += 4;
+            i += 5;
         }
     }
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;

@@ -23,9 +23,9 @@ from celosia.golden.memory_map import (
 
 _Value = TypeVar("_Value", bound=np.generic)
 
-_END, _WRITE, _READ, _POLL = range(4)
+_END, _WRITE, _READ, _POLL, _STAMP = range(5)
 
-_STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
+STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
 _UNIT_NAMES = [unit.name.lower() for unit in Unit]
 
 
@@ -73,13 +73,17 @@ class NpuState:
 
 
 class HostScript:
-    """A list of accesses, built in order; answers come back in the order of the reads."""
+    """A list of accesses, built in order; answers come back in the order of the reads.
+
+    Where a wait passes its limit the script ends, and the last `STATE_WORDS` answers are what the
+    registers held then.
+    """
 
     def __init__(self, config: NpuConfig) -> None:
         self._config = config
         self._words: list[NDArray[np.uint32]] = []
         self.answers = 0
-        """Words that the script reads."""
+        """Words that the script gives."""
 
     def write_register(self, register: Register, value: int) -> None:
         """Write one register."""
@@ -103,7 +107,7 @@ class HostScript:
 
     def read_state(self) -> slice:
         """Read all registers; returns their place among the answers."""
-        return self._read(Region.REGISTERS << REGION_SHIFT, _STATE_WORDS)
+        return self._read(Region.REGISTERS << REGION_SHIFT, STATE_WORDS)
 
     def start(self, program: int, *, step_mode: bool = False) -> None:
         """Start the program at a vector of the weight memory."""
@@ -115,10 +119,21 @@ class HostScript:
         """In step mode, let the NPU carry out the next instruction."""
         self.write_register(Register.CONTROL, Control.STEP_MODE | Control.STEP)
 
+    def poll(self, mask: int, limit: int) -> None:
+        """Wait for a STATUS bit, at most `limit` cycles."""
+        words = [_POLL, Register.STATUS, mask, limit, STATE_WORDS]
+        self._words.append(np.array(words, np.uint32))
+
     def wait(self, mask: int, limit: int) -> slice:
         """Wait for a STATUS bit, at most `limit` cycles, then read all registers."""
-        self._words.append(np.array([_POLL, Register.STATUS, mask, limit], np.uint32))
+        self.poll(mask, limit)
         return self.read_state()
+
+    def stamp(self) -> int:
+        """Note the number of the clock cycle, modulo 2^32; returns its place among the answers."""
+        self._words.append(np.array([_STAMP], np.uint32))
+        self.answers += 1
+        return self.answers - 1
 
     def encode(self) -> bytes:
         """The script as the harness reads it."""

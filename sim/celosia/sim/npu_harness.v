@@ -3,8 +3,9 @@
 // The file named by +commands holds big-endian 32-bit words:
 //   1 ADDRESS COUNT DATA...        write COUNT words from ADDRESS on
 //   2 ADDRESS COUNT                read COUNT words; each goes to the file named by +answers, in hex
-//   3 ADDRESS MASK LIMIT           read ADDRESS until a bit of MASK is set, for at most LIMIT cycles;
-//                                  past the limit only the next command is carried out
+//   3 ADDRESS MASK LIMIT COUNT     read ADDRESS until a bit of MASK is set, for at most LIMIT cycles;
+//                                  past the limit read COUNT words from address 0 on, and end
+//   4                              the number of this clock cycle goes to +answers; takes no cycle
 //   0                              end
 module npu_harness (
     input wire go,
@@ -36,14 +37,14 @@ module npu_harness (
         .response__payload(response_data)
     );
 
-    localparam END = 0, WRITE = 1, READ = 2, POLL = 3, NEXT = 4;
+    localparam END = 0, WRITE = 1, READ = 2, POLL = 3, STAMP = 4, NEXT = 5;
     integer commands, answers;
     reg [8*1024-1:0] path;
     reg [2:0] mode = NEXT;
     reg [31:0] left;
     reg [31:0] mask;
     reg [31:0] limit;
-    reg waiting = 0;
+    reg [31:0] state_words;
     reg [31:0] word;
 
     function automatic [31:0] next_word();
@@ -68,7 +69,10 @@ module npu_harness (
 
     task automatic fetch();
         mode = next_word();
-        if (timed_out && mode != READ) mode = END;
+        while (mode == STAMP) begin
+            $fwrite(answers, "%08x\n", cycles[31:0]);
+            mode = next_word();
+        end
         case (mode)
             WRITE: begin
                 request_address <= next_word();
@@ -87,6 +91,7 @@ module npu_harness (
                 request_address <= next_word();
                 mask = next_word();
                 limit = next_word();
+                state_words = next_word();
                 request_write <= 0;
                 request_valid <= 1;
             end
@@ -138,7 +143,10 @@ module npu_harness (
                         if ((response_data & mask) != 0) mode = NEXT;
                         else if (limit == 0) begin
                             timed_out <= 1;
-                            mode = NEXT;
+                            mode = READ;
+                            request_address <= 0;
+                            left = state_words;
+                            request_valid <= 1;
                         end else request_valid <= 1;
                     end
                 end

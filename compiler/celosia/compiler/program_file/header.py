@@ -29,7 +29,7 @@ def encode_header(program: Program) -> dict[str, Any]:
         "config": config_to_mapping(program.config),
         "profile": str(program.profile),
         "batch": program.batch,
-        "start": program.start,
+        "starts": list(program.starts),
         "signature_inputs": _encode_signature(program.signature_inputs),
         "signature_outputs": _encode_signature(program.signature_outputs),
         "inputs": [_encode_port(port) for port in program.inputs],
@@ -66,17 +66,20 @@ def decode_header(header: Any, image: bytes) -> Program:
         root["profile"].fail("one of its configuration's")
     name = root["name"].text()
     layers = tuple(_decode_layer(item) for item in root["layers"].items())
+    starts = root["starts"].integers(0, config.weight_depth)
+    if len(starts) not in (1, 2):
+        root["starts"].fail("a list of one or two elements")
     program = Program(
         name=name,
         config=config,
         profile=profile,
         batch=root["batch"].integer(1, MAX_INDEX),
         image=image,
-        start=root["start"].integer(0, config.weight_depth),
+        starts=starts,
         signature_inputs=_decode_signature(root["signature_inputs"]),
         signature_outputs=_decode_signature(root["signature_outputs"]),
-        inputs=tuple(_decode_port(item, config) for item in root["inputs"].items()),
-        outputs=tuple(_decode_port(item, config) for item in root["outputs"].items()),
+        inputs=tuple(_decode_port(item, config, len(starts)) for item in root["inputs"].items()),
+        outputs=tuple(_decode_port(item, config, len(starts)) for item in root["outputs"].items()),
         prologue=decode_stage(root["prologue"], name, profile),
         epilogue=decode_stage(root["epilogue"], name, profile),
         layers=layers,
@@ -111,19 +114,19 @@ def _encode_port(port: Port) -> dict[str, Any]:
     return {
         "value": port.value,
         "tensor": encode_tensor(port.tensor),
-        "address": port.address,
+        "addresses": list(port.addresses),
         "layout": encode_layout(port.layout),
     }
 
 
-def _decode_port(field: Field, config: NpuConfig) -> Port:
+def _decode_port(field: Field, config: NpuConfig, entries: int) -> Port:
     tensor = decode_tensor(field["tensor"])
     layout = decode_layout(field["layout"], tensor.shape, config)
     most = config.scratchpad_depth - layout.vectors(config.rows)
     return Port(
         value=field["value"].integer(0, MAX_INDEX),
         tensor=tensor,
-        address=field["address"].integer(0, most),
+        addresses=field["addresses"].integers(0, most, count=entries),
         layout=layout,
     )
 
@@ -186,13 +189,14 @@ def _check_image(program: Program) -> None:
             f"program's image must be whole vectors of {config.columns} bytes, {limit} bytes at "
             f"most, not {len(program.image)} bytes"
         )
-    listing = disassemble(config, program.image, program.start)
-    marks = sum(instruction.mark for _, instruction in listing)
     ends = [layer.end for layer in program.layers]
-    if marks != len(program.layers) or any(end > len(listing) for end in ends):
-        raise CelosiaError(
-            f"program's layers must match its {marks} marks and {len(listing)} instructions"
-        )
+    for start in program.starts:
+        listing = disassemble(config, program.image, start)
+        marks = sum(instruction.mark for _, instruction in listing)
+        if marks != len(program.layers) or any(end > len(listing) for end in ends):
+            raise CelosiaError(
+                f"program's layers must match its {marks} marks and {len(listing)} instructions"
+            )
 
 
 def _check_values(program: Program) -> None:

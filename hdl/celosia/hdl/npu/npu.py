@@ -68,9 +68,10 @@ class Npu(wiring.Component):
         wiring.connect(m, wiring.flipped(self.request), host.request)
         wiring.connect(m, wiring.flipped(self.response), host.response)
 
-        # Clients of a memory, those who must not wait first.
+        # Clients of a memory, those who must not wait first. The host reads a word in three cycles
+        # at best, and would never have its turn while MATRIX reads in each.
         weights_clients = [sequencer.read, post.weights, load.read, host.weights_read]
-        scratchpad_clients = [matrix.read, post.scratchpad, host.scratchpad_read]
+        scratchpad_clients = [host.scratchpad_read, matrix.read, post.scratchpad]
         weights = VectorMemory(
             depth=config.weight_depth,
             lanes=config.columns,

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import Batch, Config, Json, Rounding, Verbose
-from celosia.runtime.cli.output import print_json, results
+from celosia.runtime.cli.options import Batch, Config, Json, Overlap, Rounding, Verbose
+from celosia.runtime.cli.output import NO_OVERLAP, print_json, results
 
 
 def compile_(
@@ -18,19 +18,20 @@ def compile_(
     config: Config = "npu8x8",
     rounding: Rounding = "tflm",
     batch: Batch = 1,
+    overlap: Overlap = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Compile a model into a program file.
 
-    The same model, configuration, rounding profile and batch always give the same bytes. The
+    The same arguments always give the same bytes. The
     program runs on the golden machine and on the RTL; 'celosia inspect' shows what is in it.
     """
     from celosia.compiler.program_file import save_program
     from celosia.runtime.program_report import describe_program
     from celosia.runtime.session import open_session
 
-    session = open_session(model, config, rounding, batch)
+    session = open_session(model, config, rounding, batch=batch, overlap=overlap)
     if session.graph is None:
         raise CelosiaError(f"model must be a .tflite file, and {model!r} is a program already")
     save_program(session.program, output)
@@ -49,3 +50,5 @@ def compile_(
     for name, label in (("scratchpad", "scratchpad"), ("weights", "weight memory")):
         used, available = memory[name]["used_bytes"], memory[name]["available_bytes"]
         results.print(f"  {label:<14}{used:>9,} of {available:>9,} bytes ({used / available:.0%})")
+    if overlap and not session.program.overlapping:
+        results.print(NO_OVERLAP)

@@ -92,10 +92,11 @@ def _print_summary(report: dict[str, Any]) -> None:
         used, available = (report["memory"][key][k] for k in ("used_bytes", "available_bytes"))
         table.add_row(title, f"{used:,} of {available:,} bytes ({used / available:.0%})")
     batch = report["batch"]
+    twice = "" if report["entries"] == 1 else " and once more"
     each = "" if batch == 1 else f" for {batch} inferences"
     table.add_row(
         "program",
-        f"{report['instructions']:,} instructions from vector {report['start']:,}, "
+        f"{report['instructions']:,} instructions from vector {report['start']:,}{twice}, "
         f"{len(report['layers'])} layers, {batch * report['macs']:,} MACs, "
         f"{report['cycles']:,} cycles (modelled){each}",
     )

@@ -38,6 +38,13 @@ Config = Annotated[
 ]
 BATCH_HELP = "Inferences that one run of the program makes."
 Batch = Annotated[int, typer.Option("--batch", metavar="N", help=BATCH_HELP)]
+Overlap = Annotated[
+    bool,
+    typer.Option(
+        "--overlap",
+        help="Let the host write the next inputs and read the last outputs while the NPU computes.",
+    ),
+]
 ROUNDING_HELP = "Rounding profile: tflm, litert, single or float32."
 Rounding = Annotated[
     str,

@@ -19,6 +19,12 @@ results = _Console(highlight=False)
 errors = _Console(stderr=True, highlight=False)
 
 
+NO_OVERLAP = (
+    "transfers don't overlap with computation: memory doesn't hold inputs, outputs and "
+    "instructions twice"
+)
+
+
 def name_width(others: int) -> int:
     """Characters that are left for a name beside columns that take `others`; 12 at the least."""
     return max(12, results.width - others)

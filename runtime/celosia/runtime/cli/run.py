@@ -9,8 +9,15 @@ from rich.table import Table
 
 from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import BATCH_HELP, CONFIG_HELP, ROUNDING_HELP, Json, Verbose
-from celosia.runtime.cli.output import errors, name_width, print_json, results
+from celosia.runtime.cli.options import (
+    BATCH_HELP,
+    CONFIG_HELP,
+    ROUNDING_HELP,
+    Json,
+    Overlap,
+    Verbose,
+)
+from celosia.runtime.cli.output import NO_OVERLAP, errors, name_width, print_json, results
 
 _CONFIG, _ROUNDING = "npu8x8", "tflm"
 _COLUMNS = 68  # what the columns beside a layer's name take
@@ -66,6 +73,7 @@ def run(
             show_default=False,
         ),
     ] = None,
+    overlap: Overlap = False,
     outputs: Annotated[
         Path | None,
         typer.Option("--outputs", metavar="Y.npy", help="Write the outputs, [n, ...]."),
@@ -79,8 +87,8 @@ def run(
 ) -> None:
     """Run a network and compare every output byte with the golden model.
 
-    Exit status 1 says that bytes differ. A .cel program brings its own configuration, rounding and
-    batch; it is compared with the golden machine. Samples fill batches in their order.
+    Exit status 1 says that bytes differ. A .cel program brings its own configuration, rounding,
+    batch and overlap; it is compared with the golden machine. Samples fill batches in their order.
     """
     from celosia.runtime.run import DEVICES
     from celosia.runtime.session import open_session
@@ -91,11 +99,15 @@ def run(
         raise CelosiaError("waves need --device rtl, for the golden machine has no signals")
     with errors.status("compiling") as status:
         session = open_session(
-            model, config or _CONFIG, rounding or _ROUNDING, 1 if batch is None else batch
+            model,
+            config or _CONFIG,
+            rounding or _ROUNDING,
+            batch=1 if batch is None else batch,
+            overlap=overlap,
         )
-        if session.graph is None and (config or rounding or batch is not None):
+        if session.graph is None and (config or rounding or overlap or batch is not None):
             raise CelosiaError(
-                f"--config, --rounding and --batch must be left out for {model!r}: "
+                f"--config, --rounding, --batch and --overlap must be left out for {model!r}: "
                 f"a program brings its own"
             )
         samples = session.samples(inputs)
@@ -109,6 +121,8 @@ def run(
         print_json(result.report.to_json())
     else:
         print_report(result.report)
+        if overlap and not session.program.overlapping:
+            results.print(NO_OVERLAP)
     if not result.report.outputs_match:
         raise typer.Exit(1)
 
@@ -163,6 +177,16 @@ def _print_layers(report: "RunReport") -> None:
         results.print(f"one run makes {report.batch} inferences{each}")
     if report.cycles_source == "model":
         results.print("cycles are modelled; --device rtl counts them")
+    if report.cycles_per_inference_serial is not None:
+        results.print(
+            f"with the host's transfers: {report.cycles_per_inference_serial:,} cycles an inference"
+            + _overlapping(report)
+        )
+
+
+def _overlapping(report: "RunReport") -> str:
+    cycles = report.cycles_per_inference_overlapping
+    return "" if cycles is None else f", {cycles:,} where they overlap with computation"
 
 
 def _print_array(report: "RunReport") -> None:
