@@ -72,14 +72,15 @@ def large_input():
     )
 
 
-def test_transfers_cost_nothing_where_computation_takes_longer():
+def test_transfers_cost_little_where_computation_takes_longer():
     program = large_input()
     wrong, device = differing(program, 1)
     assert not wrong
     (single,) = device.run(inputs_of(program, 1)[:1])
     cycles = single.counters[Counter.CYCLES]
-    # A start takes two writes and the last poll a few cycles.
-    assert cycles <= device.measured.overlapping_cycles <= cycles + 20
+    # Each of 256 words that the host reads may take its turn from the array; a start takes two
+    # writes, and the last poll a few cycles.
+    assert cycles <= device.measured.overlapping_cycles <= cycles + 256 + 20
     assert device.measured.serial_cycles >= cycles + 256 + 3 * 256
 
 

@@ -62,7 +62,7 @@ def test_inspect_shows_every_section(run, program, monkeypatch):
     assert (status, err) == (0, "")
     for text in ("Layers", "Scratchpad over time", "Instructions", "MATRIX_LOOP", "--disassembly"):
         assert text in out
-    assert max(len(line.rstrip()) for line in out.splitlines() if "_" not in line) <= 100
+    assert max(len(line.rstrip()) for line in out.splitlines() if "=" not in line) <= 100
 
 
 def test_inspect_shows_one_section_in_full(run, program):

@@ -106,6 +106,35 @@ def test_a_program_file_has_its_batch(capsys, tmp_path):
     assert "2 samples of digits" in out
 
 
+def test_entries_take_turns(capsys, tmp_path):
+    with np.load("runtime/celosia/runtime/data/digits_heldout.npz") as held_out:
+        np.save(tmp_path / "x.npy", held_out["x"][:5])
+    program = tmp_path / "digits.cel"
+    assert celosia(capsys, "compile", "digits", "-o", program, "--overlap")[0] == 0
+    status, out, _ = celosia(capsys, "inspect", program)
+    assert (status, "and once more" in " ".join(out.split())) == (0, True)
+    for arguments in (("digits", "--overlap"), (program,)):
+        status, out, _ = celosia(
+            capsys, "run", *arguments, "--inputs", tmp_path / "x.npy", "--json"
+        )
+        report = json.loads(out)
+        assert (status, report["samples"], report["mismatches"]) == (0, 5, 0)
+        assert report["transfers"] == "overlapping"
+
+
+def test_transfers_that_cannot_overlap_are_told(capsys, tmp_path):
+    config = tmp_path / "small.toml"
+    config.write_text('base = "npu8x8"\nscratchpad_kib = 10\n')
+    arguments = ("--overlap", "--config", config)
+    sentence = "transfers don't overlap with computation: memory doesn't hold inputs, outputs"
+    status, out, _ = celosia(capsys, "run", "digits", *arguments)
+    assert (status, sentence in " ".join(out.split())) == (0, True)
+    status, out, _ = celosia(capsys, "run", "digits", *arguments, "--json")
+    assert (status, json.loads(out)["transfers"]) == (0, "serial")
+    status, out, _ = celosia(capsys, "compile", "digits", "-o", tmp_path / "d.cel", *arguments)
+    assert (status, sentence in " ".join(out.split())) == (0, True)
+
+
 def test_a_program_file_runs_like_its_model(capsys, tmp_path):
     program = tmp_path / "digits.cel"
     assert celosia(capsys, "compile", "digits", "-o", program, "--config", "npu4x4")[0] == 0
@@ -113,10 +142,11 @@ def test_a_program_file_runs_like_its_model(capsys, tmp_path):
     assert (status, json.loads(out)["config"]) == (0, "npu4x4")
     status, _, err = celosia(capsys, "run", program, "--config", "npu8x8")
     assert status == 2
-    assert "--config, --rounding and --batch must be left out for" in err
-    status, _, err = celosia(capsys, "run", program, "--batch", "1")
-    assert status == 2
-    assert "--config, --rounding and --batch must be left out for" in err
+    assert "--config, --rounding, --batch and --overlap must be left out for" in err
+    for options in (("--batch", "1"), ("--overlap",)):
+        status, _, err = celosia(capsys, "run", program, *options)
+        assert status == 2
+        assert "--config, --rounding, --batch and --overlap must be left out for" in err
 
 
 def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):
