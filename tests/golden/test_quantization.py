@@ -241,7 +241,7 @@ def test_profiles_name_their_modes():
         "tflm": ["DOUBLE", "DOUBLE", "DOUBLE", "DOUBLE"],
         "litert": ["DOUBLE", "FLOAT64", "DOUBLE", "DOUBLE"],
         "single": ["SINGLE", "SINGLE", "SINGLE", "SINGLE"],
-        "float32": ["FLOAT32", "FLOAT32", "DOUBLE", "DOUBLE"],
+        "float32": ["FLOAT32", "FLOAT32", "FLOAT32", "FLOAT32"],
     }
     for profile in RoundingProfile:
         assert mode_for(profile, OpKind.AVERAGE_POOL_2D) is RoundingMode.AVERAGE

@@ -166,7 +166,7 @@ def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.tflite"], "model must be a .tflite or .cel file or 'digits', and 'none.tflite'"),
+        (["none.tflite"], "model must be a .tflite, .onnx or .cel file or 'digits', and 'none"),
         (["digits", "--device", "fpga"], "device must be golden or rtl, not 'fpga'"),
         (["digits", "--waves", "f.fst"], "waves need --device rtl"),
         (["digits", "--rounding", "up"], "rounding profile must be one of tflm, litert, "),

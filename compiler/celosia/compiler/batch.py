@@ -24,7 +24,7 @@ from celosia.golden.graph import (
 
 _ALWAYS = frozenset(
     {*MATRIX_KINDS, *UNARY_KINDS, OpKind.DEQUANTIZE, OpKind.RESHAPE}
-    | {OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D}
+    | {OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D, OpKind.MEAN_POOL_2D}
 )
 """Operators that give the stack of their results whatever their attributes are."""
 
@@ -98,6 +98,11 @@ def _of_padding(graph: Graph, operator: Operator) -> str | None:
     return "it pads dimension 0" if any(attributes["pads"][0]) else None
 
 
+def _of_transpose(graph: Graph, operator: Operator) -> str | None:
+    attributes: Any = operator.attributes
+    return "it moves dimension 0" if attributes["permutation"][0] != 0 else None
+
+
 def _of_concatenation(graph: Graph, operator: Operator) -> str | None:
     attributes: Any = operator.attributes
     if attributes["axis"] == 0:
@@ -116,6 +121,7 @@ _OBSTACLES: Mapping[OpKind, Callable[[Graph, Operator], str | None]] = {
     **dict.fromkeys(BINARY_KINDS, _of_binary),
     OpKind.MEAN: _of_mean,
     OpKind.PAD: _of_padding,
+    OpKind.TRANSPOSE: _of_transpose,
     OpKind.CONCATENATION: _of_concatenation,
     OpKind.SOFTMAX: _of_softmax,
 }

@@ -275,7 +275,10 @@ class _Generator:
     def _elementwise(self, layer: ElementwiseLayer) -> None:
         self._tables(layer)
         self._post_output(layer.finish, 0, 0)
-        self._set("scale", PostScale(multiplier=layer.multiplier, exponent=layer.exponent))
+        self._set(
+            "scale",
+            PostScale(multiplier=layer.multiplier, exponent=layer.exponent, bias=layer.bias),
+        )
         a, b, output = (self._addresses[t] for t in (layer.a, layer.b, layer.output))
         kind = Mul if layer.product else Add
         for run in layer.runs:

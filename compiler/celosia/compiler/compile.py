@@ -10,7 +10,7 @@ from celosia.compiler.batch import batched
 from celosia.compiler.codegen import Code, generate
 from celosia.compiler.costs import layer_passes
 from celosia.compiler.folding import fold_padding
-from celosia.compiler.importer import load_tflite
+from celosia.compiler.importer import load_model, load_tflite
 from celosia.compiler.layers import MatrixLayer
 from celosia.compiler.lowering import MOST_LAYOUTS, Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
@@ -32,23 +32,24 @@ from celosia.golden.rounding import RoundingProfile
 def compile_model(
     model: str | os.PathLike[str] | bytes | Graph,
     config: NpuConfig,
-    profile: RoundingProfile = RoundingProfile.TFLM,
+    profile: RoundingProfile | None = None,
     *,
     batch: int = 1,
     overlap: bool = False,
 ) -> Program:
-    """Compile a model (a graph, or a .tflite file or its bytes) for one NPU.
+    """Compile a model (a graph, a .onnx or .tflite file, or the latter's bytes) for one NPU.
 
-    A run of the program makes `batch` inferences. Where `overlap` asks for it and memory allows it
-    the program has a second entry, so that the host can write the inputs of the next run and read
-    the outputs of the last one while a run is under way. The same arguments always give the same
-    program.
+    `profile` is the graph's own where it is None. A run of the program makes `batch` inferences.
+    Where `overlap` asks for it and memory allows it the program has a second entry, so that the
+    host can write the inputs of the next run and read the outputs of the last one while a run is
+    under way. The same arguments always give the same program.
 
     Raises:
         CelosiaError: the model can't be read, can't run on this NPU, or doesn't fit its memories;
             where only the batch is too large the message names the largest that fits.
     """
-    graph = model if isinstance(model, Graph) else load_tflite(model)
+    graph = _graph(model)
+    profile = profile or graph.profile
     if profile not in config.profiles:
         raise CelosiaError(
             f"rounding profile must be one that configuration '{config.name}' is built for "
@@ -67,6 +68,12 @@ def compile_model(
             f"batch of model '{graph.name}' must be at most {largest} on configuration "
             f"'{config.name}', not {batch}: {error}"
         ) from error
+
+
+def _graph(model: str | os.PathLike[str] | bytes | Graph) -> Graph:
+    if isinstance(model, Graph):
+        return model
+    return load_tflite(model) if isinstance(model, bytes) else load_model(model)
 
 
 def _largest_batch(

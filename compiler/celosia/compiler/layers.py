@@ -258,6 +258,7 @@ class ElementwiseLayer(Layer):
     tables: tuple[bytes, bytes]
     multiplier: int
     exponent: int
+    bias: int = 0
     finish: Finish
 
 

@@ -16,6 +16,7 @@ from celosia.golden.graph import (
     BINARY_KINDS,
     ELEMENTWISE_KINDS,
     MATRIX_KINDS,
+    UNARY_KINDS,
     Graph,
     Operator,
     OpKind,
@@ -122,8 +123,9 @@ def _on_device(graph: Graph, operator: Operator) -> bool:
         # A single number is part of a table; else both operands have all channels of the output.
         channels = {t.shape[-1:] for t in operands if t.data is None or t.data.size > 1}
         return len(channels) == 1
-    if operator.kind is OpKind.QUANTIZE:
-        return graph.tensors[operator.inputs[0]].dtype == np.int8
+    if operator.kind in UNARY_KINDS:
+        types = {graph.tensors[index].dtype for index in (operator.inputs[0], *operator.outputs)}
+        return types == {np.dtype(np.int8)}
     attributes: Any = operator.attributes
     if operator.kind is OpKind.MEAN:
         # Dimensions that stand apart make no window.

@@ -11,6 +11,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from celosia.golden.rounding import RoundingProfile
+
 MAX_ELEMENTS = 1 << 26
 """Largest tensor that a file may declare, padding included: a small file can declare any size."""
 MAX_RANK = 8
@@ -18,7 +20,7 @@ MAX_RANK = 8
 
 
 class OpKind(Enum):
-    """Operators, by their names in the TFLite schema."""
+    """Operators, by their names in the TFLite schema; LOOKUP and MEAN_POOL_2D are our own."""
 
     CONV_2D = "CONV_2D"
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
@@ -41,6 +43,9 @@ class OpKind(Enum):
     SOFTMAX = "SOFTMAX"
     QUANTIZE = "QUANTIZE"
     DEQUANTIZE = "DEQUANTIZE"
+    TRANSPOSE = "TRANSPOSE"
+    LOOKUP = "LOOKUP"
+    MEAN_POOL_2D = "MEAN_POOL_2D"
 
 
 MATRIX_KINDS = frozenset({OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED})
@@ -56,9 +61,10 @@ UNARY_KINDS = frozenset(
         OpKind.TANH,
         OpKind.HARD_SWISH,
         OpKind.QUANTIZE,
+        OpKind.LOOKUP,
     }
 )
-"""Operators of one int8 tensor, byte by byte (QUANTIZE also takes float32)."""
+"""Operators of one int8 tensor, byte by byte (QUANTIZE also takes float32, LOOKUP may give it)."""
 ELEMENTWISE_KINDS = BINARY_KINDS | UNARY_KINDS
 
 
@@ -108,7 +114,11 @@ class Operator:
     - FULLY_CONNECTED: `activation`; weights [out, in]; the input is flattened to [-1, in].
     - ADD, SUB, MUL, CONCATENATION: `activation`; CONCATENATION also `axis` (non-negative).
     - MEAN: `axes` (sorted, non-negative), `keep_dims`. PAD: `pads` ((before, after), ...).
+    - MEAN_POOL_2D: the mean of each window, rescaled: `window`, `stride`, `padding`, and
+      `count_padding`, whether padding counts as taps of zero.
     - SOFTMAX: `beta`. LEAKY_RELU: `alpha`.
+    - TRANSPOSE: `permutation`, the input's dimension of each of the output's.
+    - LOOKUP: none; the second input is a constant [256], the value of each byte from -128 on.
 
     All other kinds have none; RESHAPE takes its shape from its output tensor.
     """
@@ -122,10 +132,15 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """A whole network: tensors, operators in execution order, and its inputs and outputs."""
+    """A whole network: tensors, operators in execution order, and its inputs and outputs.
+
+    `profile` is whose arithmetic it has unless another is asked for: that of the interpreter which
+    the network's file was made for.
+    """
 
     name: str
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    profile: RoundingProfile = RoundingProfile.TFLM

@@ -9,7 +9,16 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import BINARY_KINDS, Graph, Operator, OpKind, Tensor
-from celosia.golden.ops import conversion, elementwise, layout, matrix, pooling, softmax, tables
+from celosia.golden.ops import (
+    conversion,
+    elementwise,
+    float_formulas,
+    layout,
+    matrix,
+    pooling,
+    softmax,
+    tables,
+)
 from celosia.golden.ops.stage import Kernel
 from celosia.golden.quantization import RoundingProfile, mode_for
 
@@ -18,13 +27,14 @@ class Interpreter:
     """Runs a graph, one inference at a time.
 
     Preparing (folding biases, laying out weights, building tables) happens here once. `profile`
-    names the interpreter whose bytes are wanted. Runs keep numpy's matrix products on one thread:
-    they are small, and a busy machine makes them wait for the second.
+    names the interpreter whose bytes are wanted, by default the graph's own. Runs keep numpy's
+    matrix products on one thread: they are small, and a busy machine makes them wait for the
+    second.
     """
 
-    def __init__(self, graph: Graph, profile: RoundingProfile = RoundingProfile.TFLM) -> None:
+    def __init__(self, graph: Graph, profile: RoundingProfile | None = None) -> None:
         self.graph = graph
-        self.profile = profile
+        self.profile = profile = profile or graph.profile
         self._blas = ThreadpoolController().select(user_api="blas")
         self._constants = {
             index: tensor.data
@@ -111,6 +121,8 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
             )
         case OpKind.AVERAGE_POOL_2D:
             return pooling.average_pool_2d(x, output, **attributes)
+        case OpKind.MEAN_POOL_2D:
+            return float_formulas.mean_pool_2d(x, output, **attributes)
         case OpKind.MAX_POOL_2D:
             return pooling.max_pool_2d(x, output, **attributes)
         case OpKind.MEAN:
@@ -119,16 +131,26 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
             return layout.pad(x, **attributes)
         case OpKind.RESHAPE:
             return layout.reshape(output)
+        case OpKind.TRANSPOSE:
+            return layout.transpose(**attributes)
         case OpKind.CONCATENATION:
             return layout.concatenation(axis=attributes["axis"])
+        case OpKind.SOFTMAX if x.dtype == np.float32:
+            return softmax.softmax_of_reals()
+        case OpKind.SOFTMAX if profile == RoundingProfile.FLOAT32:
+            return softmax.softmax_of_table(x, output)
         case OpKind.SOFTMAX:
             return softmax.softmax(x, **attributes)
         case OpKind.DEQUANTIZE:
             return conversion.dequantize(x)
         case OpKind.QUANTIZE if x.dtype == np.float32:
-            return conversion.quantize(output)
+            return conversion.quantize(output, profile)
+        case OpKind.QUANTIZE if x.dtype != output.dtype:
+            return conversion.shift(128 if output.dtype == np.uint8 else -128, output.dtype.type)
         case OpKind.LEAKY_RELU:
             return tables.lookup(tables.leaky_relu(x, output, mode, **attributes))
+        case OpKind.LOOKUP:
+            return tables.lookup(_data(second))
         case _:
             return tables.lookup(tables.table_for(kind, x, output, mode, profile))
 
@@ -136,3 +158,9 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
 def _present(tensor: Tensor | None) -> Tensor:
     assert tensor is not None
     return tensor
+
+
+def _data(tensor: Tensor | None) -> NDArray[Any]:
+    data = _present(tensor).data
+    assert data is not None
+    return data

@@ -36,6 +36,9 @@ Int64Array: TypeAlias = NDArray[np.int64]
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 
+_FLOAT_KINDS = (OpKind.ADD, OpKind.SUB, OpKind.MUL, OpKind.MEAN)
+
+
 def mode_for(profile: RoundingProfile, kind: OpKind) -> RoundingMode:
     """Rounding mode that the operators of `kind` have under `profile`.
 
@@ -47,7 +50,7 @@ def mode_for(profile: RoundingProfile, kind: OpKind) -> RoundingMode:
         return RoundingMode.SINGLE
     if profile == RoundingProfile.LITERT and kind is OpKind.FULLY_CONNECTED:
         return RoundingMode.FLOAT64
-    if profile == RoundingProfile.FLOAT32 and kind in MATRIX_KINDS:
+    if profile == RoundingProfile.FLOAT32 and kind in (*MATRIX_KINDS, *_FLOAT_KINDS):
         return RoundingMode.FLOAT32
     return RoundingMode.DOUBLE
 

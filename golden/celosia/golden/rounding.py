@@ -17,7 +17,7 @@ class RoundingProfile(StrEnum):
     SINGLE = "single"
     """Single rounding everywhere, as TOSA and CMSIS-NN may be built."""
     FLOAT32 = "float32"
-    """XNNPACK and ONNX Runtime: matrix products requantised by a float32 multiply, half to even."""
+    """ONNX Runtime: everything in float32, half to even; matrix products are XNNPACK's, too."""
 
 
 class RoundingMode(IntEnum):

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.compiler.compile import compile_model
-from celosia.compiler.importer import load_tflite
+from celosia.compiler.importer import is_onnx, load_onnx, load_tflite
 from celosia.compiler.program import Program
 from celosia.compiler.program_file import MAGIC, decode_program
 from celosia.golden.config import load_config
@@ -68,10 +69,11 @@ class Session:
 
 
 def open_session(
-    model: str, config: str, rounding: str, *, batch: int = 1, overlap: bool = False
+    model: str, config: str, rounding: str | None, *, batch: int = 1, overlap: bool = False
 ) -> Session:
     """Compile a model for a configuration and a rounding profile, or load a program.
 
+    Without a profile a network gets that of its format: `float32` for ONNX, `tflm` for TFLite.
     `batch` and `overlap` as in `compile_model`. A program file has its own of all these.
 
     Raises:
@@ -81,13 +83,14 @@ def open_session(
     if content.startswith(MAGIC):
         return Session(decode_program(content), None)
     graph = _load(model, content)
-    npu, profile = load_config(config), _profile(rounding)
+    profile = None if rounding is None else _profile(rounding)
+    npu = load_config(config)
     program = compile_model(graph, npu, profile, batch=batch, overlap=overlap)
     return Session(program, graph)
 
 
 def open_model(model: str) -> tuple[Graph, bytes]:
-    """The graph of a .tflite model, and its bytes."""
+    """The graph of a model, and the bytes of its file."""
     content = _read(model)
     return _load(model, content), content
 
@@ -95,7 +98,8 @@ def open_model(model: str) -> tuple[Graph, bytes]:
 def _load(model: str, content: bytes) -> Graph:
     """The model's graph, under the name that the user knows it by."""
     try:
-        graph = load_tflite(content)
+        load = partial(load_onnx, folder=Path(model).parent) if is_onnx(model) else load_tflite
+        graph = load(content)
     except CelosiaError as error:
         raise CelosiaError(f"model {model!r}: {error}") from error
     return replace(graph, name=Path(model).stem)
@@ -108,7 +112,7 @@ def _read(model: str) -> bytes:
         return Path(model).read_bytes()
     except OSError as error:
         raise CelosiaError(
-            f"model must be a .tflite or .cel file or {EMBEDDED!r}, "
+            f"model must be a .tflite, .onnx or .cel file or {EMBEDDED!r}, "
             f"and {model!r} can't be read: {error.strerror}"
         ) from error
 

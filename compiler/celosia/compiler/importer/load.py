@@ -7,7 +7,6 @@ operator, the tensor and the reason; behind this edge a graph is trusted.
 
 import math
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.compiler.importer.context import OperatorContext
+from celosia.compiler.importer.files import read_model_file
 from celosia.compiler.importer.flatbuffer import RawModel, RawTensor, read_flatbuffer
 from celosia.compiler.importer.operators import IMPORTERS
 from celosia.golden.errors import CelosiaError
@@ -50,15 +50,7 @@ def load_tflite(source: str | os.PathLike[str] | bytes) -> Graph:
     if isinstance(source, bytes):
         return build_graph(read_flatbuffer(source))
     path = Path(source)
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise CelosiaError(f"model '{path}' must be a file")
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CelosiaError(f"model '{path}' can't be read: {reason}") from error
-    except ValueError as error:  # a path with a NUL
-        raise CelosiaError(f"model {str(path)!r} can't be read: {error}") from error
+    data = read_model_file(path)
     try:
         return build_graph(read_flatbuffer(data))
     except CelosiaError as error:

@@ -14,10 +14,12 @@ from celosia.compiler.layout import Layout, PixelLayout, ceil_div
 from celosia.compiler.lowering.broadcasting import aligned, broadcast_runs
 from celosia.compiler.lowering.constants import constant_layer
 from celosia.compiler.lowering.context import LoweringContext
+from celosia.compiler.lowering.exact import BinaryConstants, exact_product, exact_sum
 from celosia.compiler.lowering.functions import ByteFunction, identity
 from celosia.compiler.lowering.pooling import IDENTITY
 from celosia.golden.config import NpuConfig
-from celosia.golden.graph import OpKind
+from celosia.golden.graph import OpKind, Tensor
+from celosia.golden.interpreter import kernel_for
 from celosia.golden.ops.elementwise import add_constants, mul_constants
 from celosia.golden.ops.stage import scale_of, zero_point_of
 from celosia.golden.quantization import (
@@ -59,15 +61,7 @@ def lower_lookup(context: LoweringContext, function: ByteFunction) -> Elementwis
 def lower_binary(context: LoweringContext) -> ElementwiseLayer:
     """An ADD, SUB or MUL of functions of two tensors, of which one may be a constant."""
     a, b, output = context.input(0), context.input(1), context.output
-    attributes: Any = context.node.attributes
-    kind = context.node.kind
-    mode = mode_for(context.profile, kind)
-    if kind is OpKind.MUL:
-        *terms, multiplier, exponent = mul_constants(a, b, output, context.profile)
-    else:
-        *terms, multiplier, exponent = add_constants(a, b, output, mode)
-    if kind is OpKind.SUB:
-        terms[1] = -terms[1]
+    constants = _constants(context, a, b, output)
     functions = [context.functions.get(t) or identity(t) for t in context.node.inputs[:2]]
     owners = _owners(context, functions)
     repeated, runs = _arrange(context, owners)
@@ -75,25 +69,52 @@ def lower_binary(context: LoweringContext) -> ElementwiseLayer:
     first, second = (1, 0) if repeated == 0 else (0, 1)
     tables = [
         _image(context.config, term[function.table.astype(np.intp) + 128])
-        for term, function in zip(terms, functions, strict=True)
+        for term, function in zip(constants.terms, functions, strict=True)
     ]
-    zero_point = zero_point_of(output)
-    low, high = activation_range(attributes["activation"], scale_of(output), zero_point)
     return ElementwiseLayer(
         operator=context.operator,
         name=output.name,
-        kind=kind,
-        product=kind is OpKind.MUL,
+        kind=context.node.kind,
+        product=context.node.kind is OpKind.MUL,
         a=owners[first],
         b=owners[second],
         output=context.node.outputs[0],
-        finish=Finish(mode=mode, zero_point=zero_point, low=low, high=high),
+        finish=constants.finish,
         macs=0,
         runs=runs,
         tables=(tables[first], tables[second]),
-        multiplier=multiplier,
-        exponent=exponent,
+        multiplier=constants.multiplier,
+        exponent=constants.exponent,
+        bias=constants.bias,
     )
+
+
+def _constants(context: LoweringContext, a: Tensor, b: Tensor, output: Tensor) -> BinaryConstants:
+    """Tables, scale and finish with which POST computes the operator at hand."""
+    attributes: Any = context.node.attributes
+    kind = context.node.kind
+    mode = mode_for(context.profile, kind)
+    zero_point = zero_point_of(output)
+    low, high = activation_range(attributes["activation"], scale_of(output), zero_point)
+    if mode is RoundingMode.FLOAT32:
+        kernel = kernel_for(context.graph, context.node, context.profile)
+        exact = exact_product if kind is OpKind.MUL else exact_sum
+        found = exact(kind, a, b, output, kernel, low, high)
+        if found is None:
+            context.fail(
+                "no tables of whole numbers give exactly the bytes of ONNX Runtime's float "
+                "formula for these scales; other scales must be chosen, or another rounding "
+                "profile"
+            )
+        return found
+    if kind is OpKind.MUL:
+        *terms, multiplier, exponent = mul_constants(a, b, output, context.profile)
+    else:
+        *terms, multiplier, exponent = add_constants(a, b, output, mode)
+    if kind is OpKind.SUB:
+        terms[1] = -terms[1]
+    finish = Finish(mode=mode, zero_point=zero_point, low=low, high=high)
+    return BinaryConstants((terms[0], terms[1]), multiplier, exponent, 0, finish)
 
 
 def _owners(context: LoweringContext, functions: list[ByteFunction]) -> list[int]:

@@ -23,7 +23,8 @@ def lower_mean(context: LoweringContext) -> PoolLayer | MatrixLayer:
     x, output = context.input(0), context.output
     axes: tuple[int, ...] = attributes["axes"]
     sizes = [x.shape[axis] for axis in axes]
-    multiplier, exponent = mean_constants(x, output, prod(sizes))
+    mode = mode_for(context.profile, context.node.kind)
+    multiplier, exponent = mean_constants(x, output, prod(sizes), mode)
     if axes[-1] == len(x.shape) - 1:
         return _mean_of_channels(context, prod(x.shape[: axes[0]]), multiplier, exponent)
     outer, inner = prod(x.shape[: axes[0]]), prod(x.shape[axes[-1] + 1 : -1])

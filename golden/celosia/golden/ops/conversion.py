@@ -1,20 +1,29 @@
-"""QUANTIZE from float32 and DEQUANTIZE: the edges between real numbers and int8."""
+"""QUANTIZE and DEQUANTIZE at the edges: between int8 and float32 or uint8."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.graph import Tensor
+from celosia.golden.ops.float_formulas import quantize_half_even
 from celosia.golden.ops.stage import Int8Array, Kernel, scale_of, zero_point_of
-from celosia.golden.quantization import INT8_MAX, INT8_MIN, round_half_away
+from celosia.golden.quantization import INT8_MAX, INT8_MIN, RoundingProfile, round_half_away
 
 _FAR = 1024
 
 
-def quantize(output: Tensor) -> Kernel:
-    """QUANTIZE of float32: `zero_point + round(x / scale)`, half away from zero, in float32."""
+def quantize(output: Tensor, profile: RoundingProfile) -> Kernel:
+    """QUANTIZE of float32: `zero_point + round(x / scale)`, the division in float32.
+
+    Halves are rounded away from zero, by ONNX Runtime to even.
+    """
     scale, zero_point = scale_of(output), zero_point_of(output)
+    if profile == RoundingProfile.FLOAT32:
+        return partial(
+            quantize_half_even, scale=scale, zero_point=zero_point, low=INT8_MIN, high=INT8_MAX
+        )
 
     def run(values: NDArray[np.float32]) -> Int8Array:
         with np.errstate(over="ignore"):
@@ -32,5 +41,14 @@ def dequantize(x: Tensor) -> Kernel:
 
     def run(values: Int8Array) -> NDArray[Any]:
         return (values.astype(np.int32) - zero_point).astype(np.float32) * scale
+
+    return run
+
+
+def shift(by: int, dtype: type) -> Kernel:
+    """QUANTIZE between int8 and uint8: the same numbers, held 128 apart."""
+
+    def run(values: NDArray[Any]) -> NDArray[Any]:
+        return (values.astype(np.int16) + by).astype(dtype)
 
     return run

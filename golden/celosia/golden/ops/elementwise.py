@@ -3,6 +3,7 @@
 import numpy as np
 
 from celosia.golden.graph import Activation, Tensor
+from celosia.golden.ops import float_formulas
 from celosia.golden.ops.stage import Int8Array, Kernel, clamp_int8, scale_of, zero_point_of
 from celosia.golden.quantization import (
     FixedPointScaler,
@@ -39,9 +40,21 @@ def add_constants(
 
 
 def add(
-    a: Tensor, b: Tensor, output: Tensor, *, activation: Activation, mode: RoundingMode
+    a: Tensor,
+    b: Tensor,
+    output: Tensor,
+    *,
+    activation: Activation,
+    mode: RoundingMode,
+    unsigned: bool = False,
 ) -> Kernel:
-    """ADD: both operands rescaled to a common scale of 20 more bits, added, requantised."""
+    """ADD: both operands rescaled to a common scale of 20 more bits, added, requantised.
+
+    Mode FLOAT32 has a formula of its own, `float_formulas.add`, which alone needs `unsigned`.
+    """
+    if mode is RoundingMode.FLOAT32:
+        bounds = activation_range(activation, scale_of(output), zero_point_of(output))
+        return float_formulas.add(a, b, output, *bounds, unsigned=unsigned)
     table_a, table_b, multiplier, exponent = add_constants(a, b, output, mode)
     scaler = FixedPointScaler(multiplier, exponent, mode)
     return _sum_of(table_a, table_b, scaler, output, activation)
@@ -51,6 +64,9 @@ def sub(
     a: Tensor, b: Tensor, output: Tensor, *, activation: Activation, mode: RoundingMode
 ) -> Kernel:
     """SUB: as ADD, with the second operand's share taken away."""
+    if mode is RoundingMode.FLOAT32:
+        bounds = activation_range(activation, scale_of(output), zero_point_of(output))
+        return float_formulas.sub(a, b, output, *bounds)
     table_a, table_b, multiplier, exponent = add_constants(a, b, output, mode)
     scaler = FixedPointScaler(multiplier, exponent, mode)
     return _sum_of(table_a, -table_b, scaler, output, activation)
@@ -99,12 +115,18 @@ def mul(
     activation: Activation,
     mode: RoundingMode,
     profile: RoundingProfile,
+    unsigned: bool = False,
 ) -> Kernel:
-    """MUL: the product of the centred operands, requantised."""
-    _, _, multiplier, exponent = mul_constants(a, b, output, profile)
-    scaler = FixedPointScaler(multiplier, exponent, mode)
+    """MUL: the product of the centred operands, requantised.
+
+    Mode FLOAT32 has a formula of its own, `float_formulas.mul`, which alone needs `unsigned`.
+    """
     zero_a, zero_b, zero_point = zero_point_of(a), zero_point_of(b), zero_point_of(output)
     low, high = activation_range(activation, scale_of(output), zero_point)
+    if mode is RoundingMode.FLOAT32:
+        return float_formulas.mul(a, b, output, low, high, unsigned=unsigned)
+    _, _, multiplier, exponent = mul_constants(a, b, output, profile)
+    scaler = FixedPointScaler(multiplier, exponent, mode)
 
     def run(left: Int8Array, right: Int8Array) -> Int8Array:
         product = np.asarray((left.astype(np.int64) - zero_a) * (right.astype(np.int64) - zero_b))

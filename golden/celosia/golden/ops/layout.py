@@ -1,6 +1,9 @@
-"""PAD, RESHAPE and CONCATENATION: bytes moved, never changed."""
+"""PAD, RESHAPE, TRANSPOSE and CONCATENATION: values moved, never changed."""
+
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celosia.golden.graph import Tensor
 from celosia.golden.ops.stage import Int8Array, Kernel, zero_point_of
@@ -21,6 +24,15 @@ def reshape(output: Tensor) -> Kernel:
 
     def run(values: Int8Array) -> Int8Array:
         return values.reshape(output.shape)
+
+    return run
+
+
+def transpose(*, permutation: tuple[int, ...]) -> Kernel:
+    """TRANSPOSE: dimension i of the result is dimension `permutation[i]` of the input."""
+
+    def run(values: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(values.transpose(permutation))
 
     return run
 

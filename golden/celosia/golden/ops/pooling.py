@@ -1,6 +1,9 @@
 """AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,9 @@ from celosia.golden.quantization import (
     Int64Array,
     RoundingMode,
     activation_range,
+    float32_scale_parts,
     quantize_multiplier,
+    requantize_float32,
 )
 
 
@@ -66,8 +71,11 @@ def max_pool_2d(
     return run
 
 
-def mean_constants(x: Tensor, output: Tensor, count: int) -> tuple[int, int]:
+def mean_constants(x: Tensor, output: Tensor, count: int, mode: RoundingMode) -> tuple[int, int]:
     """Multiplier and exponent that turn a centred sum of `count` values into their mean."""
+    if mode is RoundingMode.FLOAT32:
+        parts = float32_scale_parts(np.asarray(_float32_mean_scale(x, output, count)))
+        return int(parts[0]), int(parts[1])
     multiplier, exponent = quantize_multiplier(float(scale_of(x)) / float(scale_of(output)))
     shift = min(int(math.log2(count)), 32, 31 + int(exponent))
     return (int(multiplier) << shift) // count, int(exponent) - shift
@@ -78,7 +86,12 @@ def mean(
 ) -> Kernel:
     """MEAN over `axes`: the centred sum, requantised with the count inside the multiplier."""
     count = math.prod(x.shape[axis] for axis in axes)
-    scaler = FixedPointScaler(*mean_constants(x, output, count), mode)
+    requantize: Callable[[Int64Array], NDArray[Any]]
+    if mode is RoundingMode.FLOAT32:
+        scale = np.asarray(_float32_mean_scale(x, output, count))
+        requantize = partial(requantize_float32, scale=scale)
+    else:
+        requantize = FixedPointScaler(*mean_constants(x, output, count, mode), mode).scale
     offset = zero_point_of(x) * count
     zero_point = zero_point_of(output)
     low, high = activation_range(Activation.NONE, scale_of(output), zero_point)
@@ -87,6 +100,12 @@ def mean(
         total: Int64Array = np.asarray(
             values.sum(axis=axes, dtype=np.int64, keepdims=keep_dims) - offset
         )
-        return clamp_int8(scaler.scale(total), zero_point, low, high).reshape(output.shape)
+        means = np.asarray(requantize(total))
+        return clamp_int8(means, zero_point, low, high).reshape(output.shape)
 
     return run
+
+
+def _float32_mean_scale(x: Tensor, output: Tensor, count: int) -> np.float32:
+    """The scale of a sum of `count` values in ONNX Runtime's QLinearGlobalAveragePool."""
+    return np.float32(scale_of(x) / np.float32(scale_of(output) * np.float32(count)))

@@ -1,6 +1,9 @@
 """Operators of one int8 input and no memory: each is a table of 256 bytes."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from celosia.golden.graph import Activation, OpKind, Tensor
 from celosia.golden.ops import fixed_point
@@ -20,10 +23,10 @@ from celosia.golden.quantization import (
 ALL_INT8 = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
 
 
-def lookup(table: Int8Array) -> Kernel:
+def lookup(table: NDArray[Any]) -> Kernel:
     """Kernel of a table: entry `value + 128` replaces `value`."""
 
-    def run(values: Int8Array) -> Int8Array:
+    def run(values: Int8Array) -> NDArray[Any]:
         return table[values.astype(np.intp) + 128]
 
     return run

@@ -56,8 +56,8 @@ def celosia(
 ) -> None:
     """Run int8 neural networks on open hardware, bit for bit.
 
-    Celosia compiles a .tflite network for a systolic NPU, runs it on the golden machine or on the
-    RTL in Verilator, and compares every byte with the golden model's.
+    Celosia compiles a .tflite or .onnx network for a systolic NPU, runs it on the golden machine or
+    on the RTL in Verilator, and compares every byte with the golden model's.
     """
     if show_version:
         print(f"celosia {version('celosia')}")

@@ -41,7 +41,7 @@ def bench(
         list[Part] | None,
         typer.Option("--only", help="Measure only this (may be repeated).", show_default=False),
     ] = None,
-    rounding: Rounding = "tflm",
+    rounding: Rounding = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -80,7 +80,7 @@ def bench(
         raise typer.Exit(1)
 
 
-def _cycles(model: str, config: str, rounding: str) -> dict[str, Any]:
+def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
     """One model on one configuration; what is None has its reason under `notes`."""
     from celosia.golden.config import load_config
     from celosia.runtime.references import ethos_u55_macs, scale_sim_cycles, vela_cycles
@@ -127,7 +127,7 @@ def _golden(model: str) -> dict[str, Any]:
     return {"model": graph.name, **asdict(golden_speed(graph, content))}
 
 
-def _simulation(model: str, config: str, rounding: str) -> list[dict[str, Any]]:
+def _simulation(model: str, config: str, rounding: str | None) -> list[dict[str, Any]]:
     from celosia.runtime.bench import simulation_speeds
     from celosia.runtime.session import open_session
 

@@ -11,12 +11,14 @@ from celosia.runtime.cli.output import NO_OVERLAP, print_json, results
 
 
 def compile_(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .tflite file, or 'digits'.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file, or 'digits'.")
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="P.cel", help="Program file to write.")
     ],
     config: Config = "npu8x8",
-    rounding: Rounding = "tflm",
+    rounding: Rounding = None,
     batch: Batch = 1,
     overlap: Overlap = False,
     as_json: Json = False,
@@ -33,7 +35,9 @@ def compile_(
 
     session = open_session(model, config, rounding, batch=batch, overlap=overlap)
     if session.graph is None:
-        raise CelosiaError(f"model must be a .tflite file, and {model!r} is a program already")
+        raise CelosiaError(
+            f"model must be a .tflite or .onnx file, and {model!r} is a program already"
+        )
     save_program(session.program, output)
     report = describe_program(session.program)
     if as_json:

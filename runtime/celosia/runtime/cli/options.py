@@ -45,12 +45,16 @@ Overlap = Annotated[
         help="Let the host write the next inputs and read the last outputs while the NPU computes.",
     ),
 ]
-ROUNDING_HELP = "Rounding profile: tflm, litert, single or float32."
+ROUNDING_HELP = (
+    "Rounding profile: tflm, litert, single or float32.  "
+    "[default: tflm for .tflite, float32 for .onnx]"
+)
 Rounding = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--rounding",
         metavar="PROFILE",
         help=ROUNDING_HELP,
+        show_default=False,
     ),
 ]

@@ -19,7 +19,7 @@ from celosia.runtime.cli.options import (
 )
 from celosia.runtime.cli.output import NO_OVERLAP, errors, name_width, print_json, results
 
-_CONFIG, _ROUNDING = "npu8x8", "tflm"
+_CONFIG = "npu8x8"
 _COLUMNS = 68  # what the columns beside a layer's name take
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A .tflite model, a compiled .cel program, or `digits`, the embedded one.",
+            help="A .tflite or .onnx model, a .cel program, or `digits`, the embedded model.",
         ),
     ],
     inputs: Annotated[
@@ -60,7 +60,7 @@ def run(
         typer.Option(
             "--rounding",
             metavar="PROFILE",
-            help=f"{ROUNDING_HELP}  [default: {_ROUNDING}]",
+            help=ROUNDING_HELP,
             show_default=False,
         ),
     ] = None,
@@ -101,7 +101,7 @@ def run(
         session = open_session(
             model,
             config or _CONFIG,
-            rounding or _ROUNDING,
+            rounding,
             batch=1 if batch is None else batch,
             overlap=overlap,
         )
