@@ -54,15 +54,15 @@ def cycles() -> Iterator[str]:
     rows = bench(list(MODELS), list(PRESETS), "cycles")
     write_readme(rows)
     yield from (
-        "| int8 model | configuration | MACs/cycle | cycles | used | SCALE-Sim OS | SCALE-Sim WS "
-        "| Ethos-U55 (its MACs/cycle) |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| int8 model | configuration | MACs/cycle | cycles | used | cycle model "
+        "| SCALE-Sim OS | SCALE-Sim WS | Ethos-U55 (its MACs/cycle) |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     )
     notes: dict[str, None] = {}
     for row in rows:
         yield (
             f"| {MODELS[row['model']]} | `{row['config']}` | {row['array_macs']} "
-            f"| {shown_cycles(row)} | {shown_share(row)} "
+            f"| {shown_cycles(row)} | {shown_share(row)} | {shown_agreement(row)} "
             f"| {row['scale_sim_os']:,} | {row['scale_sim_ws']:,} | {shown_estimate(row)} |"
         )
         notes |= {f"{row['model']} on `{row['config']}`: {note}": None for note in row["notes"]}
@@ -101,6 +101,15 @@ def shown_cycles(row: dict[str, Any]) -> str:
 def shown_share(row: dict[str, Any]) -> str:
     """Share of the array's multiply-accumulates that was needed."""
     return "-" if row["utilisation"] is None else f"{row['utilisation']:.0%}"
+
+
+def shown_agreement(row: dict[str, Any]) -> str:
+    """How far the cycle model is off, of the whole and in the worst layer."""
+    if row["cycles"] is None:
+        return "-"
+    off = row["modelled_cycles"] / row["cycles"] - 1
+    worst = row["modelled_worst_layer"]
+    return f"{off:+.2%}, worst layer {worst:.2%}" if off or worst else "exact"
 
 
 def shown_estimate(row: dict[str, Any]) -> str:

@@ -127,6 +127,8 @@ def test_the_benchmark_counts_cycles_and_times_the_golden_model(capsys):
     assert row["outputs_match"]
     assert row["cycles"] < row["scale_sim_os"] < row["scale_sim_ws"]
     assert row["cycles"] < row["ethos_u55"]
+    assert row["modelled_cycles"] == pytest.approx(row["cycles"], rel=0.02)
+    assert row["modelled_worst_layer"] <= 0.05
     assert row["notes"] == []
     assert measured["golden"][0]["celosia_ms"] > 0
 

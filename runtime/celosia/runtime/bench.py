@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from celosia.compiler.program import Program
 from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
+from celosia.golden.memory_map import Counter
 from celosia.runtime.inputs import random_samples
 from celosia.runtime.rtl_device import RtlDevice, Runs
+from celosia.runtime.run import RunReport
 from celosia.sim.bare_loop import time_bare_loop
 from celosia.sim.host_script import HostScript
 from celosia.sim.verilator_build import Visibility
@@ -58,6 +60,30 @@ def simulation_speeds(program: Program, inferences: int) -> Iterator[SimulationS
     Runs(program, script, inputs)
     build_s, cycles, wall_s = time_bare_loop(program.config, script, _REPETITIONS)
     yield SimulationSpeed("bare C++ loop", build_s, cycles / wall_s)
+
+
+@dataclass(frozen=True)
+class ModelAgreement:
+    """Cycles of one inference by the cycle model beside those in RTL.
+
+    `worst_layer` is the largest deviation of a layer, as a share of its cycles in RTL.
+    """
+
+    cycles: int
+    worst_layer: float
+
+
+def compare_model(program: Program, report: RunReport) -> ModelAgreement:
+    """Hold the cycle model to a report of the RTL, layer by layer."""
+    modelled = program.modelled
+    layers = zip(report.layers, modelled.layers(len(program.layers)), strict=True)
+    worst = max(
+        abs(spent[Counter.CYCLES] - layer.cycles) / layer.cycles
+        for layer, spent in layers
+        if layer.cycles  # None beyond what the NPU keeps
+    )
+    cycles = -(-modelled.counters[Counter.CYCLES] // program.batch)
+    return ModelAgreement(cycles, round(worst, 6))
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ def bench(
 def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
     """One model on one configuration; what is None has its reason under `notes`."""
     from celosia.golden.config import load_config
+    from celosia.runtime.bench import compare_model
     from celosia.runtime.references import ethos_u55_macs, scale_sim_cycles, vela_cycles
     from celosia.runtime.session import open_model, open_session
 
@@ -96,6 +97,8 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
         "cycles": None,
         "utilisation": None,
         "outputs_match": None,
+        "modelled_cycles": None,
+        "modelled_worst_layer": None,
         "scale_sim_os": forms.output_stationary,
         "scale_sim_ws": forms.weight_stationary,
         "ethos_u55_macs": ethos_u55_macs(npu),
@@ -112,6 +115,9 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
         row["cycles"] = report.cycles_per_inference
         row["utilisation"] = report.utilisation
         row["outputs_match"] = report.outputs_match
+        agreement = compare_model(session.program, report)
+        row["modelled_cycles"] = agreement.cycles
+        row["modelled_worst_layer"] = agreement.worst_layer
     try:
         row["ethos_u55"] = vela_cycles(content, row["ethos_u55_macs"])
     except CelosiaError as error:
