@@ -107,25 +107,6 @@ def test_outputs_must_differ():
         compile_model(model.finish(y, y), CONFIG)
 
 
-def test_channels_that_cannot_be_regrouped_are_refused():
-    model = ModelBuilder(1)
-    x = model.conv(model.input((1, 6, 6, 3)), 10)
-    y = model.conv(model.reshape(x, (1, 6, 12, 5)), 4)
-    with pytest.raises(CelosiaError, match=r"pixels of 10 channels, which can't be regrouped in"):
-        compile_model(model.finish(y), CONFIG)
-
-
-def test_sums_of_tensors_stored_differently_are_refused():
-    model = ModelBuilder(1)
-    x = model.input((1, 4, 4, 5))
-    a = model.reshape(model.conv(x, 5), (1, 80))
-    b = model.fully_connected(x, 80)
-    with pytest.raises(
-        CelosiaError, match=r"input 't\d+' is stored in pixels of 5 channels, which can't be"
-    ):
-        compile_model(model.finish(model.fully_connected(model.add(a, b), 3)), CONFIG)
-
-
 def test_a_layer_beyond_the_instruction_set_is_refused():
     model = ModelBuilder(1)
     x = model.input((1, 1, 40000, 1))

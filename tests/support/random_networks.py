@@ -53,6 +53,8 @@ def _image_operator(model, x):
         return _pad(model, x)
     if draw < 0.95:
         return _concatenation(model, x)
+    if draw < 0.97 and x not in model.inputs:
+        return _reshape(model, x)
     window = _window(model, x, 4)
     stride = tuple(int(n) for n in rng.integers(1, 4, 2))
     kind = str(rng.choice(("AVERAGE", "MAX")))
@@ -93,6 +95,15 @@ def _pad(model, x):
     pads[3] *= rng.random() < 0.3
     y = model.pad(x, pads.tolist())
     return _convolution(model, y, int(rng.choice(CHANNELS)), "NONE") if rng.random() < 0.5 else y
+
+
+def _reshape(model, x):
+    """Another number of channels, by taking factors from the width or giving them to it."""
+    _, height, width, channels = model.shape(x)
+    values = width * channels
+    fitting = [n for n in range(1, min(values, 24) + 1) if values % n == 0]
+    channels = int(model.rng.choice(fitting))
+    return model.reshape(x, (1, height, values // channels, channels))
 
 
 def _concatenation(model, x):

@@ -23,9 +23,12 @@ from celosia.golden.graph import (
 )
 
 DEVICE_KINDS = (
-    MATRIX_KINDS | ELEMENTWISE_KINDS | {OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D, OpKind.MEAN}
+    MATRIX_KINDS
+    | ELEMENTWISE_KINDS
+    | {OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D, OpKind.MEAN}
+    | {OpKind.PAD, OpKind.CONCATENATION}
 )
-"""Operators that the NPU executes; RESHAPE, which moves nothing, may stand between them."""
+"""Operators that the NPU executes; RESHAPE, which mostly moves nothing, may stand between them."""
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,7 @@ def _copy(context: LoweringContext, position: int, place: View) -> None:
         variable = next(t for t in node.inputs if context.graph.tensors[t].data is None)
         source = context.origin(variable)
         context.layers.append(constant_layer(context, index, source))
-    owner = context.origin(index)
-    layout = context.view(owner, part.shape[-1], index)
+    owner, layout = context.regrouped(index, part.shape[-1])
     copied = context.scratch(part, layout)
     context.views[copied] = place
     images, height, width = pixel_image(part.shape)

@@ -10,8 +10,7 @@ import numpy as np
 from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, Window
 from celosia.compiler.layout import PixelLayout, ceil_div
 from celosia.compiler.lowering.context import LoweringContext
-from celosia.compiler.lowering.matrix import Scales, column_tiles
-from celosia.compiler.lowering.pooling import IDENTITY
+from celosia.compiler.lowering.matrix import IDENTITY, Scales, column_tiles
 from celosia.golden.ops.matrix import constant
 from celosia.golden.quantization import INT8_MAX, INT8_MIN, RoundingMode
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 from celosia.compiler.layers import AnyLayer
 from celosia.compiler.layout import Layout, PackedLayout, PixelLayout, ceil_div
 from celosia.compiler.lowering.functions import ByteFunction
+from celosia.compiler.lowering.regrouping import regroup_layer
 from celosia.compiler.lowering.views import View
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import describe
@@ -24,7 +25,7 @@ class LoweringContext:
         layers: made so far.
         tensors: the graph's, and what lowering adds to them.
         views: tensors that lie in another's storage.
-        origins: the tensor whose storage a tensor has, for reshaped ones.
+        origins: the tensor whose storage a tensor has, for reshaped and regrouped ones.
         layouts: layout of each tensor that owns storage.
         functions: tensors that aren't stored, as functions of stored ones.
         pixel_channels: channels to a pixel of matrix products that are reshaped into an image.
@@ -105,21 +106,33 @@ class LoweringContext:
         return owner, self.layouts[owner]
 
     def pixels(self, channels: int, position: int = 0) -> tuple[int, PixelLayout]:
-        """An input's storage as pixels of `channels`; refuses where it can't be seen so."""
-        owner, _ = self.source(position)
-        return owner, self.view(owner, channels, self.node.inputs[position])
+        """Owner and layout of an input as pixels of `channels`, into which it may be regrouped."""
+        self.source(position)
+        return self.regrouped(self.node.inputs[position], channels)
 
-    def view(self, owner: int, channels: int, tensor: int) -> PixelLayout:
-        """The storage of `owner` as pixels of `channels`; refuses `tensor` where it can't be."""
+    def regrouped(self, tensor: int, channels: int) -> tuple[int, PixelLayout]:
+        """Owner and layout of a tensor as pixels of `channels`.
+
+        Where it can't be seen so as it lies, a layer is added, whose output it is from now on.
+        """
+        owner = self.origin(tensor)
         layout = self.layouts[owner]
         if isinstance(layout, PackedLayout):
             raise AssertionError("only the convolution that it was packed for reads a packed input")
         seen = layout.with_channels(channels, self.config.rows)
-        if seen is None:
-            self.fail(
-                f"input '{short_name(self.graph.tensors[tensor].name)}' is stored in pixels of "
-                f"{layout.channels} channels, which can't be regrouped into {channels} in place "
-                f"(both must be multiples of {self.config.rows}); "
-                f"the reshape in front of it must be avoided"
-            )
-        return seen
+        if seen is not None:
+            return owner, seen
+        seen = PixelLayout(layout.pixels * layout.channels // channels, channels)
+        output = self.scratch(self.tensors[tensor], seen)
+        layer = regroup_layer(
+            self.config,
+            layout,
+            channels,
+            operator=self.operator,
+            name=self.tensors[tensor].name,
+            source=owner,
+            output=output,
+        )
+        self.layers.append(layer)
+        self.origins[tensor] = output
+        return output, seen

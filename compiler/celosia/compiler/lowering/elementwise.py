@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from celosia.compiler.layers import ElementwiseLayer, Finish, Run
-from celosia.compiler.layout import Layout, PixelLayout, ceil_div
+from celosia.compiler.layout import Layout, ceil_div
 from celosia.compiler.lowering.broadcasting import aligned, broadcast_runs
 from celosia.compiler.lowering.constants import constant_layer
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.exact import BinaryConstants, exact_product, exact_sum
 from celosia.compiler.lowering.functions import ByteFunction, identity
-from celosia.compiler.lowering.pooling import IDENTITY
+from celosia.compiler.lowering.matrix import IDENTITY
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import OpKind, Tensor
 from celosia.golden.interpreter import kernel_for
@@ -63,8 +63,7 @@ def lower_binary(context: LoweringContext) -> ElementwiseLayer:
     a, b, output = context.input(0), context.input(1), context.output
     constants = _constants(context, a, b, output)
     functions = [context.functions.get(t) or identity(t) for t in context.node.inputs[:2]]
-    owners = _owners(context, functions)
-    repeated, runs = _arrange(context, owners)
+    owners, repeated, runs = _arrange(context, _stored(context, functions))
     # The operand that starts over is b.
     first, second = (1, 0) if repeated == 0 else (0, 1)
     tables = [
@@ -117,29 +116,33 @@ def _constants(context: LoweringContext, a: Tensor, b: Tensor, output: Tensor) -
     return BinaryConstants((terms[0], terms[1]), multiplier, exponent, 0, finish)
 
 
-def _owners(context: LoweringContext, functions: list[ByteFunction]) -> list[int]:
-    """Who owns the operands' storage; constants get theirs."""
-    owners = [context.origin(function.tensor) for function in functions]
-    for owner, other in (owners, reversed(owners)):
-        if owner not in context.layouts:
-            context.layers.append(constant_layer(context, owner, source=other))
-    return owners
+def _stored(context: LoweringContext, functions: list[ByteFunction]) -> list[int]:
+    """The stored tensors that the operands are functions of; constants are stored."""
+    tensors = [function.tensor for function in functions]
+    for tensor, other in (tensors, reversed(tensors)):
+        if context.graph.tensors[tensor].data is not None and tensor not in context.layouts:
+            layer = constant_layer(context, tensor, source=context.origin(other))
+            context.layers.append(layer)
+    return tensors
 
 
-def _arrange(context: LoweringContext, owners: list[int]) -> tuple[int, tuple[Run, ...]]:
-    """Which operand starts over, and the runs; defines the output."""
+def _arrange(
+    context: LoweringContext, tensors: list[int]
+) -> tuple[list[int], int, tuple[Run, ...]]:
+    """The operands' owners, which of them starts over, and the runs; defines the output."""
     shape = context.output.shape
     shapes = [context.input(position).shape for position in (0, 1)]
+    owners = [context.origin(tensor) for tensor in tensors]
     layouts = [context.layouts[owner] for owner in owners]
     if layouts[0] == layouts[1] and all(prod(each) == prod(shape) for each in shapes):
         context.layouts[context.node.outputs[0]] = layouts[0]
-        return 1, (_whole(context, layouts[0]),)
+        return owners, 1, (_whole(context, layouts[0]),)
     channels = shape[-1] if shape else 1
-    for position, owner in enumerate(owners):
-        context.view(owner, channels, context.node.inputs[position])
-    context.layouts[context.node.outputs[0]] = PixelLayout(prod(shape) // channels, channels)
+    owners = [context.regrouped(tensor, channels)[0] for tensor in tensors]
+    context.define(channels)
     pixels = [aligned(each, len(shape))[:-1] for each in shapes]
-    return broadcast_runs(shape[:-1], pixels, ceil_div(channels, context.config.rows))
+    vectors = ceil_div(channels, context.config.rows)
+    return owners, *broadcast_runs(shape[:-1], pixels, vectors)
 
 
 def _whole(context: LoweringContext, layout: Layout) -> Run:

@@ -1,16 +1,15 @@
 """FULLY_CONNECTED: rows of the input are pixels; a flattened image is a kernel over its pixels."""
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from celosia.compiler.layers import Image, MatrixLayer, OutputImage, Window
 from celosia.compiler.layout import PixelLayout, ceil_div
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.convolution import matrix_finish
-from celosia.compiler.lowering.matrix import channel_scales, column_tiles
+from celosia.compiler.lowering.matrix import channel_scales, column_tiles, whole_vectors
 from celosia.golden.ops.matrix import constant, folded_bias
 from celosia.golden.ops.stage import zero_point_of
 
@@ -28,7 +27,7 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
         joined = depth // layout.channels
         channels = layout.channels
     else:
-        _, layout = context.pixels(depth)
+        owner, layout = context.pixels(depth)
         channels = depth
     finish = matrix_finish(context, attributes["activation"])
     bias = context.optional_input(2)
@@ -36,12 +35,12 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
     scales = channel_scales(x, context.input(1), output, out, finish.mode)
     rows = context.config.rows
     pixel = context.pixel_channels.get(context.node.outputs[0]) or out
-    kernel = _whole_vectors(weights.reshape(out, 1, joined, channels), pixel, rows)
-    folded = _whole_vectors(folded, pixel, rows)
+    kernel = whole_vectors(weights.reshape(out, 1, joined, channels), pixel, rows)
+    folded = whole_vectors(folded, pixel, rows)
     scales = replace(
         scales,
-        multiplier=_whole_vectors(scales.multiplier, pixel, rows, "edge"),
-        exponent=_whole_vectors(scales.exponent, pixel, rows, "edge"),
+        multiplier=whole_vectors(scales.multiplier, pixel, rows, "edge"),
+        exponent=whole_vectors(scales.exponent, pixel, rows, "edge"),
     )
     return MatrixLayer(
         operator=context.operator,
@@ -63,16 +62,3 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
         tiles=column_tiles(context.config, kernel, folded, scales, layout.pixels // joined),
         scale=scales.uniform,
     )
-
-
-def _whole_vectors(
-    values: NDArray[Any], pixel: int, rows: int, padding: Literal["constant", "edge"] = "constant"
-) -> NDArray[Any]:
-    """Output channels (the first axis) in pixels of `pixel`, each padded to whole vectors.
-
-    `padding` is zeros, or the pixel's last value, which leaves equal values equal.
-    """
-    rest = values.shape[1:]
-    pixels = values.reshape(-1, pixel, *rest)
-    widths = [(0, 0), (0, -pixel % rows), *[(0, 0)] * len(rest)]
-    return np.pad(pixels, widths, padding).reshape(-1, *rest)

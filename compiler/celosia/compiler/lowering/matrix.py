@@ -1,6 +1,7 @@
 """Column tiles and parameter records: how weights and scales are laid out for the array."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from celosia.golden.quantization import (
 )
 from celosia.golden.rounding import BIAS_PLANES, record_planes
 
+IDENTITY = (1 << 30, 1)
+"""Multiplier and exponent that leave a value as it is, in mode DOUBLE."""
 _EXPONENTS = (-128, 127)
 
 
@@ -151,3 +154,16 @@ def _parameter_planes(bias: Int64Array, scales: Scales) -> NDArray[np.uint8]:
         for index in range(size)
     ][: scales.planes]
     return np.pad(np.stack(planes), ((0, 0), (0, 1)))
+
+
+def whole_vectors(
+    values: NDArray[Any], pixel: int, rows: int, padding: Literal["constant", "edge"] = "constant"
+) -> NDArray[Any]:
+    """Output channels (the first axis) in pixels of `pixel`, each padded to whole vectors.
+
+    `padding` is zeros, or the pixel's last value, which leaves equal values equal.
+    """
+    rest = values.shape[1:]
+    pixels = values.reshape(-1, pixel, *rest)
+    widths = [(0, 0), (0, -pixel % rows), *[(0, 0)] * len(rest)]
+    return np.pad(pixels, widths, padding).reshape(-1, *rest)

@@ -29,6 +29,7 @@ from celosia.compiler.layers import (
 from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.images import pixel_image
+from celosia.compiler.lowering.matrix import IDENTITY
 from celosia.golden.graph import OpKind
 from celosia.golden.isa import Reduction
 from celosia.golden.ops.stage import scale_of, zero_point_of
@@ -39,9 +40,6 @@ from celosia.golden.quantization import (
     RoundingMode,
     activation_range,
 )
-
-IDENTITY = (1 << 30, 1)
-"""Multiplier and exponent that leave a value as it is."""
 
 
 def lower_pooling(context: LoweringContext) -> PoolLayer:

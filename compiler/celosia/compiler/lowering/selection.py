@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, Window
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.images import pixel_image
-from celosia.compiler.lowering.matrix import Scales, column_tiles
-from celosia.compiler.lowering.pooling import IDENTITY
+from celosia.compiler.lowering.matrix import IDENTITY, Scales, column_tiles
 from celosia.golden.quantization import INT8_MAX, INT8_MIN, RoundingMode
 
 
