@@ -28,6 +28,12 @@ MODELS = {
     "digits": "handwritten digits (embedded)",
 }
 PRESETS = ("npu4x4", "npu8x8", "npu16x16")
+BATCHED = ("ad_autoencoder_int8", "kws_dscnn_int8", "ic_resnet8_int8")
+TRANSFERS = {
+    "cycles": "not counted",
+    "cycles_serial": "before and after",
+    "cycles_overlapping": "beside computation",
+}
 README_COLUMNS = ("npu4x4", "npu8x8", 64, "npu16x16", 256)
 """A configuration, or the multipliers of the Ethos-U55 that stands beside the one before it."""
 
@@ -118,6 +124,28 @@ def shown_estimate(row: dict[str, Any]) -> str:
     return "-" if estimate is None else f"{estimate:,} ({row['ethos_u55_macs']})"
 
 
+def batch() -> Iterator[str]:
+    """Cycles of an inference against the inferences of a run, without and with transfers."""
+    rows = bench(list(BATCHED), list(PRESETS[1:]), "batch")
+    assert all(row["outputs_match"] for row in rows)
+    sizes = sorted({row["batch"] for row in rows})
+    yield "| int8 model | configuration | transfers | " + " | ".join(map(str, sizes)) + " |"
+    yield "|---|---|---|" + "--:|" * len(sizes)
+    for model, config in dict.fromkeys((row["model"], row["config"]) for row in rows):
+        found = {
+            row["batch"]: row for row in rows if (row["model"], row["config"]) == (model, config)
+        }
+        for key, title in TRANSFERS.items():
+            cells = (shown_batch(found.get(size), key) for size in sizes)
+            yield f"| {MODELS[model]} | `{config}` | {title} | " + " | ".join(cells) + " |"
+    yield from measured("amaranth", "cocotb", "verilator")
+
+
+def shown_batch(row: dict[str, Any] | None, key: str) -> str:
+    """Cycles of a batch; nothing where it doesn't fit."""
+    return "" if row is None or row[key] is None else f"{row[key]:,}"
+
+
 def golden() -> Iterator[str]:
     """Milliseconds of the golden model beside the referee."""
     yield "| int8 model | golden model, ms | `tflite-micro`, ms |"
@@ -139,7 +167,7 @@ def simulation() -> Iterator[str]:
     yield from measured("cocotb", "verilator")
 
 
-SECTIONS = {"cycles": cycles, "simulation": simulation, "golden": golden}
+SECTIONS = {"cycles": cycles, "batch": batch, "simulation": simulation, "golden": golden}
 
 
 def replace_section(page: Path, name: str, lines: list[str]) -> None:

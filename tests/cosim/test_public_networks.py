@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.cycles import assert_layers_modelled
 from support.referee import Referee
+from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
@@ -131,6 +132,45 @@ def test_the_benchmark_counts_cycles_and_times_the_golden_model(capsys):
     assert row["modelled_worst_layer"] <= 0.05
     assert row["notes"] == []
     assert measured["golden"][0]["celosia_ms"] > 0
+
+
+def test_batches_of_the_autoencoder_equal_the_referee_in_a_fraction_of_the_cycles(models_dir):
+    path = models_dir / "ad_autoencoder_int8.tflite"
+    graph = load_tflite(path)
+    program = compile_model(graph, PRESETS["npu8x8"], batch=8, overlap=True)
+    seed = 4
+    print(f"seed {seed}")
+    shape = graph.tensors[graph.inputs[0]].shape[1:]
+    samples = np.random.default_rng(seed).integers(-128, 128, (27, *shape), dtype=np.int8)
+    # Three full batches and a padded one; all but the first overlap with transfers.
+    result = run_graph(graph, program, RtlDevice(program), "rtl", [[x[None]] for x in samples])
+    np.testing.assert_array_equal(result.outputs[0], referee_outputs(path, samples))
+    report = result.report
+    assert (report.samples, report.batch, report.mismatches) == (27, 8, 0)
+    assert report.cycles_per_inference <= 36_000 / 7
+    assert report.cycles_per_inference_overlapping < report.cycles_per_inference_serial
+
+
+def test_the_benchmark_measures_batches_as_far_as_they_fit(capsys, tmp_path):
+    # A network of fully connected layers, in whose batches each weight tile is loaded once.
+    model = ModelBuilder(1)
+    x = model.input((1, 64))
+    for _ in range(3):
+        x = model.fully_connected(x, 64)
+    (tmp_path / "m.tflite").write_bytes(model.finish(x))
+    (tmp_path / "c.toml").write_text('base = "npu4x4"\nscratchpad_kib = 2\n')
+    arguments = (tmp_path / "m.tflite", "--config", tmp_path / "c.toml", "--only", "batch")
+    measured, status = celosia(capsys, "bench", *arguments)
+    rows = {row["batch"]: row for row in measured["batch"]}
+    assert status == 0
+    assert all(row["outputs_match"] for row in rows.values())
+    assert list(rows) == [1, 2, 4, 8, 16]
+    assert rows[2]["cycles"] < 0.6 * rows[1]["cycles"]
+    for row in rows.values():
+        assert row["cycles"] < row["cycles_serial"]
+        if row["batch"] < 8:
+            assert row["cycles"] <= row["cycles_overlapping"] < row["cycles_serial"]
+    assert rows[16]["cycles_overlapping"] is None  # 16 x (64 + 64) bytes are all there are
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from celosia.golden.memory_map import Counter
 from celosia.runtime.inputs import random_samples
 from celosia.runtime.rtl_device import RtlDevice, Runs
 from celosia.runtime.run import RunReport
+from celosia.runtime.session import Session
 from celosia.sim.bare_loop import time_bare_loop
 from celosia.sim.host_script import HostScript
 from celosia.sim.verilator_build import Visibility
@@ -60,6 +61,13 @@ def simulation_speeds(program: Program, inferences: int) -> Iterator[SimulationS
     Runs(program, script, inputs)
     build_s, cycles, wall_s = time_bare_loop(program.config, script, _REPETITIONS)
     yield SimulationSpeed("bare C++ loop", build_s, cycles / wall_s)
+
+
+def batched_report(session: Session) -> RunReport:
+    """The report of a few batches in RTL, so that those with overlapping transfers are compared."""
+    program = session.program
+    session.open("rtl")
+    return session.run(random_samples(program.sample_inputs, 3 * program.batch, _SEED)).report
 
 
 @dataclass(frozen=True)

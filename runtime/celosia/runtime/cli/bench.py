@@ -1,4 +1,4 @@
-"""`celosia bench`: cycles beside the references, simulation speed, golden speed."""
+"""`celosia bench`: cycles beside the references and by batch, simulation speed, golden speed."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -12,6 +12,7 @@ from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.runtime.cli.options import Json, Rounding, Verbose
 from celosia.runtime.cli.output import errors, name_width, print_json, results
 
+_LARGEST_BATCH = 64
 _CYCLES_COLUMNS = 63  # what the columns beside a model's name take
 
 
@@ -21,6 +22,7 @@ class Part(StrEnum):
     CYCLES = "cycles"
     SIMULATION = "simulation"
     GOLDEN = "golden"
+    BATCH = "batch"
 
 
 def bench(
@@ -51,7 +53,9 @@ def bench(
     weight-stationary arrays of the same size, and beside Arm's estimate for the Ethos-U55 of the
     nearest size (package ethos-u-vela: pip install "celosia[vela]"). Simulation speed is that of
     the first model on the first configuration, beside cocotb's default build and a bare C++ loop.
-    The golden model is timed beside tflite-micro, whose rounding it then has.
+    The golden model is timed beside tflite-micro, whose rounding it then has. Batches of 1, 2, 4
+    ... inferences are measured as far as they fit, with the host's transfers before and after each
+    run, and where memory allows it beside computation.
     """
     parts = only or list(Part)
     models = models or ["digits"]
@@ -64,6 +68,12 @@ def bench(
                 for name in configs:
                     status.update(f"cycles of {model} on {name}")
                     measured["cycles"].append(_cycles(model, name, rounding))
+        if Part.BATCH in parts:
+            measured["batch"] = []
+            for model in models:
+                for name in configs:
+                    status.update(f"batches of {model} on {name}")
+                    measured["batch"] += _batches(model, name, rounding)
         if Part.GOLDEN in parts:
             measured["golden"] = []
             for model in models:
@@ -76,7 +86,8 @@ def bench(
         print_json(measured)
     else:
         _print(measured)
-    if any(row["outputs_match"] is False for row in measured.get(Part.CYCLES, ())):
+    compared = (row for part in (Part.CYCLES, Part.BATCH) for row in measured.get(part, ()))
+    if any(row["outputs_match"] is False for row in compared):
         raise typer.Exit(1)
 
 
@@ -125,6 +136,32 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
     return {**row, "notes": notes}
 
 
+def _batches(model: str, config: str, rounding: str) -> list[dict[str, Any]]:
+    """Cycles of an inference in batches of powers of two, none where even one doesn't fit."""
+    from celosia.runtime.bench import batched_report
+    from celosia.runtime.session import open_session
+
+    rows = []
+    for batch in (1 << exponent for exponent in range(_LARGEST_BATCH.bit_length())):
+        try:
+            session = open_session(model, config, rounding, batch=batch, overlap=True)
+        except DoesNotFit:
+            break
+        report = batched_report(session)
+        rows.append(
+            {
+                "model": report.model,
+                "config": report.config,
+                "batch": batch,
+                "cycles": report.cycles_per_inference,
+                "cycles_serial": report.cycles_per_inference_serial,
+                "cycles_overlapping": report.cycles_per_inference_overlapping,
+                "outputs_match": report.outputs_match,
+            }
+        )
+    return rows
+
+
 def _golden(model: str) -> dict[str, Any]:
     from celosia.runtime.bench import golden_speed
     from celosia.runtime.session import open_model
@@ -147,7 +184,7 @@ def _print(measured: dict[str, list[dict[str, Any]]]) -> None:
     for part, rows in measured.items():
         if part == Part.CYCLES:
             _print_cycles(rows)
-        else:
+        elif rows:
             results.print(_table(part, rows))
         results.print()
 
@@ -190,6 +227,7 @@ def _where(row: dict[str, Any]) -> str:
 def _table(part: str, rows: list[dict[str, Any]]) -> Table:
     titles = {
         "golden": "Golden model, milliseconds of one inference",
+        "batch": "Cycles of one inference in RTL, by inferences in a run",
         "simulation": "Simulating the whole NPU",
     }
     table = Table(title=titles[part], title_justify="left", box=None, pad_edge=False)
@@ -205,6 +243,8 @@ def _table(part: str, rows: list[dict[str, Any]]) -> Table:
 def _shown(key: str, value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
