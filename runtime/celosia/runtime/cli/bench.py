@@ -136,7 +136,7 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
     return {**row, "notes": notes}
 
 
-def _batches(model: str, config: str, rounding: str) -> list[dict[str, Any]]:
+def _batches(model: str, config: str, rounding: str | None) -> list[dict[str, Any]]:
     """Cycles of an inference in batches of powers of two, none where even one doesn't fit."""
     from celosia.runtime.bench import batched_report
     from celosia.runtime.session import open_session
