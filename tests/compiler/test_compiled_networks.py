@@ -201,7 +201,7 @@ def test_cycle_targets_are_within_reach(models_dir):
 
 
 def test_a_layer_that_differs_is_found():
-    graph = load_tflite(random_network(3))
+    graph = load_tflite(random_network(4))
     program = compile_model(graph, PRESETS["npu8x8"])
     image = np.frombuffer(program.image, np.uint8).copy()
     image[:64] ^= 1  # the first weight tile

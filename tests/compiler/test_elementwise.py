@@ -127,6 +127,40 @@ def test_the_table_of_zeros_stays():
     assert check(model, model.unary("LOGISTIC", y)) == (["TANH", "MAX_POOL_2D", "LOGISTIC"], 3)
 
 
+def test_clamps_are_part_of_the_layer_before():
+    for kind in ("conv", "add", "average", "max", "pad"):
+        model = ModelBuilder(7)
+        x = model.input((1, 6, 5, 9))
+        if kind == "conv":
+            y = model.conv(x, 9, activation="RELU_N1_TO_1")
+        elif kind == "add":
+            y = model.add(x, model.pool(x, "MAX", (3, 3), stride=(1, 1), padding="SAME"))
+        elif kind == "pad":
+            y = model.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
+        else:
+            y = model.pool(x, kind.upper(), (3, 3), stride=(1, 1), padding="SAME")
+        y = model.unary("RELU", y, model.scale(y), model.zero_point(y))
+        y = model.unary("RELU6", y, model.scale(y), model.zero_point(y))
+        operators, tables = check(model, model.conv(y, 4))
+        assert not {"RELU", "RELU6"} & set(operators)
+        assert tables == (2 if kind == "add" else 0)
+
+
+def test_clamps_of_what_is_used_elsewhere_are_layers():
+    def relu(x):
+        return model.unary("RELU", x, model.scale(x), model.zero_point(x))
+
+    model = ModelBuilder(8)
+    x = model.conv(model.input((1, 6, 5, 3)), 9)
+    assert check(model, relu(x), x)[0] == ["CONV_2D", "RELU"]
+    model = ModelBuilder(8)
+    x = model.conv(model.input((1, 6, 5, 3)), 9)
+    y = relu(x)
+    # The clamp isn't stored, but both that follow read it.
+    kinds = check(model, model.unary("RELU6", y, 0.1, 3), model.unary("TANH", y))[0]
+    assert kinds == ["CONV_2D", "RELU6", "TANH"]
+
+
 KINDS = ["add", "sub", "mul"]
 SHAPES = [
     ((2, 3, 4, 10), (1, 1, 1, 10)),

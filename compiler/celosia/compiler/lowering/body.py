@@ -8,6 +8,7 @@ import numpy as np
 
 from celosia.compiler.layers import AnyLayer
 from celosia.compiler.layout import Layout, PixelLayout
+from celosia.compiler.lowering.clamping import clamp_before
 from celosia.compiler.lowering.concatenation import lower_concatenation, plan_joints
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.convolution import (
@@ -127,7 +128,8 @@ def lower_body(
         elif function is None:
             context.layers.append(_LOWERINGS[operator.kind](context))
         elif output in stored:
-            context.layers.append(lower_lookup(context, function))
+            if not clamp_before(context, function, parts.body, outputs):
+                context.layers.append(lower_lookup(context, function))
         else:
             context.functions[output] = function
     return Body(
