@@ -1,6 +1,7 @@
 """Small random networks and NPU configurations, drawn from seeds."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from support.tflite_writer import ModelBuilder
@@ -217,4 +218,14 @@ def random_config(seed):
         accumulator_depth=2 * int(rng.integers(4, 129)),
         requantizer_lanes=int(rng.choice(lanes)),
         profiles=tuple(RoundingProfile),
+    )
+
+
+def cramped(config, seed):
+    """The configuration with memories that most random networks don't fit into."""
+    rng = np.random.default_rng(seed)
+    return replace(
+        config,
+        scratchpad_kib=int(rng.choice((1, 1, 2, 4))),
+        weight_kib=int(rng.choice((3, 4, 8, 16))),
     )

@@ -26,7 +26,7 @@ from celosia.compiler.layers import (
 from celosia.compiler.names import short_name
 from celosia.compiler.tiling import Tiling, tile_layers, walk
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import DoesNotFit
 from celosia.golden.isa import (
     Add,
     Drain,
@@ -81,7 +81,7 @@ def generate(
     """Instructions for layers whose tensors stand at `addresses`; constants go into `image`.
 
     Raises:
-        CelosiaError: a size exceeds a field of the instruction set; the message names the layer.
+        DoesNotFit: a size exceeds a field of the instruction set; the message names the layer.
     """
     return _Generator(layers, addresses, config, image).code()
 
@@ -112,7 +112,7 @@ class _Generator:
             try:
                 self._layer(layer, tiling, following)
             except ValueError as error:
-                raise CelosiaError(
+                raise DoesNotFit(
                     f"operator {layer.operator} ({layer.kind.value}, output "
                     f"'{short_name(layer.name)}') is too large for one instruction: {error}"
                 ) from error

@@ -3,20 +3,19 @@
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.batch import batched
 from celosia.compiler.codegen import Code, generate
 from celosia.compiler.costs import layer_passes
 from celosia.compiler.folding import fold_padding
+from celosia.compiler.host_stage import host_stage
 from celosia.compiler.importer import load_model, load_tflite
 from celosia.compiler.layers import MatrixLayer
 from celosia.compiler.lowering import MOST_LAYOUTS, Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
 from celosia.compiler.partition import Partition, partition, variable_inputs
 from celosia.compiler.program import (
-    HostStage,
     LayerInfo,
     Port,
     Program,
@@ -45,10 +44,11 @@ def compile_model(
     under way. The same arguments always give the same program.
 
     Raises:
-        CelosiaError: the model can't be read, can't run on this NPU, or doesn't fit its memories;
-            where only the batch is too large the message names the largest that fits.
+        CelosiaError: the model can't be read, can't run on this NPU, or (`DoesNotFit`) is too large
+            for its memories; where only the batch is too large the message names the largest that
+            fits.
     """
-    graph = _graph(model)
+    graph = graph_of(model)
     profile = profile or graph.profile
     if profile not in config.profiles:
         raise CelosiaError(
@@ -70,7 +70,8 @@ def compile_model(
         ) from error
 
 
-def _graph(model: str | os.PathLike[str] | bytes | Graph) -> Graph:
+def graph_of(model: str | os.PathLike[str] | bytes | Graph) -> Graph:
+    """The graph of a model: itself, or what a .onnx or .tflite file or the latter's bytes hold."""
     if isinstance(model, Graph):
         return model
     return load_tflite(model) if isinstance(model, bytes) else load_model(model)
@@ -140,8 +141,8 @@ def _program(
         signature_outputs={index: tensors[index] for index in graph.outputs},
         inputs=_ports(graph, body, plan, body.inputs),
         outputs=_ports(graph, body, plan, body.outputs),
-        prologue=_host_stage(graph, parts.prologue, taken, profile),
-        epilogue=_host_stage(graph, parts.epilogue, graph.outputs, profile),
+        prologue=host_stage(graph, parts.prologue, taken, profile),
+        epilogue=host_stage(graph, parts.epilogue, graph.outputs, profile),
         layers=_layers(codes[0]),
         tensors=_placements(body, plan, config),
     )
@@ -172,45 +173,13 @@ def _ports(graph: Graph, body: Body, plan: MemoryPlan, values: Sequence[int]) ->
     )
 
 
-def _host_stage(
-    graph: Graph, operators: Sequence[int], wanted: Sequence[int], profile: RoundingProfile
-) -> HostStage:
-    """The operators as a graph of their own, with only the tensors that they touch."""
-    made = {graph.operators[index].outputs[0] for index in operators}
-    inputs = variable_inputs(graph, operators)
-    outputs = [index for index in dict.fromkeys(wanted) if index in made]
-    touched = sorted(
-        {
-            tensor
-            for index in operators
-            for tensor in (*graph.operators[index].inputs, *graph.operators[index].outputs)
-            if tensor >= 0
-        }
-    )
-    number = {tensor: position for position, tensor in enumerate(touched)} | {-1: -1}
-    stage = Graph(
-        name=graph.name,
-        tensors=tuple(graph.tensors[tensor] for tensor in touched),
-        operators=tuple(
-            replace(
-                node,
-                inputs=tuple(number[tensor] for tensor in node.inputs),
-                outputs=tuple(number[tensor] for tensor in node.outputs),
-            )
-            for node in (graph.operators[index] for index in operators)
-        ),
-        inputs=tuple(number[tensor] for tensor in inputs),
-        outputs=tuple(number[tensor] for tensor in outputs),
-    )
-    return HostStage(stage, tuple(inputs), tuple(outputs), profile)
-
-
 def _layers(code: Code) -> tuple[LayerInfo, ...]:
     return tuple(
         LayerInfo(
             name=item.layer.name,
             op=item.layer.kind.value,
             engine="systolic" if isinstance(item.layer, MatrixLayer) else "vector",
+            operator=item.layer.operator,
             output=item.layer.output,
             macs=item.layer.macs,
             passes=layer_passes(item.layer),

@@ -1,6 +1,6 @@
 """The program: what the compiler makes of a model, and all that running it takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -77,12 +77,15 @@ class HostStage:
 class LayerInfo:
     """A layer of the body: instructions `first` up to `end` (excluded) of the listing.
 
+    `operator` is the operator of the model that it is, or that it prepares something for.
+
     `estimated_cycles` is what tiling reckoned with; `Program.modelled` has what the layer takes.
     """
 
     name: str
     op: str
     engine: str
+    operator: int
     output: int
     macs: int
     passes: int
@@ -110,6 +113,16 @@ class TensorPlacement:
     within: int
     first: int
     last: int
+
+
+def sample_inputs(inputs: Iterable[Tensor], batch: int) -> list[Tensor]:
+    """The inputs of one inference, where `batch` are stacked along dimension 0."""
+    return [
+        tensor
+        if batch == 1
+        else replace(tensor, shape=(tensor.shape[0] // batch, *tensor.shape[1:]))
+        for tensor in inputs
+    ]
 
 
 @dataclass(frozen=True)
@@ -180,12 +193,7 @@ class Program:
     @property
     def sample_inputs(self) -> list[Tensor]:
         """The inputs of one inference."""
-        return [
-            tensor
-            if self.batch == 1
-            else replace(tensor, shape=(tensor.shape[0] // self.batch, *tensor.shape[1:]))
-            for tensor in self.signature_inputs.values()
-        ]
+        return sample_inputs(self.signature_inputs.values(), self.batch)
 
     def prepare(self, inputs: Sequence[NDArray[Any]]) -> tuple[Arrays, list[Write]]:
         """Run the prologue: the values so far, and what to write for a run of the first entry.

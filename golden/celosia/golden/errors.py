@@ -10,4 +10,7 @@ class CelosiaError(Exception):
 
 
 class DoesNotFit(CelosiaError):
-    """A network needs more memory than a configuration has."""
+    """A network, or a part of it, is too large for a configuration's memories or instructions.
+
+    A smaller part may fit.
+    """

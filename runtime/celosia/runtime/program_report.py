@@ -19,7 +19,6 @@ def describe_program(program: Program) -> dict[str, Any]:
     config = program.config
     layers = program.modelled.layers(len(program.layers))
     instructions = len(disassemble(config, program.image, program.start))
-    peak = max(place.address + place.vectors for place in program.tensors)
     return {
         "model": program.name,
         "config": config.name,
@@ -33,7 +32,7 @@ def describe_program(program: Program) -> dict[str, Any]:
         "entries": len(program.starts),
         "memory": {
             "scratchpad": {
-                "used_bytes": peak * config.rows,
+                "used_bytes": scratchpad_vectors(program) * config.rows,
                 "available_bytes": config.scratchpad_depth * config.rows,
             },
             "weights": {
@@ -73,6 +72,11 @@ def describe_program(program: Program) -> dict[str, Any]:
     }
 
 
+def scratchpad_vectors(program: Program) -> int:
+    """Vectors of the scratchpad up to the highest that a program uses."""
+    return max(place.address + place.vectors for place in program.tensors)
+
+
 def _describe_port(program: Program, port: Port) -> dict[str, Any]:
     packed = isinstance(port.layout, PackedLayout)
     return {
@@ -94,7 +98,7 @@ def memory_chart(program: Program, columns: int) -> list[tuple[int, str]]:
     A character is a layer, for at most `columns` of them; it shows the tensor that takes most of
     the band at that layer, or a dot.
     """
-    peak = max(place.address + place.vectors for place in program.tensors)
+    peak = scratchpad_vectors(program)
     bands = min(_BANDS, peak)
     layers = range(min(len(program.layers), columns))
     chart = []

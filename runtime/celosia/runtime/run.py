@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.compiler.program import Program
+from celosia.compiler.streaming import StreamedProgram
+from celosia.golden.config import NpuConfig
 from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
 from celosia.golden.memory_map import Counter
 from celosia.golden.timing import Profile
-from celosia.runtime.device import Device, Inference
+from celosia.runtime.device import Device, Inference, Measured
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.inputs import Sample, batches, unbatched
+from celosia.runtime.traffic import HostBytes, host_bytes
 
 DEVICES = ("golden", "rtl")
 
@@ -51,6 +54,10 @@ class RunReport:
     computation (`transfers` is "overlapping", else "serial").
     `utilisation` is the share of the array's multiply-accumulates that the network needed. `wall_s`
     and `sim_cycles_per_s` leave building out.
+
+    A network that is larger than the NPU's memories takes several `pieces`, each with a start
+    command: cycles are the sum of theirs, and `cycles_source` is `mixed` where only some were
+    counted. `host_bytes` cross the host's bus for one run, programs included.
     """
 
     model: str
@@ -73,6 +80,8 @@ class RunReport:
     wall_s: float
     build_s: float
     sim_cycles_per_s: float | None
+    pieces: int
+    host_bytes: HostBytes
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -122,15 +131,42 @@ def _run(
     expected: list[list[NDArray[Any]]],
 ) -> RunResult:
     inferences, outputs = _infer(program, device, samples)
+    counters = inferences[0].counters
+    outcome = Outcome(
+        outputs=outputs,
+        layers=layer_reports(program, inferences[0]),
+        cycles=None if counters is None else counters[Counter.CYCLES],
+        cycles_source=device.cycles_source,
+        measured=device.measured,
+    )
+    return result_of(program, device_name, outcome, expected)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a device gave: outputs of each sample; layers and cycles of one run."""
+
+    outputs: list[list[NDArray[Any]]]
+    layers: list[LayerReport]
+    cycles: int | None
+    cycles_source: str
+    measured: Measured
+
+
+def result_of(
+    program: Program | StreamedProgram,
+    device_name: str,
+    outcome: Outcome,
+    expected: list[list[NDArray[Any]]],
+) -> RunResult:
+    """Hold the outputs of every sample to what is expected of it, and report."""
     mismatches = sum(
         _differing_bytes(got, want)
-        for gots, wants in zip(outputs, expected, strict=True)
+        for gots, wants in zip(outcome.outputs, expected, strict=True)
         for got, want in zip(gots, wants, strict=True)
     )
-    counters = inferences[0].counters
-    cycles = None if counters is None else counters[Counter.CYCLES]
-    measured = device.measured
-    batch = program.batch
+    batch, cycles = program.batch, outcome.cycles
+    measured = outcome.measured
     report = RunReport(
         model=program.name,
         config=program.config.name,
@@ -138,17 +174,17 @@ def _run(
         rounding=str(program.profile),
         outputs_match=mismatches == 0,
         mismatches=mismatches,
-        samples=len(samples),
+        samples=len(outcome.outputs),
         batch=batch,
         cycles=cycles,
         cycles_per_inference=_each(cycles, batch),
-        cycles_source=None if cycles is None else device.cycles_source,
+        cycles_source=None if cycles is None else outcome.cycles_source,
         transfers="overlapping" if program.overlapping else "serial",
         cycles_per_inference_serial=_each(measured.serial_cycles, batch),
         cycles_per_inference_overlapping=_each(measured.overlapping_cycles, batch),
         macs=program.macs,
-        utilisation=_utilisation(program, batch * program.macs, cycles),
-        layers=_layers(program, inferences[0]),
+        utilisation=utilisation_of(program.config, batch * program.macs, cycles),
+        layers=outcome.layers,
         wall_s=round(measured.wall_s, 6),
         build_s=round(measured.build_s, 6),
         sim_cycles_per_s=(
@@ -156,10 +192,12 @@ def _run(
             if measured.simulated_cycles
             else None
         ),
+        pieces=len(program.pieces) if isinstance(program, StreamedProgram) else 1,
+        host_bytes=host_bytes(program),
     )
     stacked = [
         np.concatenate([np.atleast_1d(value) for value in values])
-        for values in zip(*outputs, strict=True)
+        for values in zip(*outcome.outputs, strict=True)
     ]
     return RunResult(report, stacked)
 
@@ -180,7 +218,7 @@ def _infer(
     return inferences, unbatched(outputs, program.batch, len(samples))
 
 
-def _layers(program: Program, inference: Inference) -> list[LayerReport]:
+def layer_reports(program: Program, inference: Inference) -> list[LayerReport]:
     """Layers with what they spent, as far as the device kept it."""
     spent: Iterator[Mapping[Counter, int]] = iter(())
     if inference.counters is not None:
@@ -193,7 +231,7 @@ def _layers(program: Program, inference: Inference) -> list[LayerReport]:
             report = replace(
                 report,
                 cycles=cycles,
-                utilisation=_utilisation(program, layer.macs, cycles),
+                utilisation=utilisation_of(program.config, layer.macs, cycles),
                 waits={
                     c.name.lower(): n for c, n in counters.items() if c.name.startswith("MATRIX_")
                 },
@@ -202,8 +240,9 @@ def _layers(program: Program, inference: Inference) -> list[LayerReport]:
     return reports
 
 
-def _utilisation(program: Program, macs: int, cycles: int | None) -> float | None:
-    return round(macs / (cycles * program.config.macs), 4) if cycles else None
+def utilisation_of(config: NpuConfig, macs: int, cycles: int | None) -> float | None:
+    """The share of the array's multiply-accumulates in these cycles; None where not counted."""
+    return round(macs / (cycles * config.macs), 4) if cycles else None
 
 
 def _each(cycles: int | None, batch: int) -> int | None:

@@ -1,6 +1,7 @@
 """From what the user names (model, configuration, rounding) to a run."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import is_onnx, load_onnx, load_tflite
 from celosia.compiler.program import Program
 from celosia.compiler.program_file import MAGIC, decode_program
+from celosia.compiler.streaming import StreamedProgram, compile_network
 from celosia.golden.config import load_config
 from celosia.golden.errors import CelosiaError
 from celosia.golden.files import write_atomically
 from celosia.golden.graph import Graph
 from celosia.golden.rounding import RoundingProfile
-from celosia.runtime.device import Device
 from celosia.runtime.inputs import Sample, load_samples, random_samples
 from celosia.runtime.models import embedded_data
 from celosia.runtime.run import RunResult, open_device, run_graph, run_program
+from celosia.runtime.streaming import StreamedDevice, pieces_of, run_streamed
 
 EMBEDDED = "digits"
 """Name of the model that the package carries."""
@@ -32,29 +33,43 @@ _SEED = 1
 class Session:
     """A compiled network: the graph it came from, if it is known, and the program."""
 
-    def __init__(self, program: Program, graph: Graph | None) -> None:
+    def __init__(self, program: Program | StreamedProgram, graph: Graph | None) -> None:
         self.program = program
         self.graph = graph
-        self._device: Device | None = None
-        self._device_name = ""
+        self._run: Callable[[list[Sample]], RunResult] | None = None
 
     def samples(self, path: Path | None) -> list[Sample]:
         """Samples of the file, or a batch of random ones."""
         inputs, batch = self.program.sample_inputs, self.program.batch
         return random_samples(inputs, batch, _SEED) if path is None else load_samples(path, inputs)
 
-    def open(self, device: str, waves: Path | None = None) -> None:
-        """Build or prepare the device."""
-        self._device_name = device
-        self._device = open_device(device, self.program, waves=waves)
+    def open(self, device: str, waves: Path | None = None, pieces: str | None = None) -> None:
+        """Build or prepare the device.
+
+        `pieces` are those that it runs of a network in pieces, as `pieces_of` reads them; the
+        golden machine runs the others.
+
+        Raises:
+            CelosiaError: there are no such pieces, or waves are wanted of more than one.
+        """
+        program, graph = self.program, self.graph
+        if isinstance(program, StreamedProgram):
+            streamed = StreamedDevice(program, device, pieces_of(program, pieces), waves)
+            self._run = partial(run_streamed, graph, program, streamed, device)
+            return
+        if pieces is not None:
+            raise CelosiaError(f"--pieces must be left out: '{program.name}' fits in one piece")
+        opened = open_device(device, program, waves=waves)
+        if graph is None:
+            self._run = partial(run_program, program, opened, device)
+        else:
+            self._run = partial(run_graph, graph, program, opened, device)
 
     def run(self, samples: list[Sample]) -> RunResult:
         """Run samples on the opened device."""
-        if self._device is None:
+        if self._run is None:
             raise RuntimeError("open() comes before run()")
-        if self.graph is None:
-            return run_program(self.program, self._device, self._device_name, samples)
-        return run_graph(self.graph, self.program, self._device, self._device_name, samples)
+        return self._run(samples)
 
     def write_outputs(self, path: Path, outputs: list[NDArray[Any]]) -> None:
         """Write outputs: one array as .npy, several as .npz by their names."""
@@ -85,7 +100,7 @@ def open_session(
     graph = _load(model, content)
     profile = None if rounding is None else _profile(rounding)
     npu = load_config(config)
-    program = compile_model(graph, npu, profile, batch=batch, overlap=overlap)
+    program = compile_network(graph, npu, profile, batch=batch, overlap=overlap)
     return Session(program, graph)
 
 

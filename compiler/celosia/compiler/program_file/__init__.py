@@ -7,6 +7,8 @@ bytes       what
 ...         header: JSON, UTF-8, with configuration, ports, layers and host operators
 ...         image: bytes of the weight memory from vector 0
 32          SHA-256 of everything before
+
+A network in pieces has the headers of its programs in its own, and their images one after another.
 """
 
 from celosia.compiler.program_file.container import (

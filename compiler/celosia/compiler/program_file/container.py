@@ -9,17 +9,20 @@ from typing import NoReturn
 
 from celosia.compiler.program import Program
 from celosia.compiler.program_file.header import decode_header, encode_header
+from celosia.compiler.program_file.streamed import decode_streamed, encode_streamed
+from celosia.compiler.streaming.program import StreamedProgram
 from celosia.golden.errors import CelosiaError
 from celosia.golden.files import write_atomically
 
 MAGIC = b"CELOSIA\n"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_BYTES = 1 << 28
+AnyProgram = Program | StreamedProgram
 _PREFIX = struct.Struct("<8sIII")
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def save_program(program: Program, path: str | os.PathLike[str]) -> None:
+def save_program(program: AnyProgram, path: str | os.PathLike[str]) -> None:
     """Write a program file, whole or not at all.
 
     Raises:
@@ -28,7 +31,7 @@ def save_program(program: Program, path: str | os.PathLike[str]) -> None:
     write_atomically(Path(path), encode_program(program))
 
 
-def load_program(path: str | os.PathLike[str]) -> Program:
+def load_program(path: str | os.PathLike[str]) -> AnyProgram:
     """The program of a file.
 
     Raises:
@@ -45,15 +48,19 @@ def load_program(path: str | os.PathLike[str]) -> Program:
         raise CelosiaError(f"can't use program {str(path)!r}: {error}") from error
 
 
-def encode_program(program: Program) -> bytes:
+def encode_program(program: AnyProgram) -> bytes:
     """The bytes of a program file."""
-    header = json.dumps(encode_header(program), separators=(",", ":"), sort_keys=True).encode()
-    body = _PREFIX.pack(MAGIC, FORMAT_VERSION, len(header), len(program.image))
-    body += header + program.image
+    if isinstance(program, StreamedProgram):
+        fields = encode_streamed(program)
+        image = b"".join(part.image for part in program.programs)
+    else:
+        fields, image = encode_header(program), program.image
+    header = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
+    body = _PREFIX.pack(MAGIC, FORMAT_VERSION, len(header), len(image)) + header + image
     return body + hashlib.sha256(body).digest()
 
 
-def decode_program(data: bytes) -> Program:
+def decode_program(data: bytes) -> AnyProgram:
     """The program that a file's bytes hold.
 
     Raises:
@@ -80,7 +87,8 @@ def decode_program(data: bytes) -> Program:
         header = json.loads(body[_PREFIX.size : image_start])
     except (ValueError, RecursionError):
         _damaged("its header isn't JSON")
-    return decode_header(header, body[image_start:])
+    pieces = isinstance(header, dict) and "programs" in header
+    return (decode_streamed if pieces else decode_header)(header, body[image_start:])
 
 
 def _damaged(how: str) -> NoReturn:

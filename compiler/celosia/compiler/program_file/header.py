@@ -14,12 +14,14 @@ from celosia.compiler.program_file.tensors import (
     encode_layout,
     encode_tensor,
 )
+from celosia.compiler.streaming.program import StreamedProgram
 from celosia.golden.config import NpuConfig, config_from_mapping, config_to_mapping
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Tensor
 from celosia.golden.rounding import RoundingProfile
 
-_MAX_COUNT = (1 << 53) - 1
+MAX_COUNT = (1 << 53) - 1
+"""Largest count of products or cycles."""
 
 
 def encode_header(program: Program) -> dict[str, Any]:
@@ -30,8 +32,8 @@ def encode_header(program: Program) -> dict[str, Any]:
         "profile": str(program.profile),
         "batch": program.batch,
         "starts": list(program.starts),
-        "signature_inputs": _encode_signature(program.signature_inputs),
-        "signature_outputs": _encode_signature(program.signature_outputs),
+        "signature_inputs": encode_signature(program.signature_inputs),
+        "signature_outputs": encode_signature(program.signature_outputs),
         "inputs": [_encode_port(port) for port in program.inputs],
         "outputs": [_encode_port(port) for port in program.outputs],
         "prologue": encode_stage(program.prologue),
@@ -60,7 +62,7 @@ def encode_header(program: Program) -> dict[str, Any]:
 def decode_header(header: Any, image: bytes) -> Program:
     """The program of a header and an image, every part of it checked."""
     root = Field(header, "header")
-    config = _decode_config(root["config"])
+    config = decode_config(root["config"])
     profile = root["profile"].choice(RoundingProfile)
     if profile not in config.profiles:
         root["profile"].fail("one of its configuration's")
@@ -76,8 +78,8 @@ def decode_header(header: Any, image: bytes) -> Program:
         batch=root["batch"].integer(1, MAX_INDEX),
         image=image,
         starts=starts,
-        signature_inputs=_decode_signature(root["signature_inputs"]),
-        signature_outputs=_decode_signature(root["signature_outputs"]),
+        signature_inputs=decode_signature(root["signature_inputs"]),
+        signature_outputs=decode_signature(root["signature_outputs"]),
         inputs=tuple(_decode_port(item, config, len(starts)) for item in root["inputs"].items()),
         outputs=tuple(_decode_port(item, config, len(starts)) for item in root["outputs"].items()),
         prologue=decode_stage(root["prologue"], name, profile),
@@ -87,24 +89,27 @@ def decode_header(header: Any, image: bytes) -> Program:
             _decode_placement(item, config, len(layers)) for item in root["tensors"].items()
         ),
     )
-    _check_batch(program)
+    check_batch(program)
     _check_image(program)
     _check_values(program)
     return program
 
 
-def _decode_config(field: Field) -> NpuConfig:
+def decode_config(field: Field) -> NpuConfig:
+    """A configuration from JSON."""
     known = {item.name for item in fields(NpuConfig)}
     if not isinstance(field.value, dict) or set(field.value) != known:
         field.fail(f"an object with the keys {', '.join(sorted(known))}")
     return config_from_mapping(field.value, default_name="")
 
 
-def _encode_signature(signature: Mapping[int, Tensor]) -> list[dict[str, Any]]:
+def encode_signature(signature: Mapping[int, Tensor]) -> list[dict[str, Any]]:
+    """Tensors and their indices as JSON."""
     return [{"value": value, "tensor": encode_tensor(t)} for value, t in signature.items()]
 
 
-def _decode_signature(field: Field) -> dict[int, Tensor]:
+def decode_signature(field: Field) -> dict[int, Tensor]:
+    """Tensors by their indices from JSON."""
     return {
         item["value"].integer(0, MAX_INDEX): decode_tensor(item["tensor"]) for item in field.items()
     }
@@ -137,10 +142,11 @@ def _decode_layer(field: Field) -> LayerInfo:
         name=field["name"].text(),
         op=field["op"].text(),
         engine=field["engine"].text(),
+        operator=field["operator"].integer(0, MAX_INDEX),
         output=field["output"].integer(0, MAX_INDEX),
-        macs=field["macs"].integer(0, _MAX_COUNT),
-        passes=field["passes"].integer(0, _MAX_COUNT),
-        estimated_cycles=field["estimated_cycles"].integer(0, _MAX_COUNT),
+        macs=field["macs"].integer(0, MAX_COUNT),
+        passes=field["passes"].integer(0, MAX_COUNT),
+        estimated_cycles=field["estimated_cycles"].integer(0, MAX_COUNT),
         first=first,
         end=field["end"].integer(first, MAX_INDEX),
     )
@@ -169,7 +175,7 @@ def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPla
     )
 
 
-def _check_batch(program: Program) -> None:
+def check_batch(program: Program | StreamedProgram) -> None:
     """Every tensor of the signature holds the inputs or outputs of `batch` inferences."""
     if program.batch == 1:
         return

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.runtime.cli.options import Json, Rounding, Verbose
-from celosia.runtime.cli.output import errors, name_width, print_json, results
+from celosia.runtime.cli.output import errors, in_pieces, name_width, print_json, results
 
 _LARGEST_BATCH = 64
 _CYCLES_COLUMNS = 63  # what the columns beside a model's name take
@@ -93,6 +93,7 @@ def bench(
 
 def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
     """One model on one configuration; what is None has its reason under `notes`."""
+    from celosia.compiler.streaming import StreamedProgram
     from celosia.golden.config import load_config
     from celosia.runtime.bench import compare_model
     from celosia.runtime.references import ethos_u55_macs, scale_sim_cycles, vela_cycles
@@ -126,9 +127,12 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
         row["cycles"] = report.cycles_per_inference
         row["utilisation"] = report.utilisation
         row["outputs_match"] = report.outputs_match
-        agreement = compare_model(session.program, report)
-        row["modelled_cycles"] = agreement.cycles
-        row["modelled_worst_layer"] = agreement.worst_layer
+        if isinstance(session.program, StreamedProgram):
+            notes.append(in_pieces(report.pieces, asdict(report.host_bytes)))
+        else:
+            agreement = compare_model(session.program, report)
+            row["modelled_cycles"] = agreement.cycles
+            row["modelled_worst_layer"] = agreement.worst_layer
     try:
         row["ethos_u55"] = vela_cycles(content, row["ethos_u55_macs"])
     except CelosiaError as error:
@@ -171,10 +175,16 @@ def _golden(model: str) -> dict[str, Any]:
 
 
 def _simulation(model: str, config: str, rounding: str | None) -> list[dict[str, Any]]:
+    from celosia.compiler.streaming import StreamedProgram
     from celosia.runtime.bench import simulation_speeds
     from celosia.runtime.session import open_session
 
     program = open_session(model, config, rounding).program
+    if isinstance(program, StreamedProgram):
+        raise CelosiaError(
+            f"model must fit in one piece to time its simulation, and {model!r} takes "
+            f"{len(program.pieces)}"
+        )
     rows = [asdict(speed) for speed in simulation_speeds(program, 3)]
     bare = rows[-1]["cycles_per_s"]
     return [{**row, "ratio_to_bare_loop": row["cycles_per_s"] / bare} for row in rows]

@@ -7,7 +7,7 @@ import typer
 
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import Batch, Config, Json, Overlap, Rounding, Verbose
-from celosia.runtime.cli.output import NO_OVERLAP, print_json, results
+from celosia.runtime.cli.output import NO_OVERLAP, in_pieces, print_json, results
 
 
 def compile_(
@@ -26,12 +26,15 @@ def compile_(
 ) -> None:
     """Compile a model into a program file.
 
-    The same arguments always give the same bytes. The
-    program runs on the golden machine and on the RTL; 'celosia inspect' shows what is in it.
+    The same arguments always give the same bytes. The program runs on the golden machine and on
+    the RTL; 'celosia inspect' shows what is in it. A network that is larger than the NPU's memories
+    is cut into pieces, whose tensors the host keeps.
     """
     from celosia.compiler.program_file import save_program
+    from celosia.compiler.streaming import StreamedProgram
     from celosia.runtime.program_report import describe_program
     from celosia.runtime.session import open_session
+    from celosia.runtime.streamed_report import describe_streamed
 
     session = open_session(model, config, rounding, batch=batch, overlap=overlap)
     if session.graph is None:
@@ -39,7 +42,10 @@ def compile_(
             f"model must be a .tflite or .onnx file, and {model!r} is a program already"
         )
     save_program(session.program, output)
-    report = describe_program(session.program)
+    if isinstance(session.program, StreamedProgram):
+        report = describe_streamed(session.program)
+    else:
+        report = describe_program(session.program)
     if as_json:
         print_json({"file": str(output), "bytes": output.stat().st_size, **report})
         return
@@ -56,3 +62,5 @@ def compile_(
         results.print(f"  {label:<14}{used:>9,} of {available:>9,} bytes ({used / available:.0%})")
     if overlap and not session.program.overlapping:
         results.print(NO_OVERLAP)
+    if "host_bytes" in report:
+        results.print(f"  {in_pieces(report['pieces'], report['host_bytes'])}", soft_wrap=True)

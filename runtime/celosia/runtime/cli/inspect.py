@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from celosia.compiler.names import short_name
+from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import name_width, print_json, results
 
@@ -28,17 +29,40 @@ def inspect(
     disassembly: Annotated[
         bool, typer.Option("--disassembly", help="Show only the instructions, all of them.")
     ] = False,
+    piece: Annotated[
+        int | None,
+        typer.Option("--piece", metavar="N", help="Show the program of one piece of a network."),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Show what is in a program file: costs of layers, memory over time, instructions.
 
-    Cycles are computed from the program; 'celosia run --device rtl' counts them.
+    Cycles are computed from the program; 'celosia run --device rtl' counts them. A network that is
+    larger than the NPU's memories shows its layers and pieces, and --piece one of these.
     """
     from celosia.compiler.program_file import load_program
+    from celosia.compiler.streaming import StreamedProgram
+    from celosia.runtime.cli.inspect_streamed import inspect_streamed
     from celosia.runtime.program_report import describe_program
 
     loaded = load_program(program)
+    if isinstance(loaded, StreamedProgram):
+        if piece is None:
+            if memory or disassembly:
+                raise CelosiaError(
+                    f"--memory and --disassembly are about one piece: --piece must name one, from "
+                    f"0 to {len(loaded.pieces) - 1}"
+                )
+            inspect_streamed(program, loaded, layers=layers, as_json=as_json)
+            return
+        if not 0 <= piece < len(loaded.pieces):
+            raise CelosiaError(
+                f"piece must be a number from 0 to {len(loaded.pieces) - 1}, not {piece}"
+            )
+        loaded = loaded.programs[loaded.pieces[piece].program]
+    elif piece is not None:
+        raise CelosiaError("--piece must be left out: the network is in one piece")
     report = describe_program(loaded)
     listing = _listing(loaded)
     if as_json:

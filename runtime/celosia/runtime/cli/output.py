@@ -30,6 +30,15 @@ def name_width(others: int) -> int:
     return max(12, results.width - others)
 
 
+def in_pieces(pieces: int, host_bytes: Mapping[str, int]) -> str:
+    """What cutting a network into pieces costs, in a sentence."""
+    return (
+        f"runs in {pieces:,} pieces; for one inference the host writes "
+        f"{host_bytes['weights']:,} bytes of programs and weights and {host_bytes['inputs']:,} of "
+        f"activations, and reads {host_bytes['outputs']:,}"
+    )
+
+
 def print_json(result: Mapping[str, object]) -> None:
     """The result for scripts: one JSON object, and nothing else, on standard output."""
     print(json.dumps(result, indent=2))

@@ -1,5 +1,6 @@
 """`celosia run`: compile a network, run it on a device, compare it with the golden model."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,14 @@ from celosia.runtime.cli.options import (
     Overlap,
     Verbose,
 )
-from celosia.runtime.cli.output import NO_OVERLAP, errors, name_width, print_json, results
+from celosia.runtime.cli.output import (
+    NO_OVERLAP,
+    errors,
+    in_pieces,
+    name_width,
+    print_json,
+    results,
+)
 
 _CONFIG = "npu8x8"
 _COLUMNS = 68  # what the columns beside a layer's name take
@@ -82,6 +90,16 @@ def run(
         Path | None,
         typer.Option("--waves", metavar="F.fst", help="Write waves of the RTL's signals."),
     ] = None,
+    pieces: Annotated[
+        str | None,
+        typer.Option(
+            "--pieces",
+            metavar="A:B",
+            help="Of a network in pieces, those that the device runs; the golden machine runs the "
+            "others.  [default: all]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -89,6 +107,7 @@ def run(
 
     Exit status 1 says that bytes differ. A .cel program brings its own configuration, rounding,
     batch and overlap; it is compared with the golden machine. Samples fill batches in their order.
+    A network that is larger than the NPU's memories runs in pieces, whose tensors the host keeps.
     """
     from celosia.runtime.run import DEVICES
     from celosia.runtime.session import open_session
@@ -112,7 +131,7 @@ def run(
             )
         samples = session.samples(inputs)
         status.update("building the simulation" if device == "rtl" else "preparing")
-        session.open(device, waves)
+        session.open(device, waves, pieces)
         status.update(f"running {len(samples)} samples")
         result = session.run(samples)
     if outputs is not None:
@@ -134,6 +153,8 @@ def print_report(report: "RunReport") -> None:
         results.print()
         _print_array(report)
     results.print()
+    if report.pieces > 1:
+        results.print(in_pieces(report.pieces, asdict(report.host_bytes)), soft_wrap=True)
     if report.sim_cycles_per_s:
         results.print(
             f"simulated {report.sim_cycles_per_s:,} cycles/s; "
@@ -177,6 +198,8 @@ def _print_layers(report: "RunReport") -> None:
         results.print(f"one run makes {report.batch} inferences{each}")
     if report.cycles_source == "model":
         results.print("cycles are modelled; --device rtl counts them")
+    if report.cycles_source == "mixed":
+        results.print("cycles are counted where the device ran, and modelled elsewhere")
     if report.cycles_per_inference_serial is not None:
         results.print(
             f"with the host's transfers: {report.cycles_per_inference_serial:,} cycles an inference"

@@ -1,0 +1,65 @@
+"""Networks in pieces in RTL: the referee's bytes, and cycles of the network's own layers."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.referee import Referee
+from support.tflite_writer import ModelBuilder
+
+from celosia.compiler.importer import load_tflite
+from celosia.compiler.streaming import compile_network
+from celosia.golden.config import PRESETS
+from celosia.runtime.cli import main
+from celosia.runtime.streaming import StreamedDevice, run_streamed
+
+TINY = replace(PRESETS["npu4x4"], name="tiny", scratchpad_kib=3, weight_kib=8)
+
+
+def network():
+    """Expansion, 5 x 5 depthwise, projection and residual sum; pool, products."""
+    model = ModelBuilder(7)
+    x = model.conv(model.input((1, 25, 14, 3)), 8, (3, 3), stride=(2, 2), activation="RELU6")
+    y = model.conv(x, 24, (1, 1), activation="RELU6")
+    y = model.conv(model.depthwise(y, (5, 5), activation="RELU6"), 8, (1, 1))
+    z = model.depthwise(model.add(x, y), (3, 3), stride=(2, 2))
+    units = model.fully_connected(model.pool(z, "AVERAGE", model.shape(z)[1:3]), 60)
+    return model.finish(model.fully_connected(units, 150), z)
+
+
+def test_pieces_equal_the_referee_and_count_their_cycles():
+    data = network()
+    graph = load_tflite(data)
+    streamed = compile_network(graph, TINY)
+    assert len(streamed.pieces) > 5
+    device = StreamedDevice(streamed, "rtl", range(len(streamed.pieces)))
+    seed = 5
+    print(f"seed {seed}")
+    samples = np.random.default_rng(seed).integers(-128, 128, (2, 1, 25, 14, 3), dtype=np.int8)
+    result = run_streamed(graph, streamed, device, "rtl", [[x] for x in samples])
+    assert result.report.mismatches == 0
+    referee = Referee(data)
+    for index, sample in enumerate(samples):
+        for got, want in zip(result.outputs, referee.run([sample], 2), strict=True):
+            np.testing.assert_array_equal(got[index], want[0])
+    report = result.report
+    assert all(layer.cycles for layer in report.layers)
+    assert report.cycles_per_inference == sum(layer.cycles for layer in report.layers)
+    assert report.host_bytes.weights > TINY.weight_kib * 1024
+
+
+def test_some_pieces_run_in_rtl_and_the_others_on_the_golden_machine(capsys, tmp_path):
+    (tmp_path / "tiny.toml").write_text(
+        'base = "npu4x4"\nname = "tiny"\nscratchpad_kib = 3\nweight_kib = 8\n'
+    )
+    (tmp_path / "m.tflite").write_bytes(network())
+    waves = tmp_path / "w.fst"
+    options = ("--device", "rtl", "--config", tmp_path / "tiny.toml", "--pieces", "1")
+    with pytest.raises(SystemExit) as end:
+        main(["run", *map(str, (tmp_path / "m.tflite", *options, "--waves", waves)), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert end.value.code == 0
+    assert report["outputs_match"]
+    assert report["sim_cycles_per_s"] > 0
+    assert waves.stat().st_size > 1000
