@@ -77,6 +77,18 @@ def graph_of(model: str | os.PathLike[str] | bytes | Graph) -> Graph:
     return load_tflite(model) if isinstance(model, bytes) else load_model(model)
 
 
+def lower_model(
+    graph: Graph, config: NpuConfig, profile: RoundingProfile = RoundingProfile.TFLM
+) -> Body:
+    """What the NPU runs of a graph, in the layouts that its scratchpad has room for.
+
+    Raises:
+        CelosiaError: the graph can't run on this NPU, or doesn't fit its scratchpad.
+    """
+    graph = fold_padding(graph)
+    return _place(graph, partition(graph), config, profile)[0]
+
+
 def _largest_batch(
     graph: Graph, config: NpuConfig, profile: RoundingProfile, too_large: int
 ) -> int:

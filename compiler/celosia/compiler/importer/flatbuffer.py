@@ -57,7 +57,10 @@ _OPTION_FIELDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class RawTensor:
-    """A tensor as the file has it; `data` is None where its buffer is empty."""
+    """A tensor as the file has it; `data` is None where its buffer is empty.
+
+    `place` is the position of the data in the file.
+    """
 
     name: str
     type: str
@@ -67,6 +70,7 @@ class RawTensor:
     zero_point: NDArray[np.int64]
     axis: int
     data: bytes | None
+    place: int
     is_variable: bool
     is_sparse: bool
 
@@ -113,6 +117,10 @@ class _Bounded(bytes):
         if isinstance(key, slice) and not 0 <= key.start <= key.stop <= len(self):
             raise IndexError("slice outside of the file")
         return super().__getitem__(key)
+
+
+def _address(view: NDArray[Any]) -> int:
+    return int(view.__array_interface__["data"][0])
 
 
 class _Reader:
@@ -188,14 +196,18 @@ class _Reader:
         name = _OPERATORS.get(number, f"number {number}")
         return f"{name} '{custom}'" if name == "CUSTOM" else name
 
-    def _buffer(self, buffer: Any) -> bytes | None:
+    def _buffer(self, buffer: Any) -> tuple[bytes | None, int]:
+        """Its bytes, and their position in the file."""
         data = self._array(buffer, "Data")
-        return data.tobytes() if data.size else None
+        if not data.size:
+            return None, 0
+        return data.tobytes(), _address(data) - _address(np.frombuffer(self._data, np.uint8))
 
-    def _tensor(self, tensor: Any, buffers: list[bytes | None]) -> RawTensor:
+    def _tensor(self, tensor: Any, buffers: list[tuple[bytes | None, int]]) -> RawTensor:
         index = tensor.Buffer()
         if index >= len(buffers):
             raise ValueError("buffer index out of range")
+        data, place = buffers[index]
         quantization = tensor.Quantization()
         self._array(quantization, "Min")
         self._array(quantization, "Max")
@@ -207,7 +219,8 @@ class _Reader:
             scale=self._array(quantization, "Scale"),
             zero_point=self._array(quantization, "ZeroPoint"),
             axis=0 if quantization is None else quantization.QuantizedDimension(),
-            data=buffers[index],
+            data=data,
+            place=place,
             is_variable=tensor.IsVariable(),
             is_sparse=tensor.Sparsity() is not None,
         )

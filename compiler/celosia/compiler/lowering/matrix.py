@@ -87,7 +87,7 @@ def column_tiles(
     out, kernel_h, kernel_w, channels = weights.shape
     vectors = ceil_div(channels, rows)
     # One more output channel, of zeros, stands for the array's unused columns.
-    padded = np.zeros((kernel_h, kernel_w, vectors * rows, out + 1), np.int8)
+    padded = np.zeros((kernel_h, kernel_w, vectors * rows, out + 1), weights.dtype)
     padded[:, :, :channels, :out] = weights.transpose(1, 2, 3, 0)
     planes = _parameter_planes(bias, scales)
     at_once = min(pixels, config.accumulator_depth // 2)
