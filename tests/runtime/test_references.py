@@ -95,9 +95,9 @@ def test_a_model_that_arms_estimator_splits(monkeypatch):
 
 @pytest.fixture
 def tiny(tmp_path):
-    """A configuration that the embedded model doesn't fit."""
+    """A configuration that the embedded model doesn't fit, not even in pieces."""
     path = tmp_path / "tiny.toml"
-    path.write_text('base = "npu4x4"\nweight_kib = 8\n')
+    path.write_text('base = "npu4x4"\nweight_kib = 1\n')
     return str(path)
 
 
@@ -115,7 +115,7 @@ def test_a_model_that_does_not_fit_has_its_reason(capsys, monkeypatch, tiny):
     assert (row["ethos_u55"], row["ethos_u55_macs"]) == (None, 32)
     assert row["scale_sim_os"] == 93_918
     short, missing = row["notes"]
-    assert "more than the 8192 of configuration 'tiny'" in short
+    assert "can't be cut small enough for configuration 'tiny'" in short
     assert missing == VELA_MISSING
 
 
