@@ -99,9 +99,12 @@ def write_readme(rows: list[dict[str, Any]]) -> None:
 
 
 def shown_cycles(row: dict[str, Any]) -> str:
-    """Cycles, whose bytes are right."""
+    """Cycles of right bytes; between pieces the host transfers, in no cycles."""
     assert row["outputs_match"] is not False, f"{row['model']} on {row['config']} differs"
-    return "doesn't fit" if row["cycles"] is None else f"{row['cycles']:,}"
+    if row["cycles"] is None:
+        return "doesn't fit"
+    pieces = f" in {row['pieces']} pieces" if row["pieces"] > 1 else ""
+    return f"{row['cycles']:,}{pieces}"
 
 
 def shown_share(row: dict[str, Any]) -> str:
@@ -111,7 +114,7 @@ def shown_share(row: dict[str, Any]) -> str:
 
 def shown_agreement(row: dict[str, Any]) -> str:
     """How far the cycle model is off, of the whole and in the worst layer."""
-    if row["cycles"] is None:
+    if row["modelled_cycles"] is None:
         return "-"
     off = row["modelled_cycles"] / row["cycles"] - 1
     worst = row["modelled_worst_layer"]

@@ -107,6 +107,7 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
         "config": npu.name,
         "array_macs": npu.macs,
         "cycles": None,
+        "pieces": None,
         "utilisation": None,
         "outputs_match": None,
         "modelled_cycles": None,
@@ -125,6 +126,7 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
         session.open("rtl")
         report = session.run(session.samples(None)).report
         row["cycles"] = report.cycles_per_inference
+        row["pieces"] = report.pieces
         row["utilisation"] = report.utilisation
         row["outputs_match"] = report.outputs_match
         if isinstance(session.program, StreamedProgram):
