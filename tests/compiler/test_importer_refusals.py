@@ -449,6 +449,35 @@ REFUSALS = {
         damaged(lambda m, x: m.unary("HARD_SWISH", x, 0.1 / 200), lambda m: None),
         r"scale of input tensor 't0' must be below 128 times that of output tensor 't1'$",
     ),
+    "transposition": (
+        lambda: (lambda m: (m, m.moved("TRANSPOSE", m.input((2, 3)), (2, 3), (1, 1))))(
+            ModelBuilder()
+        ),
+        r"permutation tensor 't\d+' must hold each of 0 to 1 once, not \(1, 1\)$",
+    ),
+    "slice outside": (
+        lambda: (lambda m: (m, m.moved("SLICE", m.input((2, 3)), (2, 3), (0, 1), (2, 3))))(
+            ModelBuilder()
+        ),
+        r"its slice of dimension 1 must lie within 0 to 3, not begin at 1 and have 3 elements$",
+    ),
+    "slice rank": (
+        lambda: (lambda m: (m, m.moved("SLICE", m.input((2, 3)), (2, 3), (0,), (2,))))(
+            ModelBuilder()
+        ),
+        r"begin tensor 't\d+' must have shape \(2,\), not \(1,\)$",
+    ),
+    "slice backwards": (
+        damaged(
+            lambda m, x: m.strided_slice(x, [0] * 4, [1] * 4),
+            lambda m: setattr(m.buffers[-1], "data", np.int32([1, 1, 1, -1]).view(np.uint8)),
+        ),
+        r"its strides must be positive, not \(1, 1, 1, -1\)$",
+    ),
+    "slice with new dimensions": (
+        damaged(lambda m, x: m.strided_slice(x, [0] * 4, [1] * 4), set_option(newAxisMask=2)),
+        r"its NewAxisMask must be 0, not 2$",
+    ),
     "leaky relu slope": (
         damaged(lambda m, x: m.leaky_relu(x, -0.5, 0.1), lambda m: None),
         r"its alpha must be at least 0, not -0.5$",

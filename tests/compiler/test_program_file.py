@@ -175,7 +175,7 @@ def test_what_is_not_a_program_is_refused(data, change, message):
         (("signature_outputs", 0, "value"), 999, "must be made before it is used"),
         (("prologue", "operators", 0, "kind"), "CONV", "kind must be one of CONV_2D"),
         (("prologue", "operators", 0, "kind"), "CONV_2D", "must hold operators that can run"),
-        (("prologue", "operators", 1, "attributes"), {"size": 1}, "attributes out of stride"),
+        (("prologue", "operators", 1, "attributes"), {"extent": 1}, "attributes out of stride"),
         (("prologue", "operators", 1, "attributes"), 3, "attributes must be an object"),
         (("prologue", "operators", 1, "attributes", "pads"), [[0, 9999]] * 4, "fit together"),
         (("prologue", "operators", 1, "inputs"), [0, 77], "integer from -1"),

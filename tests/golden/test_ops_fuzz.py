@@ -214,6 +214,58 @@ def test_concatenation():
         assert_equals_referee(model.finish(model.concatenation(parts, axis)), seed, count=1)
 
 
+def test_expand_dims_and_squeeze():
+    for seed in range(20):
+        model = ModelBuilder(seed)
+        x = model.input((1, 4, 1, 5))
+        y = model.expand_dims(model.squeeze(x, (2,)), seed % 4)
+        assert_equals_referee(model.finish(y), seed, count=1)
+
+
+def test_transpose():
+    for seed in range(MODELS):
+        model = ModelBuilder(seed)
+        rng = model.rng
+        x = model.input(random_shape(rng))
+        permutation = rng.permutation(len(model.shape(x))).tolist()
+        assert_equals_referee(model.finish(model.transpose(x, permutation)), seed, count=1)
+
+
+def test_slice():
+    for seed in range(MODELS):
+        model = ModelBuilder(seed)
+        rng = model.rng
+        x = model.input((1, *rng.integers(1, 9, 3).tolist()))
+        begin = [int(rng.integers(0, size)) for size in model.shape(x)]
+        size = [
+            int(rng.choice([-1, rng.integers(1, total - first + 1)]))
+            for total, first in zip(model.shape(x), begin, strict=True)
+        ]
+        assert_equals_referee(model.finish(model.slice(x, begin, size)), seed, count=1)
+
+
+def test_strided_slice():
+    for seed in range(2 * MODELS):
+        model = ModelBuilder(seed)
+        rng = model.rng
+        shape = (1, *rng.integers(2, 9, 3).tolist())
+        x = model.input(shape)
+        begin = [int(rng.integers(0, size)) for size in shape]
+        end = [
+            int(rng.integers(first + 1, size + 1)) for first, size in zip(begin, shape, strict=True)
+        ]
+        strides = rng.integers(1, 4, 4).tolist()
+        masks = {"begin_mask": int(rng.integers(0, 16)), "end_mask": int(rng.integers(0, 16))}
+        if seed % 3 == 0:  # from the end
+            begin = [first - size for first, size in zip(begin, shape, strict=True)]
+            end = [last - size or size + 3 for last, size in zip(end, shape, strict=True)]
+        if seed % 4 == 0:
+            masks = {"shrink": int(rng.integers(0, 8)) << 1}
+            strides = [1, 1, 1, 1]
+        y = model.strided_slice(x, begin, end, strides, **masks)
+        assert_equals_referee(model.finish(y), seed, count=1)
+
+
 @pytest.mark.parametrize("kind", ["RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE"])
 def test_tables(kind):
     """All 256 inputs at once."""

@@ -396,6 +396,50 @@ class ModelBuilder:
         output = self.activation_tensor(shape, self.scale(x), self.zero_point(x))
         return self.operator("RESHAPE", (x, self.constant(np.int32(shape))), output, options)
 
+    def moved(self, kind, x, shape, *constants, options=None):
+        """An operator whose result has its input's values and quantisation."""
+        output = self.activation_tensor(shape, self.scale(x), self.zero_point(x))
+        inputs = (x, *(self.constant(np.int32(each)) for each in constants))
+        return self.operator(kind, inputs, output, options)
+
+    def expand_dims(self, x, axis):
+        """EXPAND_DIMS."""
+        shape = np.expand_dims(np.empty(self.shape(x)), axis).shape
+        return self.moved("EXPAND_DIMS", x, shape, axis, options=schema.ExpandDimsOptionsT())
+
+    def squeeze(self, x, axes):
+        """SQUEEZE."""
+        options = schema.SqueezeOptionsT()
+        options.squeezeDims = list(axes)
+        return self.moved(
+            "SQUEEZE", x, np.squeeze(np.empty(self.shape(x)), axes).shape, options=options
+        )
+
+    def transpose(self, x, permutation):
+        """TRANSPOSE."""
+        shape = [self.shape(x)[axis] for axis in permutation]
+        return self.moved("TRANSPOSE", x, shape, permutation, options=schema.TransposeOptionsT())
+
+    def slice(self, x, begin, size):
+        """SLICE; a size of -1 is what is left."""
+        left = zip(self.shape(x), begin, size, strict=True)
+        shape = [total - first if count == -1 else count for total, first, count in left]
+        return self.moved("SLICE", x, shape, begin, size, options=schema.SliceOptionsT())
+
+    def strided_slice(self, x, begin, end, strides=None, *, begin_mask=0, end_mask=0, shrink=0):
+        """STRIDED_SLICE with its masks."""
+        strides = strides or [1] * len(begin)
+        options = schema.StridedSliceOptionsT()
+        options.beginMask, options.endMask = begin_mask, end_mask
+        options.shrinkAxisMask = shrink
+        taken = []
+        for axis, (first, last, stride) in enumerate(zip(begin, end, strides, strict=True)):
+            first = None if begin_mask >> axis & 1 else first
+            last = None if end_mask >> axis & 1 else last
+            taken.append(first if shrink >> axis & 1 else slice(first, last, stride))
+        shape = np.empty(self.shape(x))[tuple(taken)].shape
+        return self.moved("STRIDED_SLICE", x, shape, begin, end, strides, options=options)
+
     def concatenation(self, parts, axis=-1):
         """CONCATENATION of tensors of one quantisation."""
         options = schema.ConcatenationOptionsT()

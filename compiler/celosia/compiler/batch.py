@@ -46,7 +46,20 @@ def batched(graph: Graph, count: int) -> Graph:
             raise CelosiaError(f"{describe(graph, index)} can't run in batches: {reason}")
     for index in (*graph.inputs, *graph.outputs):
         _check_rank(graph.tensors[index])
-    return replace(graph, tensors=tuple(_grown(tensor, count) for tensor in graph.tensors))
+    return replace(
+        graph,
+        tensors=tuple(_grown(tensor, count) for tensor in graph.tensors),
+        operators=tuple(_taking_all(operator, count) for operator in graph.operators),
+    )
+
+
+def _taking_all(operator: Operator, count: int) -> Operator:
+    """A slice of the whole of dimension 0 takes more of it."""
+    if operator.kind is not OpKind.STRIDED_SLICE:
+        return operator
+    attributes: Any = operator.attributes
+    first, *rest = attributes["size"]
+    return replace(operator, attributes={**attributes, "size": (count * first, *rest)})
 
 
 def _grown(tensor: Tensor, count: int) -> Tensor:
@@ -103,6 +116,13 @@ def _of_transpose(graph: Graph, operator: Operator) -> str | None:
     return "it moves dimension 0" if attributes["permutation"][0] != 0 else None
 
 
+def _of_slice(graph: Graph, operator: Operator) -> str | None:
+    attributes: Any = operator.attributes
+    whole = attributes["size"][0] == graph.tensors[operator.inputs[0]].shape[0]
+    kept = len(graph.tensors[operator.outputs[0]].shape) == len(attributes["size"])
+    return None if whole and kept else "it takes a part of dimension 0"
+
+
 def _of_concatenation(graph: Graph, operator: Operator) -> str | None:
     attributes: Any = operator.attributes
     if attributes["axis"] == 0:
@@ -122,6 +142,7 @@ _OBSTACLES: Mapping[OpKind, Callable[[Graph, Operator], str | None]] = {
     OpKind.MEAN: _of_mean,
     OpKind.PAD: _of_padding,
     OpKind.TRANSPOSE: _of_transpose,
+    OpKind.STRIDED_SLICE: _of_slice,
     OpKind.CONCATENATION: _of_concatenation,
     OpKind.SOFTMAX: _of_softmax,
 }

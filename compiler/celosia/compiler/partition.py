@@ -6,6 +6,7 @@ with the golden interpreter. Between operators of the NPU they can't run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,13 @@ DEVICE_KINDS = (
     MATRIX_KINDS
     | ELEMENTWISE_KINDS
     | {OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D, OpKind.MEAN}
-    | {OpKind.PAD, OpKind.CONCATENATION}
+    | {OpKind.PAD, OpKind.CONCATENATION, OpKind.STRIDED_SLICE, OpKind.TRANSPOSE}
 )
 """Operators that the NPU executes; RESHAPE, which mostly moves nothing, may stand between them."""
+
+
+MAX_TRANSPOSED = 4096
+"""Values that a transposition may move among each other: the array takes one row for each."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +141,34 @@ def _on_device(graph: Graph, operator: Operator) -> bool:
         return bool(axes) and axes == tuple(range(axes[0], axes[-1] + 1))
     if operator.kind is OpKind.CONCATENATION:
         return bool(_inputs(graph, operator))
+    if operator.kind is OpKind.STRIDED_SLICE:
+        return bool(_inputs(graph, operator)) and _takes_a_run_of_images(graph, operator)
+    if operator.kind is OpKind.TRANSPOSE:
+        shape = graph.tensors[operator.inputs[0]].shape
+        moved = prod(shape[fixed_dimensions(attributes["permutation"]) :])
+        return bool(_inputs(graph, operator)) and moved <= MAX_TRANSPOSED
     if operator.kind is OpKind.PAD:
         # Height, width and channels.
         return not any(sum(pair) for pair in attributes["pads"][:-3])
     return operator.kind in DEVICE_KINDS
+
+
+def _takes_a_run_of_images(graph: Graph, operator: Operator) -> bool:
+    """Whether a slice takes images one behind the other: what stands before height and width."""
+    attributes: Any = operator.attributes
+    sizes, strides = attributes["size"][:-3], attributes["strides"][:-3]
+    shape = graph.tensors[operator.inputs[0]].shape
+    several = [axis for axis, size in enumerate(sizes) if size > 1]
+    return not several or (
+        strides[several[0]] == 1
+        and all(sizes[axis] == shape[axis] for axis in range(several[0] + 1, len(sizes)))
+    )
+
+
+def fixed_dimensions(permutation: tuple[int, ...]) -> int:
+    """How many dimensions at the beginning a transposition leaves where they are."""
+    moved = [axis for axis, source in enumerate(permutation) if axis != source]
+    return moved[0] if moved else len(permutation)
 
 
 def _inputs(graph: Graph, operator: Operator) -> tuple[int, ...]:

@@ -34,6 +34,7 @@ class OpKind(Enum):
     PAD = "PAD"
     RESHAPE = "RESHAPE"
     CONCATENATION = "CONCATENATION"
+    STRIDED_SLICE = "STRIDED_SLICE"
     RELU = "RELU"
     RELU6 = "RELU6"
     LEAKY_RELU = "LEAKY_RELU"
@@ -117,6 +118,7 @@ class Operator:
     - MEAN_POOL_2D: the mean of each window, rescaled: `window`, `stride`, `padding`, and
       `count_padding`, whether padding counts as taps of zero.
     - SOFTMAX: `beta`. LEAKY_RELU: `alpha`.
+    - STRIDED_SLICE: `begin`, `size` (positions taken) and `strides` (positive) of each dimension.
     - TRANSPOSE: `permutation`, the input's dimension of each of the output's.
     - LOOKUP: none; the second input is a constant [256], the value of each byte from -128 on.
 

@@ -131,6 +131,8 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
             return layout.pad(x, **attributes)
         case OpKind.RESHAPE:
             return layout.reshape(output)
+        case OpKind.STRIDED_SLICE:
+            return layout.strided_slice(output, **attributes)
         case OpKind.TRANSPOSE:
             return layout.transpose(**attributes)
         case OpKind.CONCATENATION:

@@ -1,8 +1,8 @@
 """What the importer knows while it checks one operator, and the checks that operators share."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 from celosia.compiler.importer.flatbuffer import RawOperator, RawTensor
 from celosia.golden.errors import CelosiaError
@@ -237,3 +237,8 @@ class OperatorContext:
             f"padding, not {needed}",
         )
         return stride, (pads[0], pads[1]), (positions[0], positions[1])
+
+
+Attributes: TypeAlias = Mapping[str, object]
+Importer: TypeAlias = Callable[[OperatorContext], Attributes]
+"""Checks an operator against its tensors and returns its attributes."""

@@ -50,6 +50,10 @@ _OPTION_FIELDS: Mapping[str, tuple[str, ...]] = {
     "MulOptions": ("FusedActivationFunction",),
     "ConcatenationOptions": ("FusedActivationFunction", "Axis"),
     "ReducerOptions": ("KeepDims",),
+    "StridedSliceOptions": (
+        *("BeginMask", "EndMask"),
+        *("EllipsisMask", "NewAxisMask", "ShrinkAxisMask"),
+    ),
     "SoftmaxOptions": ("Beta",),
     "LeakyReluOptions": ("Alpha",),
 }

@@ -24,7 +24,6 @@ from celosia.golden.graph import (
     MAX_RANK,
     Graph,
     Operator,
-    OpKind,
     Quantization,
     Tensor,
 )
@@ -71,19 +70,20 @@ def build_graph(raw: RawModel) -> Graph:
     for position, operator in enumerate(raw.operators):
         context = OperatorContext(position, operator, raw.tensors, tensors)
         kind = operator.kind
-        if kind not in OpKind.__members__:
-            supported = ", ".join(OpKind.__members__)
+        if kind not in IMPORTERS:
+            supported = ", ".join(IMPORTERS)
             context.fail(f"the operator isn't supported; supported are {supported}")
         context.check_indices(defined)
         defined.update(operator.outputs)
         output = operator.outputs[0]
+        imported, attributes = IMPORTERS[kind]
         operators.append(
             Operator(
-                kind=OpKind[kind],
+                kind=imported,
                 name=tensors[output].name,
                 inputs=context.kept_inputs(),
                 outputs=operator.outputs,
-                attributes=IMPORTERS[OpKind[kind]](context),
+                attributes=attributes(context),
             )
         )
     for index in raw.outputs:

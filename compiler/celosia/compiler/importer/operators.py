@@ -1,15 +1,18 @@
 """One importer per operator: checks it against its tensors and returns its attributes."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
 
 import numpy as np
 
-from celosia.compiler.importer.context import MAX_SCALE, OperatorContext
+from celosia.compiler.importer import layout
+from celosia.compiler.importer.context import (
+    MAX_SCALE,
+    Attributes,
+    Importer,
+    OperatorContext,
+)
 from celosia.golden.graph import Activation, OpKind, Tensor
-
-Attributes: TypeAlias = Mapping[str, object]
 
 
 def _weights(context: OperatorContext, rank: int) -> Tensor:
@@ -121,8 +124,8 @@ def fully_connected(context: OperatorContext) -> Attributes:
     _check_matrix(context, x, weights, output, channels)
     activation = context.activation(table)
     if context.operator.options:
-        layout = context.option(table, "WeightsFormat")
-        context.require(layout == 0, f"its weights format must be DEFAULT, not number {layout}")
+        order = context.option(table, "WeightsFormat")
+        context.require(order == 0, f"its weights format must be DEFAULT, not number {order}")
     return {"activation": activation}
 
 
@@ -203,74 +206,6 @@ def mean(context: OperatorContext) -> Attributes:
     )
     context.shape(output, "output", kept)
     return {"axes": axes, "keep_dims": keep_dims}
-
-
-def pad(context: OperatorContext) -> Attributes:
-    context.count_inputs(2, 2)
-    (x,), output = context.activations("input")
-    amounts = context.constant(1, "paddings", "INT32", "INT64")
-    context.shape(amounts, "paddings", (len(x.shape), 2))
-    data = np.asarray(amounts.data).astype(object)
-    pads = tuple((int(before), int(after)) for before, after in data)
-    context.require(
-        all(amount >= 0 for pair in pads for amount in pair),
-        f"paddings tensor '{amounts.name}' must not be negative",
-    )
-    shape = tuple(size + sum(pair) for size, pair in zip(x.shape, pads, strict=True))
-    context.shape(output, "output", shape)
-    _check_same_quantization(context, x, output)
-    return {"pads": pads}
-
-
-def reshape(context: OperatorContext) -> Attributes:
-    context.count_inputs(1, 2)
-    (x,), output = context.activations("input")
-    context.require(
-        math.prod(x.shape) == math.prod(output.shape),
-        f"output tensor '{output.name}' of shape {output.shape} must have as many elements as "
-        f"input tensor '{x.name}' of shape {x.shape}",
-    )
-    return {}
-
-
-def concatenation(context: OperatorContext) -> Attributes:
-    count = len(context.operator.inputs)
-    context.require(count >= 1, "it must have at least one input")
-    parts, output = context.activations(*["input"] * count)
-    rank = len(output.shape)
-    axis = int(context.option("ConcatenationOptions", "Axis"))
-    context.require(
-        -rank <= axis < rank, f"its axis must be from {-rank} to {rank - 1}, not {axis}"
-    )
-    axis %= rank
-    shape = list(output.shape)
-    shape[axis] = 0
-    for part in parts:
-        _check_same_quantization(context, part, output)
-        context.require(
-            len(part.shape) == rank,
-            f"input tensor '{part.name}' must have {rank} dimensions, not shape {part.shape}",
-        )
-        expected = (*output.shape[:axis], part.shape[axis], *output.shape[axis + 1 :])
-        context.shape(part, "input", expected)
-        shape[axis] += part.shape[axis]
-    context.shape(output, "output", tuple(shape))
-    activation = context.activation("ConcatenationOptions")
-    context.require(
-        activation is Activation.NONE,
-        f"its fused activation must be NONE, not {activation.name}",
-    )
-    return {"axis": axis, "activation": activation}
-
-
-def _check_same_quantization(context: OperatorContext, x: Tensor, output: Tensor) -> None:
-    a, b = x.quantization, output.quantization
-    assert a is not None
-    assert b is not None
-    context.require(
-        a.scale[0] == b.scale[0] and a.zero_point[0] == b.zero_point[0],
-        f"input tensor '{x.name}' must have scale and zero point of output tensor '{output.name}'",
-    )
 
 
 def _fixed_output(context: OperatorContext, output: Tensor, scale: float, zero_point: int) -> None:
@@ -361,7 +296,7 @@ def dequantize(context: OperatorContext) -> Attributes:
     return {}
 
 
-IMPORTERS: Mapping[OpKind, Callable[[OperatorContext], Mapping[str, Any]]] = {
+_KINDS: Mapping[OpKind, Importer] = {
     OpKind.CONV_2D: conv_2d,
     OpKind.DEPTHWISE_CONV_2D: depthwise_conv_2d,
     OpKind.FULLY_CONNECTED: fully_connected,
@@ -371,9 +306,11 @@ IMPORTERS: Mapping[OpKind, Callable[[OperatorContext], Mapping[str, Any]]] = {
     OpKind.AVERAGE_POOL_2D: pool_2d,
     OpKind.MAX_POOL_2D: pool_2d,
     OpKind.MEAN: mean,
-    OpKind.PAD: pad,
-    OpKind.RESHAPE: reshape,
-    OpKind.CONCATENATION: concatenation,
+    OpKind.PAD: layout.pad,
+    OpKind.RESHAPE: layout.reshape,
+    OpKind.TRANSPOSE: layout.transpose,
+    OpKind.STRIDED_SLICE: layout.strided_slice,
+    OpKind.CONCATENATION: layout.concatenation,
     OpKind.RELU: rescaled,
     OpKind.RELU6: rescaled,
     OpKind.LEAKY_RELU: leaky_relu,
@@ -384,3 +321,10 @@ IMPORTERS: Mapping[OpKind, Callable[[OperatorContext], Mapping[str, Any]]] = {
     OpKind.QUANTIZE: quantize,
     OpKind.DEQUANTIZE: dequantize,
 }
+IMPORTERS: Mapping[str, tuple[OpKind, Importer]] = {
+    **{kind.value: (kind, importer) for kind, importer in _KINDS.items()},
+    "EXPAND_DIMS": (OpKind.RESHAPE, layout.reshape),
+    "SQUEEZE": (OpKind.RESHAPE, layout.reshape),
+    "SLICE": (OpKind.STRIDED_SLICE, layout.slice_),
+}
+"""By the names in the TFLite schema: what each operator becomes, and who imports it."""

@@ -22,6 +22,9 @@ from celosia.compiler.lowering.functions import function_of_one
 from celosia.compiler.lowering.mean import lower_mean
 from celosia.compiler.lowering.padding import lower_pad
 from celosia.compiler.lowering.pooling import lower_pooling
+from celosia.compiler.lowering.slicing import lower_slice
+from celosia.compiler.lowering.transposition import lower_transpose
+from celosia.compiler.lowering.uses import Uses
 from celosia.compiler.lowering.views import View
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import Partition, variable_inputs
@@ -100,7 +103,8 @@ def lower_body(
         CelosiaError: an operator can't run; the message names it.
     """
     inputs = tuple(variable_inputs(graph, parts.body))
-    context = LoweringContext(graph, config, profile)
+    outputs = _outputs(graph, parts)
+    context = LoweringContext(graph, config, profile, Uses(graph, parts.body, outputs))
     for index in inputs:
         tensor = graph.tensors[index]
         if tensor.dtype != np.int8:
@@ -111,8 +115,7 @@ def lower_body(
         consumers = [graph.operators[i] for i in parts.body if index in graph.operators[i].inputs]
         context.layouts[index] = _input_layout(graph, index, consumers, config, frugality)
     context.pixel_channels.update(_reshaped_products(graph, parts))
-    outputs = _outputs(graph, parts)
-    joints = plan_joints(context, parts.body, outputs)
+    joints = plan_joints(context, parts.body)
     stored = _stored(graph, parts, outputs)
     for index in parts.body:
         context.operator = index
@@ -125,6 +128,10 @@ def lower_body(
             context.origins[output] = context.origin(operator.inputs[0])
         elif operator.kind is OpKind.CONCATENATION:
             lower_concatenation(context, joints[index])
+        elif operator.kind is OpKind.STRIDED_SLICE:
+            lower_slice(context)
+        elif operator.kind is OpKind.TRANSPOSE:
+            lower_transpose(context)
         elif function is None:
             context.layers.append(_LOWERINGS[operator.kind](context))
         elif output in stored:

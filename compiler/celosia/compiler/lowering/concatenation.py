@@ -22,21 +22,9 @@ from celosia.compiler.lowering.images import pixel_image
 from celosia.compiler.lowering.pooling import copy_region, window_layer
 from celosia.compiler.lowering.selection import selection_layer
 from celosia.compiler.lowering.views import View
-from celosia.golden.graph import ELEMENTWISE_KINDS, Graph, OpKind
+from celosia.golden.graph import OpKind
 from celosia.golden.isa import Reduction
 from celosia.golden.ops.stage import zero_point_of
-
-_WRITERS = {
-    OpKind.CONV_2D,
-    OpKind.DEPTHWISE_CONV_2D,
-    OpKind.AVERAGE_POOL_2D,
-    OpKind.MAX_POOL_2D,
-    OpKind.PAD,
-    OpKind.CONCATENATION,
-}
-"""Operators that can leave something between the pixels that they write."""
-_READERS = _WRITERS | {OpKind.MEAN}
-"""Operators that can read such pixels."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +42,20 @@ class Joint:
     broken: bool
 
 
-def plan_joints(
-    context: LoweringContext, body: Sequence[int], outputs: Sequence[int]
-) -> dict[int, Joint]:
+def plan_joints(context: LoweringContext, body: Sequence[int]) -> dict[int, Joint]:
     """The joints of the body's concatenations by operator; enters views for parts made in place.
 
     Outer concatenations come first, since the places of inner ones depend on theirs.
     """
-    uses = _Uses(context.graph, body, outputs)
+    uses = context.uses
     joints = {}
     for index in reversed(body):
         context.operator = index
         if context.node.kind is OpKind.CONCATENATION:
             joints[index] = joint = _joint(context)
             for part, place in zip(context.node.inputs, joint.places, strict=True):
-                if part not in context.views and uses.allow(part, index, place, joint):
+                alone = context.node.inputs.count(part) == 1 and not joint.broken
+                if part not in context.views and alone and uses.may_lie(part, place):
                     context.views[part] = place
     return joints
 
@@ -106,43 +93,6 @@ def _joint(context: LoweringContext) -> Joint:
     return Joint(places, padded, broken=axis < len(shape) - 1 and prod(shape[:axis]) > 1)
 
 
-class _Uses:
-    """Who makes and who uses the tensors of the body."""
-
-    def __init__(self, graph: Graph, body: Sequence[int], outputs: Sequence[int]) -> None:
-        self._graph = graph
-        self._outputs = outputs
-        self._makers = {graph.operators[index].outputs[0]: index for index in body}
-        self._users: dict[int, list[OpKind]] = {}
-        for index in body:
-            operator = graph.operators[index]
-            for tensor in operator.inputs:
-                self._users.setdefault(tensor, []).append(operator.kind)
-
-    def allow(self, part: int, index: int, place: View, joint: Joint) -> bool:
-        """Whether a part of concatenation `index` can be made in its place."""
-        inputs = self._graph.operators[index].inputs
-        if part not in self._makers or inputs.count(part) > 1 or joint.broken:
-            return False
-        if not place.spaced:
-            return self._natural(part)
-        maker = self._graph.operators[self._makers[part]].kind
-        users = set(self._users[part])
-        return maker in _WRITERS and users <= _READERS and part not in self._outputs
-
-    def _natural(self, tensor: int) -> bool:
-        """Whether a tensor lies in pixels of its own channels."""
-        if tensor not in self._makers:
-            return True
-        operator = self._graph.operators[self._makers[tensor]]
-        attributes: Any = operator.attributes
-        if operator.kind in ELEMENTWISE_KINDS:
-            return all(self._natural(operand) for operand in operator.inputs[:2])
-        if operator.kind is OpKind.MEAN:
-            return bool(attributes["keep_dims"])
-        return operator.kind in _WRITERS | {OpKind.FULLY_CONNECTED}
-
-
 def lower_concatenation(context: LoweringContext, joint: Joint) -> None:
     """A CONCATENATION: copies of the parts that aren't in place, and the gaps taken out."""
     output = context.output
@@ -157,7 +107,8 @@ def lower_concatenation(context: LoweringContext, joint: Joint) -> None:
             _without_gaps(context),
             zero_point_of(output),
             source=joint.padded,
-            shape=output.shape,
+            image=pixel_image(output.shape),
+            result=pixel_image(output.shape)[1:],
         )
         context.layers.append(layer)
 

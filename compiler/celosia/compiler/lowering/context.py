@@ -8,6 +8,7 @@ from celosia.compiler.layers import AnyLayer
 from celosia.compiler.layout import Layout, PackedLayout, PixelLayout, ceil_div
 from celosia.compiler.lowering.functions import ByteFunction
 from celosia.compiler.lowering.regrouping import regroup_layer
+from celosia.compiler.lowering.uses import Uses
 from celosia.compiler.lowering.views import View
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import describe
@@ -35,6 +36,7 @@ class LoweringContext:
     graph: Graph
     config: NpuConfig
     profile: RoundingProfile
+    uses: Uses
     tensors: list[Tensor] = field(init=False)
     views: dict[int, View] = field(default_factory=dict)
     layers: list[AnyLayer] = field(default_factory=list)

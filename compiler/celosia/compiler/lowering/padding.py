@@ -19,22 +19,27 @@ def lower_pad(context: LoweringContext) -> MatrixLayer | PoolLayer:
     x, output = context.input(0), context.output
     (top, _), (left, _), (before, after) = ((0, 0), (0, 0), *attributes["pads"])[-3:]
     zero_point = zero_point_of(x)
+    image, (_, *shape) = pixel_image(x.shape), pixel_image(output.shape)
+    result = (shape[0], shape[1])
     if before or after:
         channels = x.shape[-1]
         selected = np.eye(output.shape[-1], channels, -before, dtype=np.bool_)
         source, _ = context.pixels(channels)
         return selection_layer(
-            context, selected, zero_point, source=source, shape=x.shape, origin=(-top, -left)
+            context,
+            selected,
+            zero_point,
+            source=source,
+            image=image,
+            result=result,
+            origin=(-top, -left),
         )
-    _, height, width = pixel_image(output.shape)
-    window = Window(size=(1, 1), stride=(1, 1), dilation=(1, 1), origin=(-top, -left))
-    regions = (copy_region(0, 0, height, width),)
     return pool_layer(
         context,
-        pixel_image(x.shape),
-        window,
-        (height, width),
+        image,
+        Window(size=(1, 1), stride=(1, 1), dilation=(1, 1), origin=(-top, -left)),
+        result,
         Reduction.MAXIMUM,
         zero_point,
-        regions,
+        (copy_region(0, 0, *result),),
     )

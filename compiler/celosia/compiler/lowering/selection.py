@@ -1,13 +1,10 @@
 """Channels moved by the array: a 1 x 1 convolution whose weights are ones and zeros, at scale 1."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, Window
+from celosia.compiler.layers import Finish, Image, MatrixLayer, OutputImage, Pair, Window
 from celosia.compiler.lowering.context import LoweringContext
-from celosia.compiler.lowering.images import pixel_image
 from celosia.compiler.lowering.matrix import IDENTITY, Scales, column_tiles
 from celosia.golden.quantization import INT8_MAX, INT8_MIN, RoundingMode
 
@@ -18,17 +15,19 @@ def selection_layer(
     fill: int,
     *,
     source: int,
-    shape: Sequence[int],
-    origin: tuple[int, int] = (0, 0),
+    image: tuple[int, int, int],
+    result: tuple[int, int],
+    origin: Pair = (0, 0),
+    stride: Pair = (1, 1),
 ) -> MatrixLayer:
-    """The operator at hand as a choice of channels of `source`, whose pixels are those of `shape`.
+    """The operator at hand as a choice of channels of `source`, an `image` (images, height, width).
 
     `selected` [out, in] holds at most one input channel for each of the output's; the others are
-    `fill`, and so is what lies outside of the image, which the output shows from `origin` on.
+    `fill`, and so is what lies outside of the image. Each image of the `result` (height, width)
+    shows its input's pixels from `origin` on, `stride` apart.
     """
     config, output = context.config, context.output
-    images, height, width = pixel_image(shape)
-    _, out_height, out_width = pixel_image(output.shape)
+    images, height, width = image
     out, channels = selected.shape
     index = context.define(out)
     multiplier, exponent = (np.full(out, each, np.int64) for each in IDENTITY)
@@ -50,8 +49,8 @@ def selection_layer(
             column_step=context.step(source, channels),
             padding=fill,
         ),
-        window=Window(size=(1, 1), stride=(1, 1), dilation=(1, 1), origin=origin),
-        result=OutputImage(height=out_height, width=out_width, vectors=context.step(index, out)),
-        tiles=column_tiles(config, weights, bias, scales, out_height * out_width),
+        window=Window(size=(1, 1), stride=stride, dilation=(1, 1), origin=origin),
+        result=OutputImage(height=result[0], width=result[1], vectors=context.step(index, out)),
+        tiles=column_tiles(config, weights, bias, scales, result[0] * result[1]),
         scale=scales.uniform,
     )

@@ -1,4 +1,4 @@
-"""PAD, RESHAPE, TRANSPOSE and CONCATENATION: values moved, never changed."""
+"""PAD, RESHAPE, TRANSPOSE, STRIDED_SLICE and CONCATENATION: values moved, never changed."""
 
 from typing import Any
 
@@ -33,6 +33,21 @@ def transpose(*, permutation: tuple[int, ...]) -> Kernel:
 
     def run(values: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(values.transpose(permutation))
+
+    return run
+
+
+def strided_slice(
+    output: Tensor, *, begin: tuple[int, ...], size: tuple[int, ...], strides: tuple[int, ...]
+) -> Kernel:
+    """STRIDED_SLICE, and SLICE: `size` positions of each dimension from `begin` on."""
+    taken = tuple(
+        slice(first, first + (count - 1) * stride + 1, stride)
+        for first, count, stride in zip(begin, size, strides, strict=True)
+    )
+
+    def run(values: Int8Array) -> Int8Array:
+        return np.ascontiguousarray(values[taken]).reshape(output.shape)
 
     return run
 
