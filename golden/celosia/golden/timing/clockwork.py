@@ -105,13 +105,13 @@ class PortShare:
         missing = cycles
         while missing:
             yield end
-            missing = self._taken(end - missing, end)
+            missing = self.taken(end - missing, end)
             end += missing
             if span:
                 span[1] = end
         return end
 
-    def _taken(self, first: int, end: int) -> int:
+    def taken(self, first: int, end: int) -> int:
         """Cycles from `first` up to `end` in which another client has the port."""
         spans = [span for reader in self._before for span in reader.between(first, end)]
         spans.sort()

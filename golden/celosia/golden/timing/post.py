@@ -14,7 +14,10 @@ from celosia.golden.isa import (
     LoadTable,
     Mul,
     Pool,
+    PostInput,
     PostLoop,
+    PostOutput,
+    PostScale,
 )
 from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import Counter
@@ -26,6 +29,8 @@ from celosia.golden.timing.records import Records
 Work = Generator[int | Condition, None, int]
 """An instruction that shares a port; it returns the cycle of its last write."""
 
+SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
+"""Instructions of one cycle."""
 FLOAT_MODES = {RoundingMode.FLOAT32, RoundingMode.FLOAT64}
 READ_CYCLES = 2
 """From starting to a vector: the reader's first address, and the memory."""
@@ -109,6 +114,8 @@ class PostTiming:
         work = self._work.get(type(instruction))
         done = begin
         if work is None:
+            if not isinstance(instruction, SETTINGS):
+                raise AssertionError(f"{instruction} has no timing")
             if isinstance(instruction, PostLoop):
                 self._nest.set_level(instruction)
         else:
@@ -156,6 +163,26 @@ class PostTiming:
     def _reduce(self, begin: int, vectors: int, taps: int, delay: int) -> Work:
         """Windows of `taps` reads, in the cycles that MATRIX leaves of the scratchpad's port."""
         first = begin + 1 + delay
-        pace = max(taps, self._beats)
-        end = yield from self._scratchpad.grants(first, (vectors - 1) * pace + taps)
-        return end + TAP_CYCLES + self._beats - 1 + self._tail
+        end = first + (vectors - 1) * max(taps, self._beats) + taps
+        yield end
+        if not self._scratchpad.taken(first, end):
+            return end + TAP_CYCLES + self._beats - 1 + self._tail
+        last = yield from self._reduce_beside(first, vectors, taps)
+        return last + self._tail
+
+    def _reduce_beside(self, first: int, vectors: int, taps: int) -> Work:
+        """The same read by read, where MATRIX reads as well; returns the cycle of the last beat.
+
+        Two answers may wait for the reducer, whose final tap waits for the beats of the window
+        before.
+        """
+        request, accepted, before, beat = first, first, first, first
+        for _ in range(vectors):
+            for tap in range(taps):
+                request = yield from self._scratchpad.grants(max(request, before), 1)
+                taken = max(request, accepted)
+                if tap == taps - 1:
+                    taken = max(taken, beat)
+                before, accepted = accepted, taken + 1
+            beat = max(accepted, beat + 1) + self._beats - 1
+        return beat
