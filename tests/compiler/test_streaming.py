@@ -215,6 +215,34 @@ def test_every_rounding_profile(profile):
     check(model, model.fully_connected(model.mean(y), 4), config=tiny(2, 8), profile=profile)
 
 
+STAGES = (
+    (1, 4, 1, 1, 3),
+    (6, 6, 2, 2, 3),
+    (6, 10, 2, 2, 5),
+    (6, 20, 3, 2, 3),
+    (6, 28, 2, 1, 5),
+    (6, 48, 2, 2, 5),
+)
+"""Expansion, channels, repetitions, stride and kernel of a small EfficientNet-Lite's stages."""
+
+
+def test_a_small_efficientnet():
+    model = ModelBuilder(23)
+    x = model.conv(model.input((1, 48, 48, 3)), 8, stride=(2, 2), activation="RELU6")
+    for expansion, channels, repetitions, first_stride, kernel in STAGES:
+        for repetition in range(repetitions):
+            y, stride = x, 1 if repetition else first_stride
+            if expansion > 1:
+                wide = expansion * model.shape(x)[3]
+                y = model.conv(x, wide, (1, 1), activation="RELU6")
+            y = model.depthwise(y, (kernel,) * 2, stride=(stride,) * 2, activation="RELU6")
+            y = model.conv(y, channels, (1, 1))
+            x = model.add(x, y) if model.shape(x) == model.shape(y) else y
+    x = model.pool(model.conv(x, 200, (1, 1)), "AVERAGE", model.shape(x)[1:3])
+    streamed = check(model, model.softmax(model.fully_connected(x, 20)), config=tiny(4, 12))
+    assert {1, 3} <= cut_axes(streamed)
+
+
 def test_macs_are_those_of_the_network():
     model = ModelBuilder(16)
     x = model.input((1, 20, 10, 4))
