@@ -2,7 +2,9 @@
 
 The host bus carries 32-bit words at byte addresses. Bits 28-31 choose the region. In a memory
 region vector v starts at `v * stride`, where the stride is the vector's size rounded
-up to a power of two of whole words; words beyond the vector read as zero and ignore writes.
+up to a power of two of whole words; words beyond the vector read as zero and ignore writes. Words
+of a scratchpad vector that are read upwards, one behind the other and with no other access between,
+are those of one moment.
 """
 
 from dataclasses import dataclass

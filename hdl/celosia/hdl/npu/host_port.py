@@ -36,7 +36,9 @@ class HostPort(wiring.Component):
 
     Writes are accepted one a cycle, later where the NPU's own writes keep a memory busy. The answer
     to a register's read is offered one cycle after the request, to a memory's two cycles after the
-    memory has granted its read; the next access begins in the cycle after the answer is taken.
+    memory has granted its read; the next access begins in the cycle after the answer is taken. The
+    scratchpad is read once for the words of a vector that are asked for one behind the other,
+    upwards and with no other access between: all but the first are answered like registers.
     Unmapped addresses, vectors beyond a memory's depth among them, read as zero and ignore writes;
     bits 0-1 of an address are not looked at. Reset forgets the access in hand, step mode and
     program.
@@ -83,6 +85,14 @@ class HostPort(wiring.Component):
         offset = access.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
         answer = Signal(32)
         m.d.comb += self.response.payload.eq(answer)
+        m.submodules.held = held = _HeldVector(
+            memory_geometry(self._config, Region.SCRATCHPAD).stride_words
+        )
+        m.d.comb += [
+            held.address.eq(access.address),
+            held.taken.eq(self.request.valid & self.request.ready),
+            held.write.eq(access.write),
+        ]
 
         with m.FSM(name="host"):
             with m.State("ACCESS"):
@@ -95,6 +105,9 @@ class HostPort(wiring.Component):
                             self._write_word(m, Region.SCRATCHPAD, self.scratchpad_write)
                         with m.Case(Region.WEIGHTS):
                             self._write_word(m, Region.WEIGHTS, self.weights_write)
+                with m.Elif(self.request.valid & held.next):
+                    m.d.sync += answer.eq(held.word)
+                    m.next = "ANSWER"
                 with m.Elif(self.request.valid):
                     with m.Switch(region):
                         for memory in self._readers():
@@ -105,7 +118,7 @@ class HostPort(wiring.Component):
                             m.next = "ANSWER"
             for memory in self._readers():
                 with m.State(f"FETCH_{memory.name}"):
-                    self._fetch(m, memory, answer)
+                    self._fetch(m, memory, answer, held)
             with m.State("ANSWER"):
                 m.d.comb += self.response.valid.eq(1)
                 with m.If(self.response.ready):
@@ -162,7 +175,7 @@ class HostPort(wiring.Component):
         with m.Elif(port.request.ready):
             m.next = f"FETCH_{region.name}"
 
-    def _fetch(self, m: Module, region: Region, answer: Signal) -> None:
+    def _fetch(self, m: Module, region: Region, answer: Signal, held: "_HeldVector") -> None:
         port = self._readers()[region]
         _, word, _ = self._position(region)
         m.d.comb += port.response.ready.eq(1)
@@ -170,6 +183,8 @@ class HostPort(wiring.Component):
             size = memory_geometry(self._config, region).stride_words * 32
             padded = Signal(size, name=f"padded_{region.name.lower()}")
             m.d.comb += padded.eq(port.response.payload.vector.as_value())
+            if region is Region.SCRATCHPAD:
+                m.d.comb += [held.vector.eq(padded), held.store.eq(1)]
             m.d.sync += answer.eq(padded.word_select(word, 32))
             m.next = "ANSWER"
 
@@ -199,3 +214,51 @@ class HostPort(wiring.Component):
                 with m.Case(Register.COUNTERS // WORD_BYTES + counter):
                     m.d.comb += value.eq(self.counters[counter])
         return value
+
+
+class _HeldVector(wiring.Component):
+    """The last vector that was read, for as long as the host asks for its words one by one.
+
+    Members:
+        vector, store: keep a vector in this cycle; `address` is that of one of its words.
+        address, write: the host's access. taken: it ends in this cycle.
+        next: the access may be answered with `word`, the one above the last one that was read.
+    """
+
+    def __init__(self, words: int) -> None:
+        self._words = words
+        super().__init__(
+            {
+                "vector": In(32 * words),
+                "store": In(1),
+                "address": In(32),
+                "write": In(1),
+                "taken": In(1),
+                "next": Out(1),
+                "word": Out(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits = ceil_log2(self._words)
+        if not bits:
+            return m
+        held = Signal.like(self.vector, reset_less=True)
+        number = self.address[ceil_log2(WORD_BYTES) :]
+        following = Signal(len(number), reset_less=True)
+        fresh, holds = Signal(), Signal()
+        m.d.comb += [
+            self.next.eq(holds & ~self.write & (number == following)),
+            self.word.eq(held.word_select(number[:bits], 32)),
+        ]
+        with m.If(self.taken):
+            # A vector's last word has none behind it.
+            m.d.sync += [
+                following.eq(number + 1),
+                holds.eq((fresh | self.next) & ~number[:bits].all()),
+                fresh.eq(0),
+            ]
+        with m.If(self.store):
+            m.d.sync += [held.eq(self.vector), fresh.eq(1)]
+        return m

@@ -270,6 +270,51 @@ async def reads_take_the_cycles_promised(dut: Any) -> None:
 
 
 @cocotb.test()
+async def words_of_a_vector_are_read_at_once(dut: Any) -> None:
+    bench = await BlockBench.start(dut)
+    host = Host(dut, bench)
+    request, response = bench.source("request"), bench.sink("response")
+    await bench.cycles(2)
+    geometry = host.golden.geometry[Region.SCRATCHPAD]
+    words = geometry.stride_words
+    addresses = [geometry.address(0) + WORD_BYTES * k for k in range(5 * words)]
+    beats = [host.access(False, address) for address in addresses]
+    host.request_cycles.clear()
+    cocotb.start_soon(request.send(beats))
+    await response.check([host.golden.read(address) for address in addresses])
+    latencies = [1 if k % words else 2 for k in range(len(addresses))]
+    first = host.request_cycles[0] - 1
+    ends = np.cumsum([latency + 1 for latency in latencies]) + first
+    assert host.answer_cycles == list(ends)
+
+
+@cocotb.test()
+async def a_vector_is_read_again_after_any_other_access(dut: Any) -> None:
+    bench = await BlockBench.start(dut)
+    host = Host(dut, bench)
+    request, response = bench.source("request"), bench.sink("response")
+    geometry = host.golden.geometry[Region.SCRATCHPAD]
+    low, high = (geometry.address(3) + WORD_BYTES * k for k in (0, geometry.stride_words - 1))
+    second, third = (min(low + WORD_BYTES * k, high) for k in (1, 2))
+    for write, address, last in (
+        (False, Register.STATUS, second),
+        (False, high, high),
+        (False, geometry.address(4), second),
+        (True, geometry.address(4), second),
+        (True, second, third),
+        (True, Register.PROGRAM, second),
+    ):
+        await request.send([host.access(False, low), host.access(write, address)])
+        await response.receive(1 if write else 2)
+        await bench.cycles(4)
+        # A unit of the NPU writes the vector.
+        host.stored[Region.SCRATCHPAD][3] ^= 0xFF
+        expected = int.from_bytes(host.stored[Region.SCRATCHPAD][3].tobytes(), "little")
+        await request.send([host.access(False, last)])
+        await response.check([expected >> 8 * (last - low) & 0xFFFFFFFF])
+
+
+@cocotb.test()
 async def reset_forgets_accesses_and_registers(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     host = Host(dut, bench)
