@@ -11,7 +11,6 @@ from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
 from celosia.golden.config import PRESETS, NpuConfig
-from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import LoadTable
 from celosia.golden.rounding import RoundingProfile
 
@@ -236,10 +235,36 @@ def test_squeeze_and_excite():
         assert check(model, y, config=config) == (kinds, 2)
 
 
-def test_channels_that_are_broadcast_are_refused_or_run_on_the_host():
-    model = ModelBuilder(4)
+CHANNEL_SHAPES = [
+    ((2, 3, 4, 10), (2, 3, 4, 1)),
+    ((2, 3, 4, 10), (1, 3, 1, 1)),
+    ((2, 3, 4, 1), (1, 1, 1, 10)),
+    ((2, 3, 4, 10), (1, 1, 1, 1)),
+    ((5, 10), (5, 1)),
+]
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shapes", CHANNEL_SHAPES)
+def test_a_single_channel_for_all(shapes, kind, constant):
+    for config in (CONFIG, odd(6, 10, 3), odd(10, 4, 5)):
+        for swapped in (False, True):
+            model = ModelBuilder(1)
+            a = model.input(shapes[0], 0.05)
+            if constant:
+                values = model.rng.integers(-128, 128, shapes[1], np.int8)
+                b = model.constant(values, scale=0.07, zero_point=-9)
+            else:
+                b = model.unary("TANH", model.input(shapes[1], 0.07))
+            y = getattr(model, kind)(*((b, a) if swapped else (a, b)))
+            check(model, y, config=config)
+
+
+def test_spatial_attention():
+    """A gate for each pixel: a function of the mean over its channels."""
+    model = ModelBuilder(2)
     x = model.conv(model.input((1, 5, 6, 3)), 18)
-    y = model.mul(x, model.conv(x, 1))
-    assert check(model, y)[0] == ["CONV_2D", "CONV_2D"]
-    with pytest.raises(CelosiaError, match=r"MUL.*the NPU has no such operator"):
-        check(model, model.conv(y, 2))
+    gate = model.unary("LOGISTIC", model.conv(model.mean(x, (3,), keep_dims=True), 1))
+    operators, _ = check(model, model.conv(model.mul(x, gate), 4))
+    assert operators == ["CONV_2D", "MEAN", "CONV_2D", "MUL", "MUL", "CONV_2D"]

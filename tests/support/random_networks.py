@@ -55,7 +55,7 @@ def _image_operator(model, x):
     if draw < 0.95:
         return _concatenation(model, x)
     if draw < 0.97 and x not in model.inputs:
-        return _reshape(model, x)
+        return _reshape(model, x) if rng.random() < 0.5 else _slice(model, x)
     window = _window(model, x, 4)
     stride = tuple(int(n) for n in rng.integers(1, 4, 2))
     kind = str(rng.choice(("AVERAGE", "MAX")))
@@ -78,8 +78,10 @@ def _excitation(model, x, activation):
     if draw < 0.4:
         gate = model.conv(model.mean(x, keep_dims=True), channels, (1, 1))
         gate = _function(model, gate, "NONE") if rng.random() < 0.7 else gate
-    elif draw < 0.6:
+    elif draw < 0.55:
         gate = model.pool(x, "MAX", (height, 1))
+    elif draw < 0.7:
+        gate = model.mean(x, (3,), keep_dims=True)
     else:
         shape = [int(rng.choice((1, size))) for size in (batch, height, width)]
         shape = shape if math.prod(shape) * channels <= MAX_CONSTANT else (1, 1, 1)
@@ -96,6 +98,16 @@ def _pad(model, x):
     pads[3] *= rng.random() < 0.3
     y = model.pad(x, pads.tolist())
     return _convolution(model, y, int(rng.choice(CHANNELS)), "NONE") if rng.random() < 0.5 else y
+
+
+def _slice(model, x):
+    """Some rows, columns and channels, with or without steps."""
+    rng = model.rng
+    _, *sizes = model.shape(x)
+    begin = [0, *(int(rng.integers(0, size)) if rng.random() < 0.6 else 0 for size in sizes)]
+    end = [1, *sizes]
+    strides = [1, *rng.choice((1, 1, 1, 2), 3).tolist()]
+    return model.strided_slice(x, begin, end, strides)
 
 
 def _reshape(model, x):

@@ -125,12 +125,7 @@ def _live(graph: Graph) -> list[int]:
 
 def _on_device(graph: Graph, operator: Operator) -> bool:
     if operator.kind in BINARY_KINDS:
-        operands = [graph.tensors[index] for index in operator.inputs[:2]]
-        if all(tensor.data is not None for tensor in operands):
-            return False
-        # A single number is part of a table; else both operands have all channels of the output.
-        channels = {t.shape[-1:] for t in operands if t.data is None or t.data.size > 1}
-        return len(channels) == 1
+        return bool(_inputs(graph, operator))
     if operator.kind in UNARY_KINDS:
         types = {graph.tensors[index].dtype for index in (operator.inputs[0], *operator.outputs)}
         return types == {np.dtype(np.int8)}

@@ -4,19 +4,22 @@ Tables hold terms of a sum or factors of a product. Functions that stand in fron
 and the operator's own rescaling of its operands, are in them.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from celosia.compiler.layers import ElementwiseLayer, Finish, Run
-from celosia.compiler.layout import Layout, ceil_div
+from celosia.compiler.layout import Layout, PixelLayout, ceil_div
 from celosia.compiler.lowering.broadcasting import aligned, broadcast_runs
 from celosia.compiler.lowering.constants import constant_layer
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.exact import BinaryConstants, exact_product, exact_sum
 from celosia.compiler.lowering.functions import ByteFunction, identity
 from celosia.compiler.lowering.matrix import IDENTITY
+from celosia.compiler.lowering.selection import selection_layer
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import OpKind, Tensor
 from celosia.golden.interpreter import kernel_for
@@ -138,11 +141,39 @@ def _arrange(
         context.layouts[context.node.outputs[0]] = layouts[0]
         return owners, 1, (_whole(context, layouts[0]),)
     channels = shape[-1] if shape else 1
-    owners = [context.regrouped(tensor, channels)[0] for tensor in tensors]
+    owners = [
+        _with_channels(context, tensor, each, channels)
+        for tensor, each in zip(tensors, shapes, strict=True)
+    ]
     context.define(channels)
     pixels = [aligned(each, len(shape))[:-1] for each in shapes]
     vectors = ceil_div(channels, context.config.rows)
     return owners, *broadcast_runs(shape[:-1], pixels, vectors)
+
+
+def _with_channels(
+    context: LoweringContext, tensor: int, shape: Sequence[int], channels: int
+) -> int:
+    """Owner of an operand in pixels of `channels`; a single channel is copied to all of them."""
+    own = shape[-1] if shape else 1
+    owner, layout = context.regrouped(tensor, own)
+    if own == channels:
+        return owner
+    spread = PixelLayout(layout.pixels, channels)
+    output = context.scratch(
+        replace(context.tensors[tensor], shape=(*shape[:-1], channels)), spread
+    )
+    layer = selection_layer(
+        context,
+        np.ones((channels, 1), np.bool_),
+        0,
+        source=owner,
+        image=(1, 1, layout.pixels),
+        result=(1, layout.pixels),
+        output=output,
+    )
+    context.layers.append(layer)
+    return output
 
 
 def _whole(context: LoweringContext, layout: Layout) -> Run:

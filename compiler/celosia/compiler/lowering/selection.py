@@ -19,24 +19,26 @@ def selection_layer(
     result: tuple[int, int],
     origin: Pair = (0, 0),
     stride: Pair = (1, 1),
+    output: int | None = None,
 ) -> MatrixLayer:
     """The operator at hand as a choice of channels of `source`, an `image` (images, height, width).
 
     `selected` [out, in] holds at most one input channel for each of the output's; the others are
     `fill`, and so is what lies outside of the image. Each image of the `result` (height, width)
-    shows its input's pixels from `origin` on, `stride` apart.
+    shows its input's pixels from `origin` on, `stride` apart. `output` is the operator's own if it
+    isn't given.
     """
-    config, output = context.config, context.output
+    config = context.config
     images, height, width = image
     out, channels = selected.shape
-    index = context.define(out)
+    index = context.define(out) if output is None else output
     multiplier, exponent = (np.full(out, each, np.int64) for each in IDENTITY)
     scales = Scales(RoundingMode.DOUBLE, multiplier, exponent)
     bias = np.where(selected.any(axis=1), 0, fill).astype(np.int64)
     weights = selected.astype(np.int8)[:, None, None]
     return MatrixLayer(
         operator=context.operator,
-        name=output.name,
+        name=context.tensors[index].name,
         kind=context.node.kind,
         source=source,
         output=index,
