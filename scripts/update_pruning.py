@@ -1,6 +1,6 @@
 """Measure what pruning does to cycles and accuracy, and write it to docs/pruning.md.
 
-    CELOSIA_MODELS=folder python scripts/update_pruning.py         both tables (a quarter of an hour)
+    CELOSIA_MODELS=folder python scripts/update_pruning.py         both tables (some 15 minutes)
     CELOSIA_MODELS=folder python scripts/update_pruning.py digits  one of them
 
 Prunes with `celosia prune`, runs the pruned models in RTL with `celosia run`, which compares every

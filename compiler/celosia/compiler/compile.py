@@ -8,6 +8,7 @@ from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.batch import batched
 from celosia.compiler.codegen import Code, generate
 from celosia.compiler.costs import layer_passes
+from celosia.compiler.dead_channels import drop_dead_channels
 from celosia.compiler.folding import fold_padding
 from celosia.compiler.host_stage import host_stage
 from celosia.compiler.importer import load_model, load_tflite
@@ -110,7 +111,7 @@ def _compile(
     graph: Graph, config: NpuConfig, profile: RoundingProfile, batch: int, overlap: bool
 ) -> Program:
     """The program of a graph that makes `batch` inferences."""
-    graph = fold_padding(graph)
+    graph = drop_dead_channels(fold_padding(graph), profile)
     parts = partition(graph)
     body, plan = _place(graph, parts, config, profile)
 

@@ -83,11 +83,11 @@ def prune(
     from celosia.runtime.pruning import prune as prune_graph
     from celosia.runtime.session import open_model
 
+    if is_onnx(model):
+        raise CelosiaError(f"model must be a .tflite file to be pruned, not {model!r}")
     with errors.status("pruning"):
         npu = load_config(config)
         graph, content = open_model(model)
-        if is_onnx(model):
-            raise CelosiaError(f"model must be a .tflite file to be pruned, not {model!r}")
         masks = {} if mask is None else read_masks(mask, graph)
         inputs = [graph.tensors[index] for index in graph.inputs]
         samples = [] if calibration is None else load_samples(calibration, inputs)
