@@ -70,6 +70,10 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
             "requantizer_lanes must divide rows (8), not be 3",
         ),
         (
+            'base = "npu8x8"\ndepthwise_taps = 9',
+            "depthwise_taps must be an integer from 0 to 8, not 9",
+        ),
+        (
             'base = "npu8x8"\naccumulator_depth = 9',
             "accumulator_depth must be even to be filled and drained in halves, not 9",
         ),

@@ -10,8 +10,11 @@ from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     INSTRUCTION_BYTES,
     Add,
+    Depthwise,
+    DepthwiseWindow,
     Drain,
     Halt,
+    LoadDepthwise,
     LoadParameters,
     LoadTable,
     LoadWeights,
@@ -114,6 +117,59 @@ def test_matmuls_that_accumulate_leave_what_one_would():
     split = machine_with([image, *matrix_loops((2, 3, 1)), load, *rows, Halt()])
     split.run(PROGRAM)
     np.testing.assert_array_equal(split.accumulators, once.accumulators)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "window"),
+    [
+        (6, 10, DepthwiseWindow(rows=3, columns=3, groups=1, stride_y=1, stride_x=2)),
+        (4, 4, DepthwiseWindow(rows=2, columns=7, groups=3, stride_y=3, stride_x=1)),
+        (10, 6, DepthwiseWindow(rows=5, columns=1, groups=1, stride_y=2, stride_x=3, lane=6)),
+        (
+            10,
+            6,
+            DepthwiseWindow(
+                rows=1, columns=4, groups=2, stride_y=1, stride_x=1, multiplier=3, lane=5, phase=2
+            ),
+        ),
+    ],
+)
+def test_depthwise(rows, columns, window):
+    npu = config(rows, columns, lanes=rows)
+    taps = npu.depthwise_taps
+    loops, image = matrix_loops(), MatrixInput(height=7, width=5, padding=-9)
+    size = (3, 4)
+    strip = (2 * window.stride_y + window.rows, 3 * window.stride_x + window.columns)
+    depthwise = Depthwise(
+        address=60,
+        y=-1,
+        x=-2,
+        accumulator=3,
+        rows=size[0],
+        columns=size[1],
+        strip_rows=strip[0],
+        strip_columns=strip[1],
+    )
+    count = window.rows * window.groups * taps
+    load = LoadDepthwise(address=11, vectors=count)
+    machine = machine_with([image, *loops, window, load, depthwise, Halt()], npu)
+    words = machine.weights[11 : 11 + count].view(np.int8)
+    words = words.reshape(window.groups, window.rows, taps, columns)
+    vectors = visited(loops, (60, -1, -2), (*strip, 1, 1, 1), machine, image)
+    expected = machine.accumulators.copy()
+    expected[3 : 3 + 12] = 0
+    for xo, yo, ky, kx in np.ndindex(size[1], size[0], window.rows, window.groups * taps):
+        weight = words[kx // taps, ky, kx % taps]
+        if kx >= window.columns:
+            weight[:] = 0
+            continue
+        at = (0, 0, 0, xo * window.stride_x + kx, yo * window.stride_y + ky)
+        for j in range(min(rows, columns)):
+            lane = window.lane + (window.phase + j) // window.multiplier
+            if lane < rows:
+                expected[3 + xo * size[0] + yo, j] += vectors[at][lane] * weight[j]
+    machine.run(PROGRAM)
+    np.testing.assert_array_equal(machine.accumulators, expected)
 
 
 @pytest.mark.parametrize("accumulate", [0, 1])
@@ -321,6 +377,12 @@ POOL_SETUP = [
     *(PostLoop(level=n, count=1, address_step=1) for n in range(5)),
     PostInput(height=9, width=9, padding=0, reduction=0),
 ]
+WINDOW = DepthwiseWindow(rows=3, columns=2, groups=1, stride_y=1, stride_x=2)
+DEPTHWISE = Depthwise(
+    address=0, y=0, x=0, accumulator=0, rows=2, columns=3, strip_rows=4, strip_columns=6
+)
+LOAD_DEPTHWISE = LoadDepthwise(address=200, vectors=9)
+STRIP_SETUP = [*SETUP[:3], WINDOW]
 TABLES = [LoadTable(address=0, table=0), LoadTable(address=0, table=1)]
 
 
@@ -343,6 +405,45 @@ TABLES = [LoadTable(address=0, table=0), LoadTable(address=0, table=1)]
         (
             [*SETUP, LOAD, LOAD, MATMUL, replace(MATMUL, accumulator=1, accumulate=1)],
             "must have been left in the same accumulators",
+        ),
+        ([LOAD_DEPTHWISE, Halt()], "not 1 unused sets of depthwise weights"),
+        ([replace(LOAD_DEPTHWISE, vectors=0)], "vectors must be 1 to 96, not 0"),
+        ([replace(LOAD_DEPTHWISE, vectors=97)], "vectors must be 1 to 96, not 97"),
+        (
+            [replace(LOAD_DEPTHWISE, address=6550)],
+            "end at weight vector 6553 at the latest, not 6559",
+        ),
+        ([replace(WINDOW, rows=0)], "kernel rows must be 1 to 16, not 0"),
+        ([replace(WINDOW, columns=9)], "kernel columns must be 1 to 8, not 9"),
+        ([replace(WINDOW, columns=4)], "groups must be 2 for 4 kernel columns and 3 taps, not 1"),
+        (
+            [replace(WINDOW, rows=16, columns=8, groups=3)],
+            "kernel rows x groups must be 1 to 32, not 48",
+        ),
+        ([replace(WINDOW, stride_y=0)], "stride_y must be 1 to 15, not 0"),
+        ([replace(WINDOW, stride_x=0)], "stride_x must be 1 to 15, not 0"),
+        ([replace(WINDOW, multiplier=0)], "multiplier must be 1 to 127, not 0"),
+        ([replace(WINDOW, phase=1)], "phase must be 0 to 0, not 1"),
+        ([*SETUP, DEPTHWISE], "the depthwise window must be set before this instruction"),
+        ([*STRIP_SETUP[1:], DEPTHWISE], "the input image must be set"),
+        ([STRIP_SETUP[0], *STRIP_SETUP[2:], DEPTHWISE], "loop level 0 must be set"),
+        ([*STRIP_SETUP, replace(DEPTHWISE, accumulator=60)], "end at accumulator 64"),
+        (
+            [*STRIP_SETUP, replace(DEPTHWISE, strip_rows=5)],
+            "the strip must have 4 rows and 6 columns for this chunk, not 5 and 6",
+        ),
+        (
+            [*STRIP_SETUP, replace(DEPTHWISE, rows=20, columns=1, strip_rows=22, strip_columns=2)],
+            "strip rows must be 1 to 16, not 22",
+        ),
+        ([*STRIP_SETUP, DEPTHWISE], "depthwise weights must be loaded before this instruction"),
+        (
+            [*STRIP_SETUP, replace(LOAD_DEPTHWISE, vectors=3), DEPTHWISE],
+            "its weights must be 9 vectors, not the 3 that were loaded",
+        ),
+        (
+            [*STRIP_SETUP, LOAD_DEPTHWISE, DEPTHWISE],
+            "weights of kernel columns that the window doesn't have must be 0",
         ),
         ([replace(SETUP[1], count=0)], "count of loop level 0 must be at least 1"),
         ([replace(SETUP[1], level=5)], "loop level must be 0 to 4, not 5"),
@@ -394,6 +495,12 @@ def test_programs_that_cannot_be_executed(program, message):
     with pytest.raises(CelosiaError, match=message) as refused:
         machine.run(PROGRAM)
     assert str(refused.value).startswith("instruction at weight vector ")
+
+
+def test_depthwise_instructions_need_an_engine():
+    machine = machine_with([WINDOW], replace(config(), depthwise_taps=0))
+    with pytest.raises(CelosiaError, match=r"'machine' must have a depthwise engine \("):
+        machine.run(PROGRAM)
 
 
 def test_words_that_are_no_instruction():

@@ -26,9 +26,15 @@ _LIMITS = {
     "weight_kib": (1, 16384),
     "accumulator_depth": (8, 65536),
     "requantizer_lanes": (1, 64),
+    "depthwise_taps": (0, 8),
     "queue_depth": (3, 64),
     "profile_depth": (1, 1024),
 }
+
+DEPTHWISE_STRIP_ROWS = 16
+"""Rows of the depthwise engine's strip buffer."""
+DEPTHWISE_WORDS = 32
+"""Kernel rows x groups of T kernel columns that the depthwise engine has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,7 @@ class NpuConfig:
         accumulator_depth: vectors of C int32 sums; the halves are filled and drained in turn.
         requantizer_lanes: outputs requantised in one cycle; divides `rows`.
         profiles: rounding profiles that the requantiser is built for.
+        depthwise_taps: T, kernel columns that the depthwise engine takes at a time; 0 for none.
         queue_depth: instructions that wait in front of each unit.
         profile_depth: layers whose counters are kept.
 
@@ -59,6 +66,7 @@ class NpuConfig:
     accumulator_depth: int
     requantizer_lanes: int
     profiles: tuple[RoundingProfile, ...]
+    depthwise_taps: int = 3
     queue_depth: int = 8
     profile_depth: int = 256
 
@@ -139,6 +147,16 @@ class NpuConfig:
     def tile_slices(self) -> int:
         """Column tiles that share one scratchpad vector: ceil(R / C), or 1 where C >= R."""
         return -(-self.rows // self.columns)
+
+    @property
+    def depthwise_lanes(self) -> int:
+        """Lanes of the depthwise engine."""
+        return min(self.rows, self.columns)
+
+    @property
+    def depthwise_columns(self) -> int:
+        """Columns of the depthwise engine's strip buffer."""
+        return 8 if self.depthwise_taps <= 4 else 16
 
     @property
     def macs(self) -> int:
@@ -238,7 +256,11 @@ def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuCo
     return NpuConfig(**values)
 
 
-_REQUIRED = {f.name for f in fields(NpuConfig)} - {"queue_depth", "profile_depth"}
+_REQUIRED = {f.name for f in fields(NpuConfig)} - {
+    "depthwise_taps",
+    "queue_depth",
+    "profile_depth",
+}
 
 
 def config_to_mapping(config: NpuConfig) -> dict[str, Any]:

@@ -199,11 +199,25 @@ class LoadWeights(Instruction):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoadDepthwise(Instruction):
+    """Stream the weights of one DEPTHWISE into the depthwise engine.
+
+    Vector (g * kernel rows + ky) * T + t holds the weights of kernel row ky and kernel column
+    g * T + t, for T taps, in lane j that of accumulator lane j.
+    """
+
+    opcode: ClassVar[int] = 0x11
+    address: Annotated[int, Bits(ADDRESS_BITS, "first weight vector")]
+    vectors: Annotated[int, Bits(16, "kernel rows x groups x T")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MatrixLoop(LoopLevel):
     """Set one level of MATRIX's loop nest.
 
     The levels are 0 column, 1 row, 2 channel vector, 3 kernel x and 4 kernel y. The
-    counts of levels 0 and 1 come with each MATMUL; those given here are not used.
+    counts of levels 0 and 1 come with each MATMUL; those given here are not used. DEPTHWISE uses
+    levels 0 and 1 alone.
     """
 
     opcode: ClassVar[int] = 0x20
@@ -236,6 +250,52 @@ class Matmul(Instruction):
     rows: Extent
     columns: Extent
     accumulate: Annotated[int, Bits(1, "1: the first pass adds to the sums that are there")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthwiseWindow(Instruction):
+    """Set the window of DEPTHWISE, and which input lane each accumulator lane is made of.
+
+    A window is `rows` by `columns` vectors of the strip; the engine takes T columns at a time, in
+    `groups` = ceil(columns / T). Accumulator lane j is made of input lane
+    `lane` + floor((`phase` + j) / `multiplier`).
+    """
+
+    opcode: ClassVar[int] = 0x23
+    rows: Annotated[int, Bits(5, "kernel rows, at least 1")]
+    columns: Annotated[int, Bits(5, "kernel columns, at least 1")]
+    groups: Annotated[int, Bits(5, "ceil(columns / T)")]
+    stride_y: Annotated[int, Bits(4, "strip rows from one output to the next, at least 1")]
+    stride_x: Annotated[int, Bits(4, "strip columns from one output to the next, at least 1")]
+    multiplier: Annotated[int, Bits(7, "output lanes of one input lane, at least 1")] = 1
+    lane: Annotated[int, Bits(6, "first input lane")] = 0
+    phase: Annotated[int, Bits(6, "its outputs that come before, below multiplier")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depthwise(Instruction):
+    """Sum products over a window, lane by lane, for a chunk of output pixels.
+
+    The strip is the `strip_columns` x `strip_rows` vectors of the loop nest's levels 1 and 0, the
+    other levels left out: level 0 walks along a strip column, level 1 from one column to the next.
+    As for MATMUL, a vector is the scratchpad's at the nest's address, or `padding` in all lanes
+    where (y, x) lies outside the image. Takes the next weights; for every output column i, row k
+    and each of the first min(R, C) lanes, accumulators[accumulator + i * rows + k] becomes the sum,
+    over the window's columns and rows (kx, ky), of the input lane of strip column
+    i * stride_x + kx, row k * stride_y + ky, times the weight's lane. A lane without an input
+    lane, and the lanes beyond min(R, C), become 0. Weights of kernel columns that the window
+    doesn't have must be 0.
+    """
+
+    opcode: ClassVar[int] = 0x24
+    address: Address
+    y: Coordinate
+    x: Coordinate
+    accumulator: Annotated[int, Bits(16, "first accumulator vector")]
+    rows: Annotated[int, Bits(5, "output rows, at least 1")]
+    columns: Annotated[int, Bits(11, "output columns, at least 1")]
+    strip_rows: Annotated[int, Bits(5, "(rows - 1) x stride_y + kernel rows, at most 16")]
+    strip_columns: Annotated[int, Bits(11, "(columns - 1) x stride_x + kernel columns")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,9 +442,12 @@ class Pool(Instruction):
 INSTRUCTIONS: tuple[type[Instruction], ...] = (
     Halt,
     LoadWeights,
+    LoadDepthwise,
     MatrixLoop,
     MatrixInput,
     Matmul,
+    DepthwiseWindow,
+    Depthwise,
     PostLoop,
     PostInput,
     PostOutput,
@@ -397,6 +460,9 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
     Mul,
 )
 """Every instruction, by opcode."""
+
+DEPTHWISE_INSTRUCTIONS: tuple[type[Instruction], ...] = (LoadDepthwise, DepthwiseWindow, Depthwise)
+"""Those that only an NPU with a depthwise engine has."""
 
 
 def mnemonic(instruction: type[Instruction]) -> str:

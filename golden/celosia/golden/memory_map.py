@@ -37,7 +37,8 @@ class Register(IntEnum):
     IDENTITY = 0x00
     """The letters `CEL1`, little-endian."""
     GEOMETRY = 0x04
-    """Rows (bits 0-7), columns (8-15), requantiser lanes (16-23), profiles (24-27, a bit each)."""
+    """Rows (bits 0-7), columns (8-15), requantiser lanes (16-23), profiles (24-27, a bit each),
+    depthwise taps (28-31)."""
     CONTROL = 0x08
     """W. Bits of `Control`: start the program, step mode, do the next step."""
     STATUS = 0x0C
@@ -112,21 +113,23 @@ class Counter(IntEnum):
     MATRIX_BUSY = 1
     """An activation vector entered the array."""
     MATRIX_WEIGHTS = 2
-    """An activation vector waited for its weight tile."""
+    """An activation vector waited for its weight tile, or a DEPTHWISE for its weights."""
     MATRIX_DEPENDENCY = 3
-    """The next MATMUL waited for the previous layer's output (STORED)."""
+    """The next MATMUL or DEPTHWISE waited for the previous layer's output (STORED)."""
     MATRIX_ACCUMULATORS = 4
-    """The next MATMUL waited for a drained half of the accumulators (DRAINED)."""
+    """The next MATMUL or DEPTHWISE waited for a drained half of the accumulators (DRAINED)."""
     MATRIX_MEMORY = 5
-    """A MATMUL ran but its activation vector had not arrived from the scratchpad."""
+    """One of them ran but its vectors had not arrived from the scratchpad."""
     MATRIX_IDLE = 6
-    """MATRIX had no MATMUL to run."""
+    """MATRIX had neither to run."""
     POST_BUSY = 7
     """POST executed an instruction."""
     POST_WAIT = 8
     """POST's next instruction waited for a semaphore."""
     LOAD_BUSY = 9
-    """A weight vector entered the array."""
+    """A weight vector entered the array or the depthwise engine."""
+    MATRIX_DEPTHWISE = 10
+    """The depthwise engine took taps, and no activation vector entered the array."""
 
 
 PROFILE_WORDS = len(Counter)

@@ -12,6 +12,7 @@ from celosia.golden.isa import (
     ADDRESS_BITS,
     COORDINATE_BITS,
     LOOP_LEVELS,
+    Depthwise,
     Drain,
     ImageBounds,
     Instruction,
@@ -63,16 +64,17 @@ class LoopNest:
         start: tuple[int, int, int],
         counts: tuple[int, ...],
     ) -> NDArray[np.int8]:
-        """Vectors that the nest visits: [level 4, 3, 2, 1, 0, R].
+        """Vectors that the nest visits: [levels, the outermost first, R].
 
-        `start` is (address, y, x); `counts` holds the iterations of levels 0 to 4. Outside the
-        image a vector is padding in all lanes, and its address doesn't matter.
+        `start` is (address, y, x); `counts` holds the iterations of the levels from 0 on, and
+        those above are left out. Outside the image a vector is padding in all lanes, and its
+        address doesn't matter.
         """
         if math.prod(counts) > MAX_VECTORS:
             raise CelosiaError(
                 f"an instruction must visit at most {MAX_VECTORS} vectors, not {math.prod(counts)}"
             )
-        levels = [self._level(level) for level in range(LOOP_LEVELS)]
+        levels = [self._level(level) for level in range(len(counts))]
         address = _ramp(start[0], [level.address_step for level in levels], counts)
         address &= (1 << ADDRESS_BITS) - 1
         y = _wrap_coordinate(_ramp(start[1], [level.y_step for level in levels], counts))
@@ -95,8 +97,8 @@ class LoopNest:
         return self._levels[level]
 
 
-def chunk_of(instruction: Matmul | Drain, depth: int) -> slice:
-    """The accumulators that a MATMUL fills or a DRAIN empties, of `depth` in all.
+def chunk_of(instruction: Matmul | Depthwise | Drain, depth: int) -> slice:
+    """The accumulators that a MATMUL or DEPTHWISE fills or a DRAIN empties, of `depth` in all.
 
     Raises CelosiaError where there are none, or some lie beyond the memory.
     """
@@ -117,7 +119,7 @@ def _wrap_coordinate(values: Int64Array) -> Int64Array:
 
 
 def _ramp(start: int, steps: list[int], counts: tuple[int, ...]) -> Int64Array:
-    """start + sum of index * step over all levels, with level 4 as the first axis."""
+    """start + sum of index * step over all levels, with the outermost as the first axis."""
     total = np.full((1,) * len(counts), start, np.int64)
     for level, (step, count) in enumerate(zip(steps, counts, strict=True)):
         shape = [1] * len(counts)

@@ -15,6 +15,7 @@ from celosia.golden.isa import (
     Semaphore,
     decode,
 )
+from celosia.golden.machine.depthwise import DepthwiseUnit
 from celosia.golden.machine.engine import ExactEngine, MatrixEngine
 from celosia.golden.machine.matrix import MatrixUnit
 from celosia.golden.machine.post import PostUnit
@@ -25,7 +26,7 @@ class Machine:
 
     After each instruction the memories hold what the hardware's hold once that instruction and all
     before it are complete. A semaphore that an instruction waits for must have been raised by an
-    earlier instruction; so must a MATMUL's weight tiles have been loaded.
+    earlier instruction; so must the weights of a MATMUL or DEPTHWISE have been loaded.
 
     Attributes:
         config: the sizes.
@@ -53,11 +54,16 @@ class Machine:
         self.marks = 0
         self._semaphores = dict.fromkeys(Semaphore, 0)
         matrix = MatrixUnit(self.scratchpad, self.weights, self.accumulators, self._engine)
+        depthwise = DepthwiseUnit(
+            self.config, matrix.nest, self.scratchpad, self.weights, self.accumulators
+        )
         post = PostUnit(self.config, self.scratchpad, self.weights, self.accumulators)
         self._matrix = matrix
+        self._depthwise = depthwise
         self._execute: dict[type[Instruction], Callable[[Any], None]] = {
             Halt: self._halt,
             **matrix.handlers,
+            **depthwise.handlers,
             **post.handlers,
         }
 
@@ -120,6 +126,8 @@ class Machine:
         left = [f"{s.name} at {n}" for s, n in self._semaphores.items() if n]
         if self._matrix.waiting_tiles:
             left.append(f"{self._matrix.waiting_tiles} unused weight tiles")
+        if self._depthwise.waiting_sets:
+            left.append(f"{self._depthwise.waiting_sets} unused sets of depthwise weights")
         if left:
             raise CelosiaError(f"nothing must be left over, not {', '.join(left)}")
         self.halted = True

@@ -13,7 +13,11 @@ from celosia.golden.quantization import wrap_int32
 
 
 class MatrixUnit:
-    """Executes the instructions of LOAD and MATRIX on the machine's memories."""
+    """Executes the instructions of LOAD and MATRIX on the machine's memories, DEPTHWISE's aside.
+
+    Attributes:
+        nest: MATRIX's loop nest.
+    """
 
     def __init__(
         self,
@@ -26,7 +30,7 @@ class MatrixUnit:
         self._weights = weights.view(np.int8)
         self._accumulators = accumulators
         self._engine = engine
-        self._nest = LoopNest()
+        self.nest = LoopNest()
         self._tiles: deque[int] = deque()
         self._filled: slice | None = None
 
@@ -35,8 +39,8 @@ class MatrixUnit:
         """What executes each instruction of these units."""
         return {
             LoadWeights: self.load_weights,
-            MatrixLoop: self._nest.set_level,
-            MatrixInput: self._nest.set_image,
+            MatrixLoop: self.nest.set_level,
+            MatrixInput: self.nest.set_image,
             Matmul: self.matmul,
         }
 
@@ -61,7 +65,7 @@ class MatrixUnit:
         rows, columns = self._scratchpad.shape[1], self._accumulators.shape[1]
         pixels = instruction.rows * instruction.columns
         chunk = chunk_of(instruction, len(self._accumulators))
-        kernel = tuple(self._nest.count(level) for level in (2, 3, 4))
+        kernel = tuple(self.nest.count(level) for level in (2, 3, 4))
         passes = kernel[0] * kernel[1] * kernel[2]
         if len(self._tiles) < passes:
             raise CelosiaError(
@@ -72,7 +76,7 @@ class MatrixUnit:
             raise CelosiaError(
                 "the last sums before it must have been left in the same accumulators"
             )
-        vectors = self._nest.gather(
+        vectors = self.nest.gather(
             self._scratchpad,
             (instruction.address, instruction.y, instruction.x),
             (instruction.columns, instruction.rows, *kernel),

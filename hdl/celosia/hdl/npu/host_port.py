@@ -192,7 +192,11 @@ class HostPort(wiring.Component):
         config = self._config
         profiles = sum(1 << list(RoundingProfile).index(p) for p in config.profiles)
         geometry = (
-            config.rows | config.columns << 8 | config.requantizer_lanes << 16 | profiles << 24
+            config.rows
+            | config.columns << 8
+            | config.requantizer_lanes << 16
+            | profiles << 24
+            | config.depthwise_taps << 28
         )
         value = Signal(32, name="register_value")
         with m.Switch(offset):

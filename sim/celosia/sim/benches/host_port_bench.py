@@ -61,7 +61,8 @@ class Golden:
         config = self.config
         every = list(RoundingProfile)
         profiles = sum(1 << k for k, p in enumerate(every) if p in config.profiles)
-        parts = (config.rows, config.columns, config.requantizer_lanes, profiles)
+        high = profiles | config.depthwise_taps << 4
+        parts = (config.rows, config.columns, config.requantizer_lanes, high)
         return int.from_bytes(bytes(parts), "little")
 
     def _locate(self, region: Region, offset: int) -> tuple[int, int] | None:
