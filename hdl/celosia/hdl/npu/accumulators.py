@@ -55,7 +55,9 @@ class Accumulators(wiring.Component):
         One for each pass, at the latest with its first sum; ``base`` and the sums after it must
         stay below ``depth``, and within a half.
     sums : In(stream.Signature(vector(columns, 32)))
-        From the matrix engine.
+        From the engine that computes them.
+    depthwise : Out(1)
+        Which one that is for the job at hand, as the job says; from a register.
     signal : Out(7)
         Set of semaphores that go up in this cycle.
     read : In(MemoryReadSignature(vector(columns, 32), tag))
@@ -67,6 +69,7 @@ class Accumulators(wiring.Component):
 
     jobs: stream.Interface
     sums: stream.Interface
+    depthwise: Signal
     signal: Signal
     read: wiring.PureInterface
     busy: Signal
@@ -82,6 +85,7 @@ class Accumulators(wiring.Component):
             {
                 "jobs": In(stream.Signature(AccumulateJob)),
                 "sums": In(stream.Signature(vector(columns, SUM_BITS))),
+                "depthwise": Out(1),
                 "signal": Out(SEMAPHORES),
                 "read": In(MemoryReadSignature(vector(columns, SUM_BITS), tag)),
                 "busy": Out(1),
@@ -166,6 +170,7 @@ class Accumulators(wiring.Component):
                 job_columns.eq(job.columns),
                 distance.eq(_pixels(job)),
                 overwrite.eq(job.overwrite),
+                self.depthwise.eq(job.depthwise),
                 job_signal.eq(job.signal),
             ]
 

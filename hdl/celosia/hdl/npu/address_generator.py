@@ -41,7 +41,8 @@ Bounds = data.StructLayout(
 def run_layout(tag: Shape) -> data.StructLayout:
     """A run: where it starts, and its own counts for the two levels that the instruction gives.
 
-    ``tag`` is a shape; its value comes back with every position of the run.
+    With ``alone`` these are all that it walks: each other level has one iteration. ``tag`` is a
+    shape; its value comes back with every position of the run.
     """
     return data.StructLayout(
         {
@@ -49,6 +50,7 @@ def run_layout(tag: Shape) -> data.StructLayout:
             "y": signed(COORDINATE_BITS),
             "x": signed(COORDINATE_BITS),
             "counts": data.ArrayLayout(unsigned(RUN_COUNT_BITS), 2),
+            "alone": 1,
             "tag": tag,
         }
     )
@@ -213,6 +215,8 @@ class AddressGenerator(wiring.Component):
                 if level in self.run_levels:
                     count = run.payload.counts[self.run_levels.index(level)]
                     m.d.sync += counts[level].eq(count)
+                else:
+                    count = Mux(run.payload.alone, 1, count)
                 m.d.sync += begin(level, count)
                 m.d.sync += [
                     points[level].address.eq(run.payload.address),

@@ -8,6 +8,8 @@ from celosia.golden.isa import (
     ADDRESS_BITS,
     INSTRUCTION_BITS,
     Bits,
+    Depthwise,
+    DepthwiseWindow,
     Extent,
     Instruction,
     Matmul,
@@ -17,6 +19,8 @@ from celosia.golden.isa import SEMAPHORES as SEMAPHORES
 __all__ = [
     "SEMAPHORES",
     "AccumulateJob",
+    "DepthwiseEngineSignature",
+    "DepthwiseJob",
     "InstructionStream",
     "MatrixEngineSignature",
     "MemoryReadSignature",
@@ -157,7 +161,55 @@ AccumulateJob = data.StructLayout(
         "columns": unsigned(_width(Extent)),
         "overwrite": 1,
         "signal": unsigned(SEMAPHORES),
+        "depthwise": 1,
     }
 )
-"""One pass of a MATMUL: rows * columns sums are on their way, in order, for the accumulators from
-`base`. `overwrite` replaces what was there; `signal` is raised once the last is written."""
+"""One pass of a MATMUL, or a DEPTHWISE: rows * columns sums are on their way, in order, for the
+accumulators from `base`, from the engine that `depthwise` tells. `overwrite` replaces what was
+there; `signal` is raised once the last is written."""
+
+DepthwiseJob = data.StructLayout(
+    {
+        "rows": unsigned(field_width(Depthwise, "rows")),
+        "columns": unsigned(field_width(Depthwise, "columns")),
+        "window": data.StructLayout(
+            {
+                name: unsigned(field_width(DepthwiseWindow, name))
+                for name in (
+                    *("rows", "columns", "groups", "stride_y", "stride_x"),
+                    *("multiplier", "lane", "phase"),
+                )
+            }
+        ),
+    }
+)
+"""What the depthwise engine knows of a DEPTHWISE: its outputs, and the window as it was set."""
+
+
+class DepthwiseEngineSignature(wiring.Signature):
+    """The depthwise engine's contract, seen from the engine.
+
+    Members:
+        jobs: stream of `DepthwiseJob`, one for each DEPTHWISE, in order.
+        vectors: stream of the strips' vectors, along the columns of each strip: `vector` (R int8),
+            `column_end` and `strip_end` on the last of a column and of a strip.
+        weights: stream of `vector` (C int8) and `last`: 1 on the last of a set. Each job takes the
+            next set; loading it overlaps with the job before.
+        sums: stream of C int32, rows * columns for each job, along the columns of its outputs.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__(
+            {
+                "jobs": In(stream.Signature(DepthwiseJob)),
+                "vectors": In(
+                    stream.Signature(
+                        data.StructLayout({"vector": vector(rows), "column_end": 1, "strip_end": 1})
+                    )
+                ),
+                "weights": In(
+                    stream.Signature(data.StructLayout({"vector": vector(columns), "last": 1}))
+                ),
+                "sums": Out(stream.Signature(vector(columns, 32))),
+            }
+        )

@@ -1,15 +1,17 @@
-"""MATRIX: turns instructions into the matrix engine's activation vectors."""
+"""MATRIX: turns instructions into the vectors of the matrix and the depthwise engine."""
 
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.isa import Matmul, MatrixInput, MatrixLoop
+from celosia.golden.isa import Depthwise, DepthwiseWindow, Matmul, MatrixInput, MatrixLoop
 from celosia.golden.memory_map import UnitState
 from celosia.hdl.npu.address_generator import AddressGenerator
 from celosia.hdl.npu.interfaces import (
     SEMAPHORES,
     AccumulateJob,
+    DepthwiseEngineSignature,
+    DepthwiseJob,
     InstructionStream,
     MatrixEngineSignature,
     MemoryReadSignature,
@@ -31,6 +33,9 @@ RequestTag = data.StructLayout(
         "first": 1,
         "inside": 1,
         "padding": signed(field_width(MatrixInput, "padding")),
+        "depthwise": 1,
+        "column_end": 1,
+        "strip_end": 1,
     }
 )
 """What becomes of the vector that the scratchpad answers with."""
@@ -43,29 +48,32 @@ RunTag = data.StructLayout(
         "accumulate": 1,
         "signal": unsigned(SEMAPHORES),
         "padding": signed(field_width(MatrixInput, "padding")),
+        "depthwise": 1,
     }
 )
-"""What a MATMUL's positions need to know of it."""
+"""What the positions of a MATMUL or DEPTHWISE need to know of it."""
 
 
 class MatrixUnit(wiring.Component):
-    """Executes MATRIX_LOOP, MATRIX_INPUT and MATMUL, as `celosia.golden.isa` defines them.
+    """Executes MATRIX's instructions, as `celosia.golden.isa` defines them.
 
     For every position of a MATMUL's loop nest it reads a vector from the scratchpad and hands it,
     or ``padding`` in all lanes where the position lies outside the image, to the matrix engine.
     Positions outside read address 0. Every pass, that is every run through levels 0 and 1, begins
     with a vector that is ``first`` and is announced by a job, which leaves at the latest with
     the request for that vector. The first pass's job overwrites unless the MATMUL says
-    ``accumulate``; the last pass's carries the MATMUL's ``signal``.
+    ``accumulate``; the last pass's carries the MATMUL's ``signal``. A DEPTHWISE has one pass, whose
+    vectors go to the depthwise engine, which gets a job of its own as the instruction starts.
 
-    Throughput: a request every cycle, without a gap between passes and between MATMULs whose
-    semaphores are there; settings take a cycle each, and wait for the requests of the MATMUL
-    before them, not for its vectors. Latency: the first request 2 cycles after its MATMUL was
+    Throughput: a request every cycle, without a gap between passes and between instructions whose
+    semaphores are there; settings take a cycle each, and wait for the requests of the instruction
+    before them, not for its vectors. Latency: the first request 2 cycles after its instruction was
     taken; from response to activation 0.
 
-    Back-pressure: ``read.response.ready`` follows ``activations.ready`` combinationally. Requests
-    pause while the queue of jobs is full; it holds those of all the passes between the scratchpad
-    and the accumulators. At most 255 requests may be between memory and engine.
+    Back-pressure: ``read.response.ready`` follows the ``ready`` of the vector's engine
+    combinationally. Requests pause while the queue of jobs is full; it holds those of all the
+    passes between the scratchpad and the accumulators. At most 255 requests may be between memory
+    and engine.
 
     Reset forgets everything but the settings.
 
@@ -79,17 +87,19 @@ class MatrixUnit(wiring.Component):
     instructions : In(InstructionStream)
         MATRIX's instructions, in order; taken when they start.
     semaphores : Out(SemaphoreSignature())
-        ``signal`` is for settings only: a MATMUL signals through its last job.
+        ``signal`` is for settings only: the others signal through their last job.
     read : Out(MemoryReadSignature(vector(rows), RequestTag))
         The scratchpad.
     activations : Out(stream.Signature({"vector", "first"}))
         To the matrix engine.
+    depthwise_jobs, depthwise_vectors : Out
+        ``jobs`` and ``vectors`` of `DepthwiseEngineSignature`, where the configuration has one.
     jobs : Out(stream.Signature(AccumulateJob))
         To the accumulators.
     state : Out(4)
         `UnitState`: what the unit does, or what the next vector waits for.
     busy : Out(1)
-        A vector is still to be taken by the engine, or a job by the accumulators.
+        A vector is still to be taken by its engine, or a job by the accumulators.
     """
 
     instructions: stream.Interface
@@ -103,17 +113,20 @@ class MatrixUnit(wiring.Component):
     def __init__(self, config):
         self.config = config
         engine = MatrixEngineSignature(config.rows, config.columns)
-        super().__init__(
-            {
-                "instructions": In(InstructionStream),
-                "semaphores": Out(SemaphoreSignature()),
-                "read": Out(MemoryReadSignature(vector(config.rows), RequestTag)),
-                "activations": engine.members["activations"].flip(),
-                "jobs": Out(stream.Signature(AccumulateJob)),
-                "state": Out(4),
-                "busy": Out(1),
-            }
-        )
+        members = {
+            "instructions": In(InstructionStream),
+            "semaphores": Out(SemaphoreSignature()),
+            "read": Out(MemoryReadSignature(vector(config.rows), RequestTag)),
+            "activations": engine.members["activations"].flip(),
+            "jobs": Out(stream.Signature(AccumulateJob)),
+            "state": Out(4),
+            "busy": Out(1),
+        }
+        if config.depthwise_taps:
+            depthwise = DepthwiseEngineSignature(config.rows, config.columns)
+            members["depthwise_jobs"] = depthwise.members["jobs"].flip()
+            members["depthwise_vectors"] = depthwise.members["vectors"].flip()
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -123,7 +136,7 @@ class MatrixUnit(wiring.Component):
         m.submodules.jobs = jobs = StreamFifo(shape=AccumulateJob, depth=passes_in_flight)
         wiring.connect(m, jobs.o, wiring.flipped(self.jobs))
 
-        is_matmul = self._start(m, generator)
+        is_work = self._start(m, generator)
 
         # A position is a request, and the first of a pass is a job as well.
         position, run = generator.positions, generator.positions.payload.tag
@@ -135,6 +148,9 @@ class MatrixUnit(wiring.Component):
             request.payload.tag.first.eq(is_first),
             request.payload.tag.inside.eq(position.payload.inside),
             request.payload.tag.padding.eq(run.padding),
+            request.payload.tag.depthwise.eq(run.depthwise),
+            request.payload.tag.column_end.eq(position.payload.last[0]),
+            request.payload.tag.strip_end.eq(position.payload.last[:2].all()),
             position.ready.eq(request.ready & (~is_first | jobs.i.ready)),
             jobs.i.valid.eq(position.valid & is_first & request.ready),
             jobs.i.payload.base.eq(run.accumulator),
@@ -142,49 +158,63 @@ class MatrixUnit(wiring.Component):
             jobs.i.payload.columns.eq(run.columns),
             jobs.i.payload.overwrite.eq(position.payload.first[2:].all() & ~run.accumulate),
             jobs.i.payload.signal.eq(Mux(position.payload.last[2:].all(), run.signal, 0)),
+            jobs.i.payload.depthwise.eq(run.depthwise),
         ]
-
-        activation, tag = self.activations, response.payload.tag
-        m.d.comb += [
-            activation.valid.eq(response.valid),
-            activation.payload.first.eq(tag.first),
-            response.ready.eq(activation.ready),
-        ]
-        for lane in range(rows):
-            m.d.comb += activation.payload.vector[lane].eq(
-                Mux(tag.inside, response.payload.vector[lane], tag.padding)
-            )
+        self._deliver(m)
 
         in_flight = Signal(IN_FLIGHT_BITS)
         requested = request.valid & request.ready
-        delivered = activation.valid & activation.ready
+        delivered = response.valid & response.ready
         m.d.sync += in_flight.eq(in_flight + requested - delivered)
         m.d.comb += self.busy.eq(generator.busy | (in_flight != 0) | jobs.o.valid)
 
-        with m.If(activation.valid):
+        with m.If(response.valid):
             m.d.comb += self.state.eq(
-                Mux(activation.ready, UnitState.RUNNING, UnitState.WAITING_ENGINE)
+                Mux(response.ready, UnitState.RUNNING, UnitState.WAITING_ENGINE)
             )
         with m.Elif(generator.busy | (in_flight != 0)):
             m.d.comb += self.state.eq(UnitState.WAITING_MEMORY)
         with m.Elif(self.instructions.valid & ~self.semaphores.grant):
             m.d.comb += self.state.eq(UnitState.WAITING_SEMAPHORE)
-        with m.Elif(self.instructions.valid & is_matmul):
+        with m.Elif(self.instructions.valid & is_work):
             m.d.comb += self.state.eq(UnitState.RUNNING)
         with m.Else():
-            # A setting is the work of one cycle, and no MATMUL is there.
+            # A setting is the work of one cycle, and there is nothing else.
             m.d.comb += self.state.eq(UnitState.IDLE)
         return m
 
+    def _deliver(self, m):
+        """Hand the scratchpad's answers to the engines."""
+        response, tag = self.read.response, self.read.response.payload.tag
+        activation = self.activations
+        filled = Signal.like(activation.payload.vector)
+        for lane in range(self.config.rows):
+            m.d.comb += filled[lane].eq(Mux(tag.inside, response.payload.vector[lane], tag.padding))
+        m.d.comb += [
+            activation.payload.vector.eq(filled),
+            activation.payload.first.eq(tag.first),
+            activation.valid.eq(response.valid),
+            response.ready.eq(activation.ready),
+        ]
+        if self.config.depthwise_taps:
+            strip = self.depthwise_vectors
+            m.d.comb += [
+                strip.payload.vector.eq(filled),
+                strip.payload.column_end.eq(tag.column_end),
+                strip.payload.strip_end.eq(tag.strip_end),
+                strip.valid.eq(response.valid & tag.depthwise),
+                activation.valid.eq(response.valid & ~tag.depthwise),
+                response.ready.eq(Mux(tag.depthwise, strip.ready, activation.ready)),
+            ]
+
     def _start(self, m, generator):
-        """Hand the next instruction to the generator; returns whether it is a MATMUL."""
+        """Hand the next instruction to the generator; returns whether it isn't a setting."""
         word = self.instructions.payload
         loop, image, matmul = (
             data.View(instruction_layout(kind), word) for kind in (MatrixLoop, MatrixInput, Matmul)
         )
         padding = Signal.like(image.padding, reset_less=True)
         run, setting, bounds = generator.runs, generator.settings, generator.bounds
-        kinds = ((Matmul, run), (MatrixLoop, setting), (MatrixInput, bounds))
         m.d.comb += [
             run.payload.address.eq(matmul.address),
             run.payload.y.eq(matmul.y),
@@ -206,19 +236,58 @@ class MatrixUnit(wiring.Component):
             bounds.payload.width.eq(image.width),
         ]
         startable = self.instructions.valid & self.semaphores.grant
-        for kind, target in kinds:
+        for kind, target in ((Matmul, run), (MatrixLoop, setting), (MatrixInput, bounds)):
             with m.If(matmul.opcode == kind.opcode):
                 m.d.comb += [
                     target.valid.eq(startable),
                     self.instructions.ready.eq(self.semaphores.grant & target.ready),
                 ]
-        is_matmul = matmul.opcode == Matmul.opcode
+        is_work = matmul.opcode == Matmul.opcode
+        if self.config.depthwise_taps:
+            self._start_depthwise(m, run, startable)
+            is_work |= matmul.opcode == Depthwise.opcode
         start = self.instructions.valid & self.instructions.ready
         m.d.comb += self.semaphores.take.eq(start)
         with m.If(self.instructions.valid):
             m.d.comb += self.semaphores.wait.eq(matmul.wait)
-        with m.If(start & ~is_matmul):
+        with m.If(start & ~is_work):
             m.d.comb += self.semaphores.signal.eq(matmul.signal)
         with m.If(start & (matmul.opcode == MatrixInput.opcode)):
             m.d.sync += padding.eq(image.padding)
-        return is_matmul
+        return is_work
+
+    def _start_depthwise(self, m, run, startable):
+        """DEPTHWISE is a run over its strip, and a job of the depthwise engine."""
+        depthwise, window = (
+            data.View(instruction_layout(kind), self.instructions.payload)
+            for kind in (Depthwise, DepthwiseWindow)
+        )
+        job = self.depthwise_jobs
+        kept = Signal(DepthwiseJob["window"].shape, reset_less=True)
+        m.d.comb += [
+            job.payload.rows.eq(depthwise.rows),
+            job.payload.columns.eq(depthwise.columns),
+            job.payload.window.eq(kept),
+        ]
+        with m.If(depthwise.opcode == DepthwiseWindow.opcode):
+            # The engine's jobs carry the window: it may change at any time.
+            m.d.comb += self.instructions.ready.eq(self.semaphores.grant)
+            with m.If(startable):
+                m.d.sync += [kept[name].eq(window[name]) for name, _ in kept.shape()]
+        with m.If(depthwise.opcode == Depthwise.opcode):
+            m.d.comb += [
+                run.payload.address.eq(depthwise.address),
+                run.payload.y.eq(depthwise.y),
+                run.payload.x.eq(depthwise.x),
+                run.payload.counts[0].eq(depthwise.strip_rows),
+                run.payload.counts[1].eq(depthwise.strip_columns),
+                run.payload.alone.eq(1),
+                run.payload.tag.accumulator.eq(depthwise.accumulator),
+                run.payload.tag.accumulate.eq(0),
+                run.payload.tag.rows.eq(depthwise.columns),
+                run.payload.tag.columns.eq(depthwise.rows),
+                run.payload.tag.depthwise.eq(1),
+                run.valid.eq(startable & job.ready),
+                job.valid.eq(startable & run.ready),
+                self.instructions.ready.eq(self.semaphores.grant & run.ready & job.ready),
+            ]

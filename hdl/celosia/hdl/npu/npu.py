@@ -1,6 +1,6 @@
 """The whole NPU: memories, units, and what orders them."""
 
-from amaranth.hdl import Cat, Module, ResetInserter, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from celosia.golden.isa import INSTRUCTION_BITS, Semaphore, Unit
 from celosia.golden.memory_map import Counter, UnitState
 from celosia.hdl.npu.accumulators import Accumulators
 from celosia.hdl.npu.counters import PerformanceCounters
+from celosia.hdl.npu.depthwise_engine import DepthwiseEngine
 from celosia.hdl.npu.host_port import HostPort, HostRequest
 from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.load_unit import LoadUnit
@@ -102,8 +103,8 @@ class Npu(wiring.Component):
 
         wiring.connect(m, load.weights, engine.weights)
         wiring.connect(m, matrix.activations, engine.activations)
-        wiring.connect(m, engine.sums, accumulators.sums)
         wiring.connect(m, matrix.jobs, accumulators.jobs)
+        depthwise = self._sums(m, restarted, load, matrix, engine, accumulators)
 
         units = {Unit.LOAD: load, Unit.MATRIX: matrix, Unit.POST: post}
         waiting = {}
@@ -136,9 +137,45 @@ class Npu(wiring.Component):
             host.units.eq(Cat(sequencer.state, load.state, matrix.state, post.state)),
             host.queues.eq(Cat(*waiting.values())),
             counters.mark.eq(post.mark),
-            counters.events.eq(self._events(m, sequencer, load, matrix, post, engine)),
+            counters.events.eq(self._events(m, sequencer, load, matrix, post, engine, depthwise)),
         ]
         return m
+
+    def _sums(
+        self,
+        m: Module,
+        restarted: ResetInserter,
+        load: LoadUnit,
+        matrix: MatrixUnit,
+        engine: SystolicArray,
+        accumulators: Accumulators,
+    ) -> DepthwiseEngine | None:
+        """Connect the accumulators to the engines; returns the depthwise one, if there is one.
+
+        Jobs are in program order, so that each engine's next sums are those of its next job.
+        """
+        if not self._config.depthwise_taps:
+            wiring.connect(m, engine.sums, accumulators.sums)
+            return None
+        depthwise = DepthwiseEngine(self._config)
+        m.submodules.depthwise = restarted(depthwise)
+        wiring.connect(m, load.depthwise, depthwise.weights)
+        wiring.connect(m, matrix.depthwise_jobs, depthwise.jobs)
+        wiring.connect(m, matrix.depthwise_vectors, depthwise.vectors)
+        sums = accumulators.sums
+        with m.If(accumulators.depthwise):
+            m.d.comb += [
+                sums.payload.eq(depthwise.sums.payload),
+                sums.valid.eq(depthwise.sums.valid),
+                depthwise.sums.ready.eq(sums.ready),
+            ]
+        with m.Else():
+            m.d.comb += [
+                sums.payload.eq(engine.sums.payload),
+                sums.valid.eq(engine.sums.valid),
+                engine.sums.ready.eq(sums.ready),
+            ]
+        return depthwise
 
     @staticmethod
     def _count(m: Module, name: str, queue: StreamFifo, clear: Signal) -> Signal:
@@ -190,22 +227,26 @@ class Npu(wiring.Component):
         matrix: MatrixUnit,
         post: PostUnit,
         engine: SystolicArray,
+        depthwise: DepthwiseEngine | None,
     ) -> Signal:
         """Events of this cycle, bit by `Counter`; exactly one MATRIX_* while a program runs."""
         events = Signal(len(Counter))
         valid, ready = engine.activations.valid, engine.activations.ready
+        computing = Const(0) if depthwise is None else depthwise.computing
+        waiting = Const(0) if depthwise is None else depthwise.waiting
         with m.If(sequencer.running):
             m.d.comb += [
                 events[Counter.CYCLES].eq(1),
-                events[Counter.LOAD_BUSY].eq(engine.weights.valid & engine.weights.ready),
+                events[Counter.LOAD_BUSY].eq(load.read.response.valid & load.read.response.ready),
                 events[Counter.POST_BUSY].eq(post.state == UnitState.RUNNING),
                 events[Counter.POST_WAIT].eq(post.state == UnitState.WAITING_SEMAPHORE),
             ]
-            with m.If(valid):
-                m.d.comb += [
-                    events[Counter.MATRIX_BUSY].eq(ready),
-                    events[Counter.MATRIX_WEIGHTS].eq(~ready),
-                ]
+            with m.If(valid & ready):
+                m.d.comb += events[Counter.MATRIX_BUSY].eq(1)
+            with m.Elif(computing):
+                m.d.comb += events[Counter.MATRIX_DEPTHWISE].eq(1)
+            with m.Elif(valid | waiting):
+                m.d.comb += events[Counter.MATRIX_WEIGHTS].eq(1)
             with m.Elif(matrix.state == UnitState.WAITING_SEMAPHORE):
                 # Both may be missing; the previous layer's output is then the deeper reason.
                 dependency = (matrix.semaphores.wait & Semaphore.STORED) != 0

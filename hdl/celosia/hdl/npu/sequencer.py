@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import (
     ADDRESS_BITS,
+    DEPTHWISE_INSTRUCTIONS,
     INSTRUCTION_BITS,
     INSTRUCTIONS,
     Halt,
@@ -22,8 +23,9 @@ class Sequencer(wiring.Component):
     """Runs a program: instructions go to the units' queues in program order.
 
     An instruction takes ceil(16 / C) reads and three more cycles, then waits while its unit's queue
-    is full. HALT waits until `idle`; an opcode that no unit knows stops the program as well. Units
-    may then wait for what never comes, so that `start` is taken before they are idle.
+    is full. HALT waits until `idle`; an opcode that no unit knows, or that the configuration has no
+    engine for, stops the program as well. Units may then wait for what never comes, so that `start`
+    is taken before they are idle.
 
     Members:
         start: pulse, begins at vector `program`; ignored while `running`, but not while `illegal`.
@@ -110,9 +112,11 @@ class Sequencer(wiring.Component):
                         m.next = "DISPATCH"
             with m.State("DISPATCH"):
                 m.d.comb += self.state.eq(UnitState.WAITING_QUEUE)
+                absent = () if self._config.depthwise_taps else DEPTHWISE_INSTRUCTIONS
+                known = [i for i in INSTRUCTIONS if i not in absent]
                 with m.Switch(opcode):
                     for unit, queue in queues.items():
-                        with m.Case(*(i.opcode for i in INSTRUCTIONS if i.unit() is unit)):
+                        with m.Case(*(i.opcode for i in known if i.unit() is unit)):
                             m.d.comb += queue.valid.eq(1)
                             with m.If(queue.ready):
                                 m.next = "SETTLE"

@@ -1,0 +1,146 @@
+"""The order in which the depthwise engine reads the vectors of its windows."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.config import DEPTHWISE_STRIP_ROWS, DEPTHWISE_WORDS
+from celosia.hdl.npu.interfaces import DepthwiseJob
+from celosia.hdl.npu.strip_loader import RELEASE_BITS
+
+__all__ = ["WindowWalker"]
+
+
+class WindowWalker(wiring.Component):
+    """Walks over a job's outputs, column by column, and over the window of each.
+
+    A step reads one kernel row in one group of T kernel columns: outputs take kernel rows * groups
+    steps each, the kernel rows innermost. A column is released with the last step that reads it.
+
+    Throughput: a step every cycle in which the window's columns are ``available``, without a gap
+    between outputs and between jobs that are there. Latency: the first step can be the cycle after
+    its job was taken. Back-pressure: a step happens in a cycle with ``ready``; ``jobs.ready``
+    follows it combinationally. Reset forgets the job; the next one's columns begin at the ring's
+    begin.
+
+    Parameters
+    ----------
+    taps : int
+        T.
+    columns : int
+        Columns of the ring, a power of two.
+
+    Members
+    -------
+    jobs : In(stream.Signature(DepthwiseJob))
+        Jobs whose columns follow each other around the ring.
+    available : In(signed)
+        Columns of this output, and of those after it, that can be read.
+    complete : In(1)
+        The next job's weights are there.
+    valid, ready : Out(1), In(1)
+        A step is offered; it happens.
+    wants_weights : Out(1)
+        Nothing but ``complete`` is missing.
+    column, row : Out
+        First of the T columns to be read, and the row.
+    word : Out
+        Of the weights.
+    take : Out(1)
+        The step is the first one of its job.
+    first, final : Out(1)
+        It is the first or the last one of its output.
+    release : Out
+        Columns that are read no more, 0 unless the step happens.
+    """
+
+    def __init__(self, *, taps, columns):
+        self.taps = taps
+        self.columns = columns
+        super().__init__(
+            {
+                "jobs": In(stream.Signature(DepthwiseJob)),
+                "available": In(signed(RELEASE_BITS + 1)),
+                "complete": In(1),
+                "valid": Out(1),
+                "ready": In(1),
+                "wants_weights": Out(1),
+                "column": Out(range(columns)),
+                "row": Out(range(DEPTHWISE_STRIP_ROWS)),
+                "word": Out(range(DEPTHWISE_WORDS)),
+                "take": Out(1),
+                "first": Out(1),
+                "final": Out(1),
+                "release": Out(RELEASE_BITS),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        job = Signal(DepthwiseJob, reset_less=True)
+        window = job.window
+        present = Signal()
+        origin = Signal(range(self.columns))  # first column of the output column at hand
+        row_origin = Signal.like(self.row)
+        kernel_row = Signal.like(window.rows)
+        group = Signal.like(window.groups)
+        output_row = Signal.like(job.rows)
+        output_column = Signal.like(job.columns)
+
+        readable, step = Signal(), Signal()
+        last_kernel_row, last_output_row, last_output_column = Signal(), Signal(), Signal()
+        column_done, job_done = Signal(), Signal()
+        m.d.comb += [
+            # A window wider than what is there would read columns of zero weight only.
+            readable.eq(present & (self.available >= window.columns)),
+            self.valid.eq(readable & (~self.take | self.complete)),
+            self.wants_weights.eq(readable & self.take & ~self.complete),
+            step.eq(self.valid & self.ready),
+            last_kernel_row.eq(kernel_row == window.rows - 1),
+            self.first.eq(self.word == 0),
+            self.final.eq(last_kernel_row & (group == window.groups - 1)),
+            self.row.eq(row_origin + kernel_row),
+            last_output_row.eq(output_row == job.rows - 1),
+            last_output_column.eq(output_column == job.columns - 1),
+            column_done.eq(step & self.final & last_output_row),
+            job_done.eq(column_done & last_output_column),
+            self.jobs.ready.eq(~present | job_done),
+        ]
+        forward = Signal.like(self.release)
+        m.d.comb += forward.eq(Mux(last_output_column, window.columns, window.stride_x))
+        with m.If(column_done):
+            m.d.comb += self.release.eq(forward)
+
+        with m.If(step):
+            m.d.sync += [
+                self.take.eq(0),
+                self.word.eq(self.word + 1),
+                kernel_row.eq(kernel_row + 1),
+            ]
+            with m.If(last_kernel_row):
+                m.d.sync += [
+                    kernel_row.eq(0),
+                    group.eq(group + 1),
+                    self.column.eq(self.column + self.taps),
+                ]
+            with m.If(self.final):
+                m.d.sync += [
+                    self.word.eq(0),
+                    group.eq(0),
+                    self.column.eq(origin),
+                    output_row.eq(output_row + 1),
+                    row_origin.eq(row_origin + window.stride_y),
+                ]
+            with m.If(column_done):
+                m.d.sync += [
+                    origin.eq(origin + forward),
+                    self.column.eq(origin + forward),
+                    output_row.eq(0),
+                    row_origin.eq(0),
+                    output_column.eq(output_column + 1),
+                ]
+            with m.If(job_done):
+                m.d.sync += [present.eq(0), output_column.eq(0)]
+        with m.If(self.jobs.valid & self.jobs.ready):
+            m.d.sync += [present.eq(1), job.eq(self.jobs.payload), self.take.eq(1)]
+        return m
