@@ -58,6 +58,6 @@ def test_matrix_path(rows, columns):
         lambda **table: MatrixPath(config_from_mapping(table, default_name="bench")),
         "celosia.sim.benches.matrix_path_bench",
         name="matrix_path",
-        parameters={"base": "npu4x4", "rows": rows, "columns": columns},
+        parameters={"base": "npu4x4", "rows": rows, "columns": columns, "depthwise_taps": 0},
         seed=1,
     )

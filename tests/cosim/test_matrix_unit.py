@@ -25,6 +25,7 @@ class MatrixUnitWithSemaphores(wiring.Component):
                 **members,
                 "raises": In(SEMAPHORES),
                 "wait": Out(SEMAPHORES),
+                "wait_granted": Out(1),
                 "signal": Out(SEMAPHORES),
                 "counts": Out(self.semaphores.counts.shape()),
             }
@@ -35,11 +36,15 @@ class MatrixUnitWithSemaphores(wiring.Component):
         m.submodules.unit = self.unit
         m.submodules.semaphores = self.semaphores
         wiring.connect(m, self.unit.semaphores, self.semaphores.unit_0)
-        for name in ("instructions", "read", "activations", "jobs"):
+        for name in (
+            *("instructions", "read", "activations", "jobs"),
+            *("depthwise_jobs", "depthwise_vectors"),
+        ):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(self.unit, name))
         m.d.comb += [
             self.semaphores.extra.eq(self.raises),
             self.wait.eq(self.unit.semaphores.wait),
+            self.wait_granted.eq(self.unit.semaphores.grant),
             self.signal.eq(self.unit.semaphores.signal),
             self.counts.eq(self.semaphores.counts),
             self.state.eq(self.unit.state),

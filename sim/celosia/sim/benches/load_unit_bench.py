@@ -1,4 +1,5 @@
-"""Bench of `celosia.hdl.npu.load_unit.LoadUnit`: every row of every tile, in order, in time."""
+"""Bench of `celosia.hdl.npu.load_unit.LoadUnit`: every vector of every tile and set, in order,
+in time."""
 
 from typing import Any
 

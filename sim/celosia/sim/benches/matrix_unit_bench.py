@@ -11,10 +11,23 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from celosia.golden.config import config_from_mapping
-from celosia.golden.isa import Instruction, Matmul, MatrixInput, MatrixLoop, Semaphore
+from celosia.golden.isa import (
+    Depthwise,
+    DepthwiseWindow,
+    Instruction,
+    Matmul,
+    MatrixInput,
+    MatrixLoop,
+    Semaphore,
+)
 from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import UnitState
-from celosia.hdl.npu.interfaces import AccumulateJob, MatrixEngineSignature
+from celosia.hdl.npu.interfaces import (
+    AccumulateJob,
+    DepthwiseEngineSignature,
+    DepthwiseJob,
+    MatrixEngineSignature,
+)
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.memory_model import MemoryModel
 from celosia.sim.packing import fields_of, pack_fields, pack_vector
@@ -24,10 +37,15 @@ LAYERS = 8
 DEPTH = 2048
 COUNTED = Semaphore.DRAINED | Semaphore.STORED
 STALLS = [Stall.NEVER, Stall.HALF, Stall.BURSTS]
+WORK = (Matmul, Depthwise)
+"""What isn't a setting."""
 
 
 class Program:
-    """Chunks of random convolutions: the instructions, and what must come of them."""
+    """Chunks of random convolutions: the instructions, and what must come of them.
+
+    Depthwise ones are among them where the configuration has an engine for them.
+    """
 
     def __init__(self, bench: BlockBench, *, waits: bool, layers: int = LAYERS) -> None:
         config = config_from_mapping(bench.parameters, default_name="bench")
@@ -36,18 +54,30 @@ class Program:
         self.half = config.accumulator_depth // 2
         engine = MatrixEngineSignature(config.rows, config.columns)
         self.activation = engine.members["activations"].signature.members["payload"].shape
+        depthwise = DepthwiseEngineSignature(config.rows, config.columns)
+        self.strip_vector = depthwise.members["vectors"].signature.members["payload"].shape
         self.waits = waits
         self.instructions: list[Instruction] = []
         self.activations: list[list[int]] = []
         self.jobs: list[list[int]] = []
+        self.strips: list[list[int]] = []
+        self.depthwise_jobs: list[int] = []
         self._nest = LoopNest()
-        for _ in range(layers):
-            self._layer()
+        self._window = self._random_window()
+        for number in range(layers):
+            self._layer(depthwise=number % 2 == 1 and config.depthwise_taps > 0)
 
-    def _append(self, instruction: Instruction, activations: list[int], jobs: list[int]) -> None:
+    def _append(
+        self,
+        instruction: Instruction,
+        activations: list[int],
+        jobs: list[int],
+        strip: list[int] | None = None,
+    ) -> None:
         self.instructions.append(instruction)
         self.activations.append(activations)
         self.jobs.append(jobs)
+        self.strips.append(strip or [])
 
     def _between(self, low: int, high: int) -> int:
         return int(self.rng.integers(low, high + 1))
@@ -57,7 +87,7 @@ class Program:
             return {}
         return {"wait": self._between(0, 127) & ~1, "signal": self._between(0, 127)}
 
-    def _layer(self) -> None:
+    def _layer(self, *, depthwise: bool) -> None:
         """A convolution of a random image, in chunks."""
         height, width, vectors = (self._between(1, n) for n in (9, 9, 3))
         kernel_y, kernel_x = self._between(1, 3), self._between(1, 3)
@@ -152,6 +182,62 @@ class Program:
         ]
         self._append(matmul, activations, jobs)
 
+    def _random_window(self) -> DepthwiseWindow:
+        fields = {
+            item.name: self._between(*item.bits.limits)
+            for item in DepthwiseWindow.layout()
+            if item.name in DepthwiseJob["window"].shape.members
+        }
+        return DepthwiseWindow(**fields, **self._semaphores())
+
+    def _depthwise(self, start: tuple[int, int, int], size: tuple[int, int]) -> None:
+        """MATRIX passes the window and the size on; only the strip's matters to it."""
+        (address, y, x), (rows, columns) = start, size
+        if self.rng.random() < 0.5:
+            self._window = self._random_window()
+            self._append(self._window, [], [])
+        accumulator = self._between(0, 1) * self.half
+        depthwise = Depthwise(
+            address=address,
+            y=y,
+            x=x,
+            accumulator=accumulator,
+            rows=rows,
+            columns=columns,
+            strip_rows=self._between(1, 6),
+            strip_columns=self._between(1, 6),
+            **self._semaphores(),
+        )
+        strip = (depthwise.strip_rows, depthwise.strip_columns)
+        vectors = self._nest.gather(self.memory, start, strip).reshape(-1, self.memory.shape[1])
+        beats = [
+            pack_fields(
+                self.strip_vector,
+                {
+                    "vector": vector.tolist(),
+                    "column_end": int((number + 1) % strip[0] == 0),
+                    "strip_end": int(number + 1 == len(vectors)),
+                },
+            )
+            for number, vector in enumerate(vectors)
+        ]
+        job = pack_fields(
+            AccumulateJob,
+            {
+                "base": accumulator,
+                "rows": columns,
+                "columns": rows,
+                "overwrite": 1,
+                "signal": depthwise.signal,
+                "depthwise": 1,
+            },
+        )
+        members = DepthwiseJob["window"].shape.members
+        window = {name: getattr(self._window, name) for name in members}
+        fields = {"rows": rows, "columns": columns, "window": window}
+        self.depthwise_jobs.append(pack_fields(DepthwiseJob, fields))
+        self._append(depthwise, [], [job], beats)
+
     @property
     def words(self) -> list[int]:
         """The instructions as the unit gets them."""
@@ -170,7 +256,12 @@ class Program:
     @property
     def setting_signals(self) -> list[int]:
         """What the settings signal, in order."""
-        return [i.signal for i in self.instructions if not isinstance(i, Matmul) and i.signal]
+        return [i.signal for i in self.instructions if not isinstance(i, WORK) and i.signal]
+
+    @property
+    def all_strips(self) -> list[int]:
+        """Vectors for the depthwise engine of the whole program."""
+        return [beat for beats in self.strips for beat in beats]
 
     def read(self, address: int) -> int:
         """The scratchpad."""
@@ -185,37 +276,74 @@ class Monitor:
         self._dut = dut
         self._instructions = program.instructions
         self._activations = [0, *accumulate(len(beats) for beats in program.activations)]
+        self._strips = [0, *accumulate(len(beats) for beats in program.strips)]
         self._jobs = [0, *accumulate(len(jobs) for jobs in program.jobs)]
         cocotb.start_soon(self._watch())
 
     async def _watch(self) -> None:
         dut = self._dut
-        started = activations = jobs = 0
+        started = activations = strips = jobs = 0
         while True:
             await RisingEdge(dut.clk)
-            due = activations < self._activations[started] or jobs < self._jobs[started]
+            vectors_due = activations < self._activations[started] or strips < self._strips[started]
+            due = vectors_due or jobs < self._jobs[started]
             assert dut.busy.value == due, f"busy is {dut.busy.value}, work is left: {due}"
             counts = dut.counts.value.to_unsigned().to_bytes(3, "little")
             assert max(counts) < 200, f"a semaphore at zero was taken: {list(counts)}"
             state = UnitState(dut.state.value.to_unsigned())
-            if dut.activations__valid.value:
-                ready = dut.activations__ready.value
+            offered, ready = dut.activations__valid.value, dut.activations__ready.value
+            if dut.depthwise_vectors__valid.value:
+                assert not offered, "a vector goes to both engines"
+                offered, ready = 1, dut.depthwise_vectors__ready.value
+            if offered:
                 expected = UnitState.RUNNING if ready else UnitState.WAITING_ENGINE
-            elif activations < self._activations[started]:
+            elif vectors_due:
                 expected = UnitState.WAITING_MEMORY
             elif not dut.instructions__valid.value:
                 expected = UnitState.IDLE
-            elif not dut.instructions__ready.value:
+            elif not dut.wait_granted.value:
                 expected = UnitState.WAITING_SEMAPHORE
             else:
-                is_matmul = isinstance(self._instructions[started], Matmul)
-                expected = UnitState.RUNNING if is_matmul else UnitState.IDLE
+                is_work = isinstance(self._instructions[started], WORK)
+                expected = UnitState.RUNNING if is_work else UnitState.IDLE
             assert state == expected, f"state is {state!r}, not {expected!r}"
             if dut.signal.value:
                 self.signals.append(dut.signal.value.to_unsigned())
             started += bool(dut.instructions__valid.value and dut.instructions__ready.value)
             activations += bool(dut.activations__valid.value and dut.activations__ready.value)
+            strips += bool(
+                dut.depthwise_vectors__valid.value and dut.depthwise_vectors__ready.value
+            )
             jobs += bool(dut.jobs__valid.value and dut.jobs__ready.value)
+
+
+class Sinks:
+    """The unit's four output streams."""
+
+    def __init__(
+        self, bench: BlockBench, stall: Stall = Stall.NEVER, jobs_stall: Stall | None = None
+    ) -> None:
+        self.activations = bench.sink("activations", stall)
+        self.strips = bench.sink("depthwise_vectors", stall)
+        self.depthwise_jobs = bench.sink("depthwise_jobs", stall)
+        self.jobs = bench.sink("jobs", stall if jobs_stall is None else jobs_stall)
+
+    async def check(self, program: Program) -> None:
+        """Receive all that the program gives, and nothing more."""
+        checks = [
+            cocotb.start_soon(sink.check(beats, lambda beat, shape=shape: fields_of(shape, beat)))
+            for sink, beats, shape in (
+                (self.activations, program.all_activations, program.activation),
+                (self.strips, program.all_strips, program.strip_vector),
+                (self.depthwise_jobs, program.depthwise_jobs, DepthwiseJob),
+                (self.jobs, program.all_jobs, AccumulateJob),
+            )
+        ]
+        for check in checks:
+            await check
+        await self.activations.check_quiet(10)
+        for sink in (self.strips, self.depthwise_jobs, self.jobs):
+            await sink.check_quiet(1)
 
 
 async def raise_semaphores(dut: Any, bench: BlockBench, program: Program) -> None:
@@ -250,19 +378,11 @@ async def programs_run_as_on_the_golden_machine(
         response_stall=memory_stall,
     )
     instructions = bench.source("instructions", input_stall)
-    activations, jobs = bench.sink("activations", output_stall), bench.sink("jobs", output_stall)
+    sinks = Sinks(bench, output_stall)
     monitor = Monitor(dut, program)
     cocotb.start_soon(instructions.send(program.words))
     cocotb.start_soon(raise_semaphores(dut, bench, program))
-    checking = cocotb.start_soon(
-        jobs.check(program.all_jobs, lambda job: fields_of(AccumulateJob, job))
-    )
-    await activations.check(
-        program.all_activations, lambda beat: fields_of(program.activation, beat)
-    )
-    await checking
-    await activations.check_quiet(10)
-    await jobs.check_quiet(1)
+    await sinks.check(program)
     assert monitor.signals == program.setting_signals
     assert dut.state.value == UnitState.IDLE
 
@@ -273,28 +393,28 @@ async def jobs_that_wait_hold_back_requests(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     program = Program(bench, waits=False)
     MemoryModel(bench, dut, "read", program.read)
-    activations, jobs = bench.sink("activations"), bench.sink("jobs", Stall.LONG)
+    sinks = Sinks(bench, jobs_stall=Stall.LONG)
     cocotb.start_soon(bench.source("instructions").send(program.words))
-    checking = cocotb.start_soon(activations.check(program.all_activations))
-    await jobs.check(program.all_jobs, lambda job: fields_of(AccumulateJob, job))
-    await checking
+    await sinks.check(program)
 
 
 @cocotb.test()
-async def matmuls_follow_without_a_gap(dut: Any) -> None:
+async def instructions_follow_without_a_gap(dut: Any) -> None:
     dut.raises.value = 0
     bench = await BlockBench.start(dut)
     program = Program(bench, waits=False)
     MemoryModel(bench, dut, "read", program.read)
-    activations, jobs = bench.sink("activations"), bench.sink("jobs")
+    sinks = Sinks(bench)
     cocotb.start_soon(bench.source("instructions").send(program.words))
-    cocotb.start_soon(jobs.check(program.all_jobs))
     start = bench.cycle
     settings, beats = 0, 0
-    for number, expected in enumerate(program.activations):
-        if expected:
-            await activations.check(expected)
-            beats += len(expected)
+    for number, (vectors, strip) in enumerate(
+        zip(program.activations, program.strips, strict=True)
+    ):
+        if vectors or strip:
+            await sinks.activations.check(vectors)
+            await sinks.strips.check(strip)
+            beats += len(vectors) + len(strip)
             # A cycle for each setting and each vector, and the way from start to engine.
             cycles = bench.cycle - start
             assert cycles == settings + beats + 3, f"instruction {number} ended in cycle {cycles}"
@@ -308,8 +428,7 @@ async def a_matmul_waits_for_its_semaphores(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     program = Program(bench, waits=False)
     MemoryModel(bench, dut, "read", program.read)
-    activations = bench.sink("activations")
-    bench.sink("jobs")
+    activations = Sinks(bench).activations
     first = next(i for i, beats in enumerate(program.activations) if beats)
     words = program.words[: first + 1]
     words[-1] |= int(COUNTED) << 8
