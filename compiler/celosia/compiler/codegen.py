@@ -1,9 +1,10 @@
 """Instructions of a whole body, with the semaphores that order its units.
 
-MATMUL i of the program uses half i mod 2 of the accumulators: it waits for DRAIN i - 2, and DRAIN i
-waits for it. Chunks of pixels are the outer loop, column tiles the inner one, so that a layer's
-pixels are complete in the order in which the next layer reads them; `celosia.compiler.dependencies`
-lets each MATMUL wait for them. Every semaphore is back at zero when the program ends.
+MATMUL or DEPTHWISE i of the program uses half i mod 2 of the accumulators: it waits for DRAIN
+i - 2, and DRAIN i waits for it. Chunks of pixels are the outer loop, column tiles the inner one, so
+that a layer's pixels are complete in the order in which the next layer reads them;
+`celosia.compiler.dependencies` lets each of them wait for its pixels. Every semaphore is back at
+zero when the program ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,22 +17,30 @@ from celosia.compiler.layers import (
     AnyLayer,
     Chunk,
     ColumnTile,
+    DepthwiseLayer,
+    DepthwiseTile,
     ElementwiseLayer,
     Finish,
     Image,
     MatrixLayer,
     PoolLayer,
+    SumLayer,
+    SumTile,
     Window,
 )
 from celosia.compiler.names import short_name
+from celosia.compiler.strips import Strip, strip_of
 from celosia.compiler.tiling import Tiling, tile_layers, walk
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import DoesNotFit
 from celosia.golden.isa import (
     Add,
+    Depthwise,
+    DepthwiseWindow,
     Drain,
     Halt,
     Instruction,
+    LoadDepthwise,
     LoadParameters,
     LoadTable,
     LoadWeights,
@@ -128,6 +137,8 @@ class _Generator:
         match layer:
             case MatrixLayer():
                 self._matrix(layer, tiling, following)
+            case DepthwiseLayer():
+                self._depthwise(layer, tiling, following)
             case ElementwiseLayer():
                 self._elementwise(layer)
             case PoolLayer():
@@ -170,25 +181,31 @@ class _Generator:
             if not once:
                 self._load_weights(firsts[number], tile.passes)
             self._matmuls(layer, tile, chunk)
-            if layer.scale is not None:
-                multiplier, exponent = layer.scale
-                self._set("scale", PostScale(multiplier=multiplier, exponent=exponent))
-            parameters = self._image.add(tile.parameters, layer.name)
-            planes = len(tile.parameters) // self._config.columns
-            self._set("parameters", LoadParameters(address=parameters, planes=planes))
-            self._post_output(layer.finish, layer.result.vectors, layer.result.width)
-            if isinstance(following, ElementwiseLayer):
-                # POST has nothing to do while the first chunk is computed.
-                self._tables(following)
-            self._drain(layer, tile, chunk)
+            self._finish(layer, tile, chunk, following)
+
+    def _finish(
+        self, layer: SumLayer, tile: SumTile, chunk: Chunk, following: AnyLayer | None
+    ) -> None:
+        """Requantise and store a chunk's sums."""
+        if layer.scale is not None:
+            multiplier, exponent = layer.scale
+            self._set("scale", PostScale(multiplier=multiplier, exponent=exponent))
+        parameters = self._image.add(tile.parameters, layer.name)
+        planes = len(tile.parameters) // self._config.columns
+        self._set("parameters", LoadParameters(address=parameters, planes=planes))
+        if isinstance(following, ElementwiseLayer):
+            # POST has nothing to do while the first chunk is computed.
+            self._tables(following)
+        self._drain(layer, tile, chunk)
 
     def _matrix_settings(self, layer: MatrixLayer) -> None:
-        image, window = layer.image, layer.window
+        self._matrix_image(layer.image, _steps(layer.image, layer.window))
+
+    def _matrix_image(self, image: Image, steps: Mapping[int, tuple[int, int, int, int]]) -> None:
         self._set(
             "matrix input",
             MatrixInput(height=image.height, width=image.width, padding=image.padding),
         )
-        steps = _steps(image, window)
         for level in (0, 1):
             self._matrix_loop(level, steps[level])
 
@@ -197,6 +214,58 @@ class _Generator:
         self._set(
             ("matrix", level),
             MatrixLoop(level=level, count=count, address_step=step, y_step=y_step, x_step=x_step),
+        )
+
+    def _depthwise(self, layer: DepthwiseLayer, tiling: Tiling, following: AnyLayer | None) -> None:
+        _check_coordinates(layer)
+        strip = strip_of(self._config, layer.window, turned=tiling.chunks[0].turned)
+        down, right = (1, layer.image.row_step, 1, 0), (1, layer.image.column_step, 0, 1)
+        self._matrix_image(
+            layer.image, dict(enumerate((right, down) if strip.turned else (down, right)))
+        )
+        firsts = [
+            self._image.add(strip.words(self._config, tile.weights), layer.name)
+            for tile in layer.tiles
+        ]
+        vectors = strip.steps * self._config.depthwise_taps
+        for chunk, tile, number in walk(tiling.chunks, layer.tiles):
+            self._emit(LoadDepthwise(address=firsts[number], vectors=vectors))
+            self._depthwise_chunk(layer, tile, chunk, strip)
+            self._finish(layer, tile, chunk, following)
+
+    def _depthwise_chunk(
+        self, layer: DepthwiseLayer, tile: DepthwiseTile, chunk: Chunk, strip: Strip
+    ) -> None:
+        self._set(
+            "window",
+            DepthwiseWindow(
+                rows=strip.kernel[0],
+                columns=strip.kernel[1],
+                groups=strip.groups,
+                stride_y=strip.stride[0],
+                stride_x=strip.stride[1],
+                multiplier=tile.multiplier,
+                lane=tile.lane,
+                phase=tile.phase,
+            ),
+        )
+        index = len(self._chunks)
+        offset, y, x = _start(layer.image, layer.window, chunk.image, chunk.row, chunk.column)
+        rows, columns = strip.outputs(chunk)
+        strip_rows, strip_columns = strip.size((rows, columns))
+        self._emit(
+            Depthwise(
+                address=self._addresses[layer.source] + offset + tile.input_vector,
+                y=y,
+                x=x,
+                accumulator=self._half(index),
+                rows=rows,
+                columns=columns,
+                strip_rows=strip_rows,
+                strip_columns=strip_columns,
+                wait=Semaphore.DRAINED if index >= 2 else Semaphore.NONE,
+                signal=Semaphore.ACCUMULATED,
+            )
         )
 
     def _load_weights(self, address: int, tiles: int) -> None:
@@ -234,15 +303,21 @@ class _Generator:
             )
         self._signal(len(self._instructions) - 1, Semaphore.ACCUMULATED)
 
-    def _drain(self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk) -> None:
+    def _drain(self, layer: SumLayer, tile: SumTile, chunk: Chunk) -> None:
         result = layer.result
         pixel = (chunk.image * result.height + chunk.row) * result.width + chunk.column
+        rows, columns = chunk.rows, chunk.columns
+        row_step, column_step = result.width * result.vectors, result.vectors
+        if isinstance(layer, DepthwiseLayer) and not chunk.turned:
+            # Sums come column by column.
+            rows, columns, row_step, column_step = columns, rows, column_step, row_step
+        self._post_output(layer.finish, row_step, column_step)
         self._emit(
             Drain(
                 accumulator=self._half(len(self._chunks)),
                 output=self._addresses[layer.output] + pixel * result.vectors + tile.output_vector,
-                rows=chunk.rows,
-                columns=chunk.columns,
+                rows=rows,
+                columns=columns,
                 vectors=tile.output_vectors,
                 slice=tile.slice,
                 uniform=int(layer.scale is not None),
@@ -254,12 +329,12 @@ class _Generator:
     def _half(self, index: int) -> int:
         return index % 2 * (self._config.accumulator_depth // 2)
 
-    def _post_output(self, finish: Finish, vectors: int, width: int) -> None:
+    def _post_output(self, finish: Finish, row_step: int, column_step: int) -> None:
         self._set(
             "output",
             PostOutput(
-                column_step=vectors,
-                row_step=width * vectors,
+                column_step=column_step,
+                row_step=row_step,
                 mode=finish.mode,
                 zero_point=finish.zero_point,
                 low=finish.low,
@@ -322,7 +397,7 @@ class _Generator:
                 PostLoop(level=level, count=count, address_step=step, y_step=y_step, x_step=x_step),
             )
         for region in layer.regions:
-            self._post_output(region.finish, result.vectors, result.width)
+            self._post_output(region.finish, result.width * result.vectors, result.vectors)
             self._set(
                 "scale",
                 PostScale(multiplier=region.multiplier, exponent=region.exponent, bias=region.bias),
@@ -352,7 +427,7 @@ class _Generator:
                 )
 
 
-def _check_coordinates(layer: MatrixLayer | PoolLayer) -> None:
+def _check_coordinates(layer: SumLayer | PoolLayer) -> None:
     """Positions inside the image must not wrap around to become outside of it."""
     for axis, count in enumerate((layer.result.height, layer.result.width)):
         window = layer.window

@@ -12,7 +12,7 @@ from celosia.compiler.dead_channels import drop_dead_channels
 from celosia.compiler.folding import fold_padding
 from celosia.compiler.host_stage import host_stage
 from celosia.compiler.importer import load_model, load_tflite
-from celosia.compiler.layers import MatrixLayer
+from celosia.compiler.layers import engine_of
 from celosia.compiler.lowering import MOST_LAYOUTS, Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
 from celosia.compiler.partition import Partition, partition, variable_inputs
@@ -191,7 +191,7 @@ def _layers(code: Code) -> tuple[LayerInfo, ...]:
         LayerInfo(
             name=item.layer.name,
             op=item.layer.kind.value,
-            engine="systolic" if isinstance(item.layer, MatrixLayer) else "vector",
+            engine=engine_of(item.layer),
             operator=item.layer.operator,
             output=item.layer.output,
             macs=item.layer.macs,

@@ -13,17 +13,24 @@ from celosia.compiler.layers import (
     AnyLayer,
     Chunk,
     ColumnTile,
+    DepthwiseLayer,
     ElementwiseLayer,
     MatmulWork,
     MatrixLayer,
     PoolLayer,
+    SumTile,
+    Window,
 )
+from celosia.compiler.strips import strip_of
 from celosia.golden.config import NpuConfig
 
 _START = 6
 """From a semaphore that is raised to the first vector of the MATMUL that waits for it."""
 _SUMS = 10
-"""From a MATMUL's last vector to its DRAIN, beside the array's R + C."""
+"""From a MATMUL's last vector to its DRAIN, beside the array's R + C; from a DEPTHWISE's last step,
+with the engine's pipeline, it is about the same."""
+_STRIP = 6
+"""From the last vector of a window's columns to the first step."""
 _POST_PIPELINE = 18
 """From a POST instruction's start to its end, beside its vectors; a DRAIN that follows another
 may start while that one's last vectors are under way."""
@@ -63,6 +70,7 @@ class Timeline:
         self.matrix = 0
         self.post = 0
         self._drainable = 0  # when the next DRAIN may start
+        self._engine = 0  # when the depthwise engine has taken its last step
         self._freed = (0, 0)  # when the halves are free, the next one first
         # A view of pixels with something between them reaches beyond the last of them.
         self._stored = np.zeros(2 * config.scratchpad_depth, np.int64)
@@ -73,29 +81,31 @@ class Timeline:
         fork._stored = self._stored.copy()
         return fork
 
-    def add_matrix(
+    def add_sums(
         self,
-        layer: MatrixLayer,
+        layer: MatrixLayer | DepthwiseLayer,
         source: int,
         output: int,
-        work: Iterable[tuple[Chunk, ColumnTile]],
+        work: Iterable[tuple[Chunk, SumTile]],
         *,
         tables: bool,
     ) -> None:
-        """A matrix layer between tensors at two addresses, its chunks and tiles in their order.
+        """A layer of MATRIX's between two tensors' addresses, its chunks and tiles in their order.
 
         `tables` says that those of an elementwise layer are loaded before the first DRAIN.
         """
         config = self._config
-        loaded: ColumnTile | None = None
+        loaded: SumTile | None = None
         self._drainable = self.post + (_TABLES if tables else 0)
         for chunk, tile in work:
             read = layer.read_box(chunk, tile)
             image = self._view(source, chunk.image, layer.image.step, layer.image.shape)
             needed = int(image[read].max(initial=0))
             start = max(self.matrix, self._freed[0] + _START, needed + _START)
-            self.matrix = start + matmul_cycles(config, tile.work, chunk.pixels)
-            summed = self.matrix + config.rows + config.columns + _SUMS
+            if isinstance(tile, ColumnTile):
+                summed = self._matmul(start, matmul_cycles(config, tile.work, chunk.pixels))
+            else:
+                summed = self._depthwise(start, layer.window, chunk)
             if tile is not loaded:
                 planes = len(tile.parameters) // config.columns
                 self._drainable = max(self._drainable, self.post + planes + _LOAD_LATENCY)
@@ -107,6 +117,28 @@ class Timeline:
             self._freed = (self._freed[1], self.post)
             result = self._view(output, chunk.image, layer.result.step, layer.result.shape)
             result[layer.written_box(chunk, tile)] = self.post
+
+    def _matmul(self, start: int, cycles: int) -> int:
+        """A MATMUL; returns when its sums are there."""
+        latency = self._config.rows + self._config.columns
+        # The accumulators take sums in program order.
+        self.matrix = max(start, self._engine - latency) + cycles
+        return self.matrix + latency + _SUMS
+
+    def _depthwise(self, start: int, window: Window, chunk: Chunk) -> int:
+        """A DEPTHWISE; returns when its sums are there."""
+        strip = strip_of(self._config, window, turned=chunk.turned)
+        outputs = strip.outputs(chunk)
+        rows, columns = strip.size(outputs)
+        column_steps = outputs[0] * strip.steps
+        begin = max(self._engine, start + rows * strip.kernel[1] + _STRIP)
+        self._engine = max(
+            begin + outputs[1] * column_steps, start + rows * columns + _STRIP + column_steps
+        )
+        # Columns that wait in the buffer while the last steps are taken.
+        waiting = (self._config.depthwise_columns - strip.kernel[1]) // strip.stride[1] + 1
+        self.matrix = max(start + rows * columns, self._engine - waiting * column_steps)
+        return self._engine + _SUMS
 
     def add_elementwise(self, layer: ElementwiseLayer, output: int) -> None:
         """An elementwise layer."""

@@ -1,9 +1,9 @@
-"""STORED semaphores: each MATMUL waits until POST has stored what it reads.
+"""STORED semaphores: each MATMUL or DEPTHWISE waits until POST has stored what it reads.
 
 Worked out from the instructions alone: which vectors of the scratchpad each of them reads and
-writes. POST completes its instructions in order, so that a MATMUL waits for the latest of those
-that store its vectors, and only if no MATMUL before it has waited for one as late. The next layer
-thus begins while POST is still storing the last chunks of the one before.
+writes. POST completes its instructions in order, so that MATRIX waits for the latest of those that
+store an instruction's vectors, and only if it has not waited for one as late. The next layer thus
+begins while POST is still storing the last chunks of the one before.
 """
 
 from bisect import bisect_right
@@ -18,6 +18,7 @@ from celosia.golden.isa import (
     ADDRESS_BITS,
     LOOP_LEVELS,
     SEMAPHORE_MAXIMUM,
+    Depthwise,
     Drain,
     Elementwise,
     Instruction,
@@ -52,7 +53,7 @@ def order_stores(instructions: Sequence[Instruction], config: NpuConfig) -> list
     last_post = waited = -1
     for position, instruction in enumerate(instructions):
         addresses.take(instruction)
-        if isinstance(instruction, Matmul):
+        if isinstance(instruction, (Matmul, Depthwise)):
             latest = int(stored[addresses.read(instruction)].max(initial=-1))
             if latest <= waited:
                 continue
@@ -96,12 +97,16 @@ class _Addresses:
             case PostLoop(level=level, count=count) if level == _CHANNEL_LEVEL:
                 self._pool_vectors = count
 
-    def read(self, instruction: Matmul) -> NDArray[np.int64]:
-        """What a MATMUL reads: its positions inside of the image."""
+    def read(self, instruction: Matmul | Depthwise) -> NDArray[np.int64]:
+        """What it reads: its positions inside of the image."""
         image = self._image
         assert image is not None
-        levels = [self._matrix[level] for level in range(LOOP_LEVELS)]
-        counts = [instruction.columns, instruction.rows, *(level.count for level in levels[2:])]
+        if isinstance(instruction, Depthwise):
+            counts = [instruction.strip_rows, instruction.strip_columns]
+            levels = [self._matrix[level] for level in range(len(counts))]
+        else:
+            levels = [self._matrix[level] for level in range(LOOP_LEVELS)]
+            counts = [instruction.columns, instruction.rows, *(level.count for level in levels[2:])]
         address = _grid(instruction.address, [level.address_step for level in levels], counts)
         y = _grid(instruction.y, [level.y_step for level in levels], counts)
         x = _grid(instruction.x, [level.x_step for level in levels], counts)

@@ -1,4 +1,4 @@
-"""What the body of a network has become after lowering: matrix, elementwise and pool layers.
+"""What the body of a network has become after lowering: layers of four kinds.
 
 A layer knows its geometry in scratchpad vectors and its constants as bytes of the weight memory;
 only addresses are still open. Tensors are named by their index in the graph, or behind it where
@@ -173,15 +173,55 @@ class ColumnTile:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class DepthwiseTile:
+    """The share of a depthwise layer that one accumulator vector holds.
+
+    Attributes:
+        weights: int8 [kernel height, kernel width, C].
+        parameters: the parameter record.
+        input_vector: the pixel's vector that it reads.
+        output_vector: the pixel's vector that it fills.
+        slice: which lanes it fills where several tiles share a vector.
+        multiplier, lane, phase: which input lane each lane is made of, as in DEPTHWISE_WINDOW.
+    """
+
+    weights: NDArray[np.int8]
+    parameters: bytes
+    input_vector: int
+    output_vector: int
+    slice: int
+    multiplier: int
+    lane: int
+    phase: int
+
+    @property
+    def input_vectors(self) -> Pair:
+        """As for a `ColumnTile`."""
+        return self.input_vector, self.input_vector + 1
+
+    @property
+    def output_vectors(self) -> int:
+        """As for a `ColumnTile`."""
+        return 1
+
+
+SumTile = ColumnTile | DepthwiseTile
+
+
 @dataclass(frozen=True)
 class Chunk:
-    """A rectangle of output pixels of one image, for which MATRIX sums at a time."""
+    """A rectangle of output pixels of one image, for which MATRIX sums at a time.
+
+    `turned` says that DEPTHWISE's strip columns are rows of the image.
+    """
 
     image: int
     row: int
     column: int
     rows: int
     columns: int
+    turned: bool = False
 
     @property
     def pixels(self) -> int:
@@ -201,8 +241,8 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatrixLayer(Layer):
-    """A convolution or matrix product: window over an image, times column tiles.
+class SumLayer(Layer):
+    """A window over an image, summed in the accumulators and requantised.
 
     `scale` is that of all channels; where it is None, each tile's parameters hold its channels'.
     """
@@ -211,11 +251,10 @@ class MatrixLayer(Layer):
     image: Image
     window: Window
     result: OutputImage
-    tiles: tuple[ColumnTile, ...]
     scale: Scale | None
     finish: Finish
 
-    def read_box(self, chunk: Chunk, tile: ColumnTile) -> Box:
+    def read_box(self, chunk: Chunk, tile: SumTile) -> Box:
         """What a tile reads of an input image for a chunk."""
         return (
             self.window.taps(0, chunk.row, chunk.rows, self.image.height),
@@ -223,13 +262,27 @@ class MatrixLayer(Layer):
             slice(*tile.input_vectors),
         )
 
-    def written_box(self, chunk: Chunk, tile: ColumnTile) -> Box:
+    def written_box(self, chunk: Chunk, tile: SumTile) -> Box:
         """What it writes of an output image."""
         return (
             slice(chunk.row, chunk.row + chunk.rows),
             slice(chunk.column, chunk.column + chunk.columns),
             slice(tile.output_vector, tile.output_vector + tile.output_vectors),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixLayer(SumLayer):
+    """A convolution or matrix product: times column tiles, on the array."""
+
+    tiles: tuple[ColumnTile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthwiseLayer(SumLayer):
+    """A convolution channel by channel, on the depthwise engine."""
+
+    tiles: tuple[DepthwiseTile, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,9 +342,19 @@ class PoolLayer(Layer):
     regions: tuple[PoolRegion, ...]
 
 
-AnyLayer = MatrixLayer | ElementwiseLayer | PoolLayer
+AnyLayer = MatrixLayer | DepthwiseLayer | ElementwiseLayer | PoolLayer
 
 
 def sources(layer: AnyLayer) -> tuple[int, ...]:
     """The tensors that a layer reads."""
     return (layer.a, layer.b) if isinstance(layer, ElementwiseLayer) else (layer.source,)
+
+
+def engine_of(layer: AnyLayer) -> str:
+    """What computes a layer, as reports call it."""
+    match layer:
+        case MatrixLayer():
+            return "systolic"
+        case DepthwiseLayer():
+            return "depthwise"
+    return "vector"

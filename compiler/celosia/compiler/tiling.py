@@ -7,23 +7,29 @@ after it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from celosia.compiler.costs import Timeline
 from celosia.compiler.layers import (
     AnyLayer,
     Chunk,
-    ColumnTile,
+    DepthwiseLayer,
     ElementwiseLayer,
     MatrixLayer,
     PoolLayer,
+    SumTile,
 )
 from celosia.compiler.layout import ceil_div
+from celosia.compiler.strips import possible_strips
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import Drain
 
 _EXTENT = Drain.limits("rows")[1]  # as of its columns, and of MATMUL's
 _MOST_SHARES = 6  # times as many chunks as there must be
+_MOST_WIDTHS = 3  # of a depthwise layer's chunks
 _ROUGH = 2  # the candidate that stands for all of the next layer's
+
+Tile = TypeVar("Tile", bound=SumTile)
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,7 @@ def tile_layers(
     return tilings
 
 
-def walk(
-    chunks: Sequence[Chunk], tiles: Sequence[ColumnTile]
-) -> Iterator[tuple[Chunk, ColumnTile, int]]:
+def walk(chunks: Sequence[Chunk], tiles: Sequence[Tile]) -> Iterator[tuple[Chunk, Tile, int]]:
     """Every chunk with every tile and the tile's number, in the order of execution.
 
     Every other chunk goes backwards through the tiles: the parameters of the one at the turn stay.
@@ -85,10 +89,10 @@ def _play(
     layer = layers[0]
     output = addresses[layer.output]
     match layer:
-        case MatrixLayer():
+        case MatrixLayer() | DepthwiseLayer():
             work = ((chunk, tile) for chunk, tile, _ in walk(chunks, layer.tiles))
             tables = len(layers) > 1 and isinstance(layers[1], ElementwiseLayer)
-            timeline.add_matrix(layer, addresses[layer.source], output, work, tables=tables)
+            timeline.add_sums(layer, addresses[layer.source], output, work, tables=tables)
         case ElementwiseLayer():
             timeline.add_elementwise(layer, output)
         case PoolLayer():
@@ -96,11 +100,29 @@ def _play(
 
 
 def _candidates(layer: AnyLayer, config: NpuConfig) -> list[tuple[Chunk, ...]]:
-    if not isinstance(layer, MatrixLayer):
+    if not isinstance(layer, (MatrixLayer, DepthwiseLayer)):
         return [()]
     height, width = layer.result.height, layer.result.width
+    if isinstance(layer, DepthwiseLayer):
+        strips = _strip_shapes(layer, config)
+        return [
+            _chunks(layer.image.count, height, width, *shape, turned=turned)
+            for shape, turned in strips
+        ]
     shapes = _shapes(height, width, config.accumulator_depth // 2)
     return [_chunks(layer.image.count, height, width, *shape) for shape in shapes]
+
+
+def _strip_shapes(layer: DepthwiseLayer, config: NpuConfig) -> list[tuple[tuple[int, int], bool]]:
+    """Candidates ((rows, columns), turned) of a depthwise layer."""
+    shapes = []
+    for strip in possible_strips(config, layer.window, layer.tiles[0].multiplier):
+        most_rows, most_columns = strip.along(strip.most_outputs(config))
+        for columns in _shares(layer.result.width, most_columns)[:_MOST_WIDTHS]:
+            most = min(most_rows, config.accumulator_depth // 2 // columns)
+            for rows in _shares(layer.result.height, most):
+                shapes.append(((rows, columns), strip.turned))
+    return shapes
 
 
 def _shapes(height: int, width: int, half: int) -> list[tuple[int, int]]:
@@ -121,9 +143,11 @@ def _shares(count: int, most: int) -> list[int]:
     return [ceil_div(count, n) for n in sorted(shares) if n <= _MOST_SHARES * fewest]
 
 
-def _chunks(images: int, height: int, width: int, rows: int, columns: int) -> tuple[Chunk, ...]:
+def _chunks(
+    images: int, height: int, width: int, rows: int, columns: int, *, turned: bool = False
+) -> tuple[Chunk, ...]:
     return tuple(
-        Chunk(image, row, column, min(rows, height - row), min(columns, width - column))
+        Chunk(image, row, column, min(rows, height - row), min(columns, width - column), turned)
         for image in range(images)
         for row in range(0, height, rows)
         for column in range(0, width, columns)

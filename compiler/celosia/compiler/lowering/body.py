@@ -11,11 +11,8 @@ from celosia.compiler.layout import Layout, PixelLayout
 from celosia.compiler.lowering.clamping import clamp_before
 from celosia.compiler.lowering.concatenation import lower_concatenation, plan_joints
 from celosia.compiler.lowering.context import LoweringContext
-from celosia.compiler.lowering.convolution import (
-    input_layouts,
-    lower_convolution,
-    lower_depthwise,
-)
+from celosia.compiler.lowering.convolution import input_layouts, lower_convolution
+from celosia.compiler.lowering.depthwise import lower_depthwise
 from celosia.compiler.lowering.elementwise import lower_binary, lower_lookup
 from celosia.compiler.lowering.fully_connected import lower_fully_connected
 from celosia.compiler.lowering.functions import function_of_one

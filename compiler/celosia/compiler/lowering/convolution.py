@@ -1,4 +1,4 @@
-"""Convolutions: implicit im2col over the image, or over pixels that the host has packed."""
+"""CONV_2D: implicit im2col over the image, or over pixels that the host has packed."""
 
 import math
 from typing import Any
@@ -41,28 +41,6 @@ def lower_convolution(context: LoweringContext) -> MatrixLayer:
     else:
         context.pixels(channels)
     return convolution_layer(context, shaped, window, size=size, macs=weights[0].size)
-
-
-def lower_depthwise(context: LoweringContext) -> MatrixLayer:
-    """A DEPTHWISE_CONV_2D as a convolution whose weight tiles are diagonal.
-
-    The array's other products are zeros: it is exact, and as slow as a full convolution of one
-    input vector, as tiles of zeros are skipped.
-    """
-    attributes: Any = context.node.attributes
-    weights = constant(context.input(1))[0]
-    kernel_h, kernel_w, _ = weights.shape
-    channels = context.input(0).shape[3]
-    context.pixels(channels)
-    diagonal = np.repeat(np.eye(channels, dtype=np.int8), attributes["multiplier"], axis=0)
-    spread = weights.transpose(2, 0, 1)[..., None] * diagonal[:, None, None]
-    return convolution_layer(
-        context,
-        spread,
-        convolution_window(context, (kernel_h, kernel_w)),
-        size=context.input(0).shape[1:3],
-        macs=kernel_h * kernel_w,
-    )
 
 
 def convolution_window(context: LoweringContext, size: tuple[int, int]) -> Window:

@@ -89,7 +89,7 @@ def column_tiles(
     # One more output channel, of zeros, stands for the array's unused columns.
     padded = np.zeros((kernel_h, kernel_w, vectors * rows, out + 1), weights.dtype)
     padded[:, :, :channels, :out] = weights.transpose(1, 2, 3, 0)
-    planes = _parameter_planes(bias, scales)
+    planes = parameter_planes(bias, scales)
     at_once = min(pixels, config.accumulator_depth // 2)
     tiles = []
     for output_vector, output_vectors, slice_, column in _columns(config, out):
@@ -141,7 +141,7 @@ def _columns(config: NpuConfig, out: int) -> list[tuple[int, int, int, NDArray[n
     return result
 
 
-def _parameter_planes(bias: Int64Array, scales: Scales) -> NDArray[np.uint8]:
+def parameter_planes(bias: Int64Array, scales: Scales) -> NDArray[np.uint8]:
     """Byte planes of every channel's record, with one channel of zeros at the end: [planes, n]."""
     fields = (
         (wrap_int32(bias), BIAS_PLANES),

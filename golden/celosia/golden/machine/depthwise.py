@@ -124,9 +124,9 @@ class DepthwiseUnit:
                 f"its weights must be {count} vectors, not the {loaded.vectors} that were loaded"
             )
         words = self._weights[loaded.address : loaded.address + count]
-        words = words[:, : self._config.depthwise_lanes].astype(np.int64)
-        grid = words.reshape(window.groups, window.rows, taps, -1).transpose(1, 0, 2, 3)
-        grid = grid.reshape(window.rows, window.groups * taps, -1)
+        words = words[:, : self._config.depthwise_lanes]
+        in_groups = words.reshape(window.groups, window.rows, taps, -1).astype(np.int64)
+        grid = in_groups.transpose(1, 0, 2, 3).reshape(window.rows, window.groups * taps, -1)
         if grid[:, window.columns :].any():
             raise CelosiaError("weights of kernel columns that the window doesn't have must be 0")
         return grid[:, : window.columns]

@@ -7,7 +7,7 @@ import cocotb
 from cocotb.triggers import RisingEdge
 
 from celosia.golden.config import config_from_mapping
-from celosia.golden.isa import ADDRESS_BITS, LoadWeights
+from celosia.golden.isa import ADDRESS_BITS, LoadDepthwise, LoadWeights, decode
 from celosia.golden.memory_map import UnitState
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.memory_model import MemoryModel
@@ -17,7 +17,7 @@ INSTRUCTIONS = 20
 
 
 class Traffic:
-    """Random instructions and the rows that they stream."""
+    """Random instructions and the vectors that they stream, to the engine of each."""
 
     def __init__(self, bench: BlockBench) -> None:
         config = config_from_mapping(bench.parameters, default_name="bench")
@@ -26,24 +26,52 @@ class Traffic:
         self._scramble = bench.rng.getrandbits(self._bits) | 1
         self.words: list[int] = []
         self.weights: list[int] = []
+        self.depthwise: list[int] = []
         end = 1 << ADDRESS_BITS
         for _ in range(INSTRUCTIONS):
             address = bench.rng.choice([bench.rng.randrange(end), end - 1])  # wraps
-            tiles = bench.rng.choice([1, 1, 2, 5])
-            instruction = LoadWeights(
-                address=address,
-                tiles=tiles,
-                wait=bench.rng.getrandbits(7),
-                signal=bench.rng.getrandbits(7),
-                mark=bench.rng.getrandbits(1),
-            )
-            self.words.append(instruction.encode())
-            count = tiles * self.rows
-            self.weights += [self.contents((address + i) % end) for i in range(count)]
+            semaphores = {"wait": bench.rng.getrandbits(7), "signal": bench.rng.getrandbits(7)}
+            count = bench.rng.choice([1, 1, 2, 5])
+            instruction: LoadWeights | LoadDepthwise
+            if config.depthwise_taps and bench.rng.random() < 0.5:
+                instruction = LoadDepthwise(address=address, vectors=count, **semaphores)
+                vectors = [self.contents((address + i) % end) for i in range(count)]
+                last = 1 << self._bits
+                self.depthwise += [*vectors[:-1], vectors[-1] | last]
+            else:
+                instruction = LoadWeights(address=address, tiles=count, **semaphores)
+                self.weights += [
+                    self.contents((address + i) % end) for i in range(count * self.rows)
+                ]
+            self.words.append(instruction.encode() | bench.rng.getrandbits(1) << 22)
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of all instructions."""
+        return len(self.weights) + len(self.depthwise)
 
     def contents(self, address: int) -> int:
         """The weight memory: a different vector at every address."""
         return (address + 1) * self._scramble % (1 << self._bits)
+
+
+class Engines:
+    """Both engines' ends of the unit's streams."""
+
+    def __init__(self, bench: BlockBench, stall: Stall = Stall.NEVER) -> None:
+        self._weights = bench.sink("weights", stall)
+        self._depthwise = bench.sink("depthwise", stall)
+
+    async def check(self, traffic: Traffic) -> None:
+        """Receive all that the traffic streams."""
+        checking = cocotb.start_soon(self._depthwise.check(traffic.depthwise))
+        await self._weights.check(traffic.weights)
+        await checking
+
+    async def check_quiet(self, cycles: int) -> None:
+        """Fail if anything is left over."""
+        await self._weights.check_quiet(cycles)
+        await self._depthwise.check_quiet(1)
 
 
 class Monitor:
@@ -67,6 +95,9 @@ class Monitor:
             self.cycle += 1
             asks, granted = dut.read__request__valid.value, dut.read__request__ready.value
             offers, taken = dut.weights__valid.value, dut.weights__ready.value
+            if dut.depthwise__valid.value:
+                assert not offers, "a vector goes to both engines"
+                offers, taken = 1, dut.depthwise__ready.value
             if offers and not taken:
                 state = UnitState.WAITING_ENGINE
             elif asks:
@@ -80,9 +111,12 @@ class Monitor:
                 due -= 1
                 self.taken.append(self.cycle)
             if dut.instructions__valid.value and dut.instructions__ready.value:
-                word = dut.instructions__payload.value.to_unsigned()
-                (tiles,) = (i for i in LoadWeights.layout() if i.name == "tiles")
-                due += (word >> tiles.offset) % (1 << tiles.bits.width) * self._rows
+                instruction = decode(dut.instructions__payload.value.to_unsigned())
+                if isinstance(instruction, LoadWeights):
+                    due += instruction.tiles * self._rows
+                else:
+                    assert isinstance(instruction, LoadDepthwise)
+                    due += instruction.vectors
                 self.accepted.append(self.cycle)
 
 
@@ -108,10 +142,10 @@ async def rows_arrive_in_order(
         response_stall=Stall.NEVER if prompt else memory_stall,
     )
     Monitor(dut, bench, traffic.rows, prompt=prompt or memory_stall is Stall.NEVER)
-    weights = bench.sink("weights", engine_stall)
+    engines = Engines(bench, engine_stall)
     cocotb.start_soon(bench.source("instructions", instruction_stall).send(traffic.words))
-    await weights.check(traffic.weights)
-    await weights.check_quiet(10)
+    await engines.check(traffic)
+    await engines.check_quiet(10)
     assert not dut.busy.value
     assert dut.state.value.to_unsigned() == UnitState.IDLE
 
@@ -121,19 +155,19 @@ async def one_row_a_cycle_across_instructions(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     traffic = Traffic(bench)
     memory = MemoryModel(bench, dut, "read", traffic.contents)
-    weights = bench.sink("weights")
+    engines = Engines(bench)
     await bench.cycles(2)
     monitor = Monitor(dut, bench, traffic.rows, prompt=True)
     cocotb.start_soon(bench.source("instructions").send(traffic.words))
-    await weights.check(traffic.weights)
+    await engines.check(traffic)
     await bench.cycles(1)
     first = monitor.taken[0]
-    assert monitor.taken == list(range(first, first + len(traffic.weights)))
+    assert monitor.taken == list(range(first, first + traffic.vectors))
     assert first == monitor.accepted[0] + 2
     # Each next instruction is accepted in the cycle of the last read of the one before.
     last_reads = {cycle - 1 for cycle in monitor.taken}
     assert set(monitor.accepted[1:]) <= last_reads
-    assert len(memory.addresses) == len(traffic.weights)
+    assert len(memory.addresses) == traffic.vectors
 
 
 @cocotb.test()
@@ -141,12 +175,17 @@ async def engine_stops_the_reads(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     traffic = Traffic(bench)
     memory = MemoryModel(bench, dut, "read", traffic.contents)
-    dut.weights__ready.value = 0
+    dut.weights__ready.value = dut.depthwise__ready.value = 0
     cocotb.start_soon(bench.source("instructions").send(traffic.words))
     await bench.cycles(50)
     assert len(memory.addresses) == 2
-    assert dut.weights__valid.value
-    assert dut.weights__payload.value.to_unsigned() == traffic.weights[0]
+    first, stream = (
+        (traffic.weights[0], dut.weights__payload)
+        if dut.weights__valid.value
+        else (traffic.depthwise[0], dut.depthwise__payload)
+    )
+    assert dut.weights__valid.value or dut.depthwise__valid.value
+    assert stream.value.to_unsigned() == first
 
 
 @cocotb.test()
@@ -154,7 +193,7 @@ async def reset_ends_an_instruction(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     traffic = Traffic(bench)
     memory = MemoryModel(bench, dut, "read", traffic.contents)
-    dut.weights__ready.value = 1
+    dut.weights__ready.value = dut.depthwise__ready.value = 1
     for _ in range(10):
         task = cocotb.start_soon(bench.source("instructions").send(traffic.words))
         await bench.cycles(bench.rng.randrange(3, 40))
@@ -165,6 +204,6 @@ async def reset_ends_an_instruction(dut: Any) -> None:
         await bench.cycles(1)
         assert not dut.busy.value
         assert dut.instructions__ready.value
-    weights = bench.sink("weights")
+    engines = Engines(bench)
     cocotb.start_soon(bench.source("instructions").send(traffic.words))
-    await weights.check(traffic.weights)
+    await engines.check(traffic)

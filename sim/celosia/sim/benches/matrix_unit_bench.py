@@ -3,6 +3,7 @@
 The DUT is the unit with its semaphores (`tests/cosim/test_matrix_unit.py`).
 """
 
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -331,7 +332,7 @@ class Sinks:
     async def check(self, program: Program) -> None:
         """Receive all that the program gives, and nothing more."""
         checks = [
-            cocotb.start_soon(sink.check(beats, lambda beat, shape=shape: fields_of(shape, beat)))
+            cocotb.start_soon(sink.check(beats, partial(fields_of, shape)))
             for sink, beats, shape in (
                 (self.activations, program.all_activations, program.activation),
                 (self.strips, program.all_strips, program.strip_vector),
