@@ -16,6 +16,7 @@ from celosia.compiler.compile import compile_model
 from celosia.golden.config import PRESETS
 from celosia.golden.isa import (
     Add,
+    Depthwise,
     Drain,
     Matmul,
     MatrixInput,
@@ -59,12 +60,12 @@ class Settings:
             case PostOutput():
                 self.output = instruction
 
-    def gathered(self, instruction, loop, image, counts):
-        """Addresses inside the image that a nest reads."""
+    def gathered(self, instruction, loop, image, counts, depth=5):
+        """Addresses inside the image that a nest of `depth` levels reads."""
         levels = self.levels[loop]
-        counts = [counts.get(n, levels[n].count) for n in range(5)]
+        counts = [counts.get(n, levels[n].count) for n in range(depth)]
         address, y, x = (
-            grid(start, [getattr(levels[n], key) for n in range(5)], counts)
+            grid(start, [getattr(levels[n], key) for n in range(depth)], counts)
             for start, key in (
                 (instruction.address, "address_step"),
                 (instruction.y, "y_step"),
@@ -87,6 +88,9 @@ def touched(instruction, settings):
         case Matmul():
             counts = {0: instruction.columns, 1: instruction.rows}
             return settings.gathered(instruction, MatrixLoop, MatrixInput, counts), none
+        case Depthwise():
+            counts = {0: instruction.strip_rows, 1: instruction.strip_columns}
+            return settings.gathered(instruction, MatrixLoop, MatrixInput, counts, depth=2), none
         case Drain():
             return none, settings.stored(instruction, instruction.vectors)
         case Add() | Mul():
@@ -129,7 +133,7 @@ def check_order(instructions, config):
         elif unit is Unit.POST and writes.size:
             earlier = read[writes].max()
             written[writes] = index
-        if isinstance(instruction, (Matmul, Drain)):
+        if isinstance(instruction, (Matmul, Depthwise, Drain)):
             first = instruction.accumulator
             half = slice(first, first + instruction.rows * instruction.columns)
             mine, others = (filled, drained) if unit is Unit.MATRIX else (drained, filled)
