@@ -180,12 +180,14 @@ def _convolution(model, x, channels, activation):
 
 def _depthwise(model, x, activation):
     rng = model.rng
+    dilated = rng.random() < 0.1
     return model.depthwise(
         x,
-        _window(model, x, 4),
+        _window(model, x, 9 if rng.random() < 0.3 else 4),
         multiplier=int(rng.integers(1, 4)) if model.shape(x)[3] <= 12 else 1,
-        stride=(int(rng.integers(1, 3)),) * 2,
-        padding=str(rng.choice(("SAME", "VALID"))),
+        stride=(1, 1) if dilated else tuple(int(n) for n in rng.integers(1, 4, 2)),
+        dilation=(2, 1) if dilated else (1, 1),
+        padding="SAME" if dilated else str(rng.choice(("SAME", "VALID"))),
         activation=activation,
         per_channel=bool(rng.random() < 0.8),
     )
@@ -230,6 +232,7 @@ def random_config(seed):
         accumulator_depth=2 * int(rng.integers(4, 129)),
         requantizer_lanes=int(rng.choice(lanes)),
         profiles=tuple(RoundingProfile),
+        depthwise_taps=int(rng.integers(0, 6)),
     )
 
 

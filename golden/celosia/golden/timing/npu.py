@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import Instruction, Unit
 from celosia.golden.timing.clockwork import Claims, Clock, PortShare
+from celosia.golden.timing.depthwise import DepthwiseTiming
 from celosia.golden.timing.load import LoadTiming
 from celosia.golden.timing.matrix import MatrixTiming
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
@@ -12,6 +13,9 @@ from celosia.golden.timing.post import PostTiming
 from celosia.golden.timing.records import Profile, Records
 from celosia.golden.timing.sequencer import SequencerTiming
 from celosia.golden.timing.tiles import Tiles
+
+TILE_RELOAD_CYCLES, SET_RELOAD_CYCLES = 0, 1
+"""From taking a tile or set into use until the engine takes the next one's first vector."""
 
 
 def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
@@ -23,7 +27,8 @@ def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
         CelosiaError: a unit waits for what never comes.
     """
     clock, records = Clock(), Records()
-    semaphores, tiles = Semaphores(clock), Tiles(clock)
+    semaphores = Semaphores(clock)
+    tiles, sets = Tiles(clock, TILE_RELOAD_CYCLES), Tiles(clock, SET_RELOAD_CYCLES)
     queues: dict[Unit, InstructionQueue] = {
         unit: InstructionQueue(clock, config.queue_depth)
         for unit in Unit
@@ -32,9 +37,11 @@ def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
     # Who reads the memories, those first who wait for nobody: as in `celosia.hdl.npu.npu`.
     fetches, constants, activations = Claims(), Claims(), Claims()
     sequencer = SequencerTiming(config, program, queues, fetches)
-    load = LoadTiming(config, queues[Unit.LOAD], tiles, PortShare((fetches, constants)), records)
+    weights = PortShare((fetches, constants))
+    load = LoadTiming(config, queues[Unit.LOAD], tiles, sets, weights, records)
+    depthwise = DepthwiseTiming(config, clock, semaphores, sets, activations, records)
     matrix = MatrixTiming(
-        config, clock, queues[Unit.MATRIX], semaphores, tiles, activations, records
+        config, clock, queues[Unit.MATRIX], semaphores, tiles, depthwise, activations, records
     )
     post = PostTiming(
         config,
@@ -44,6 +51,15 @@ def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
         PortShare((activations,)),
         records,
     )
-    clock.run([sequencer.run(), load.run(), matrix.issue(), matrix.stream(), post.run()])
+    clock.run(
+        [
+            sequencer.run(),
+            load.run(),
+            matrix.issue(),
+            matrix.stream(),
+            depthwise.compute(),
+            post.run(),
+        ]
+    )
     last = max(sequencer.halted, load.idle, matrix.idle, post.idle)
     return records.profile(last + 1)

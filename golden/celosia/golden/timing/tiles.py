@@ -1,26 +1,29 @@
-"""The matrix engine's weight tiles: one in use, and the next one loaded meanwhile."""
+"""An engine's weights, tile by tile or set by set: one in use, the next one loaded meanwhile."""
 
 from celosia.golden.timing.clockwork import Clock, Condition
 
 
 class Tiles:
-    """When tiles are complete in the engine, and when each is taken into use."""
+    """When tiles are complete in an engine, and when each is taken into use.
 
-    def __init__(self, clock: Clock) -> None:
+    The vectors of the next one enter `reload_cycles` after that at the earliest.
+    """
+
+    def __init__(self, clock: Clock, reload_cycles: int) -> None:
+        self._reload_cycles = reload_cycles
         self._complete: list[int] = []
         self._used: list[int] = []
         self.loaded = Condition(clock)
         self.freed = Condition(clock)
 
     @property
-    def last_used(self) -> int | None:
-        """When the tile loaded last was taken into use, or None if that isn't known yet.
-
-        The rows of the one after it enter the engine from that cycle on.
-        """
+    def open(self) -> int | None:
+        """From which cycle on the vectors of another one enter, or None if that isn't known yet."""
         if not self._complete:
             return 0
-        return self._used[-1] if len(self._used) == len(self._complete) else None
+        if len(self._used) < len(self._complete):
+            return None
+        return self._used[-1] + self._reload_cycles
 
     def next_complete(self) -> int | None:
         """First cycle in which the next tile can be taken into use, or None if it isn't known."""
