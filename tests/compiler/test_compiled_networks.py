@@ -82,7 +82,7 @@ def test_public_networks(models_dir, model, config, profile):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 def test_mobilenet(models_dir, config):
-    # Its diagonal weight tiles take more than the presets have.
+    # An array of 4 columns takes more instructions, and an odd one more memory, than a preset has.
     graph = load_tflite(models_dir / "vww_mobilenetv1_025_96_int8.tflite")
     program = compile_model(graph, replace(config, weight_kib=2048, scratchpad_kib=192))
     assert_layers_match(graph, program, random_inputs(program, 1))
