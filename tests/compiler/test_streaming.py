@@ -10,6 +10,7 @@ from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.program import HostStage, Program
+from celosia.compiler.program_file import decode_program, encode_program
 from celosia.compiler.streaming import StreamedProgram, compile_network, compile_streamed
 from celosia.compiler.streaming.boxes import CannotCut
 from celosia.compiler.streaming.segment import cut, segment_of
@@ -189,6 +190,33 @@ def test_reshapes_between_pieces_are_the_hosts():
     x = model.conv(model.input((1, 12, 12, 4)), 8, (3, 3))
     z = model.fully_connected(model.reshape(x, (16, 72)), 40)
     check(model, z, config=tiny(2, 4))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda model, x: model.slice(x, (0, 2, 1, 0), (1, 15, 6, 8)),
+        lambda model, x: model.slice(x, (0, 0, 0, 4), (1, 20, 8, 4)),
+        lambda model, x: model.strided_slice(x, (0, 0, 0, 0), (1, 20, 8, 8), (1, 2, 2, 1)),
+        lambda model, x: model.transpose(x, (0, 2, 1, 3)),
+    ],
+)
+def test_what_only_moves_bytes_is_the_hosts_where_it_is_too_large(move):
+    model = ModelBuilder(24)
+    x = model.conv(model.input((1, 20, 8, 4)), 8)
+    streamed = check(model, model.conv(move(model, x), 5), config=tiny(1, 6))
+    assert HostStage in [type(step) for step in streamed.steps]
+    decoded = decode_program(encode_program(streamed))
+    inputs = random_inputs(streamed, 1)
+    assert_equal(on_machine(decoded, inputs), on_machine(streamed, inputs))
+
+
+def test_concatenations_are_cut_with_their_rows():
+    model = ModelBuilder(25)
+    x = model.input((1, 20, 8, 4))
+    parts = [model.conv(x, 8, output_scale=0.1, output_zero_point=3) for _ in range(2)]
+    streamed = check(model, model.conv(model.concatenation(parts), 6), config=tiny(1, 6))
+    assert HostStage not in [type(step) for step in streamed.steps]
 
 
 def test_padding_is_cut_with_its_image():

@@ -27,22 +27,21 @@ from celosia.golden.graph import Graph, OpKind
 from celosia.golden.memory_map import WORD_BYTES
 
 _LONGEST = 32  # operators of a candidate
+_MOVES = {OpKind.STRIDED_SLICE, OpKind.TRANSPOSE, OpKind.CONCATENATION, OpKind.PAD, OpKind.RESHAPE}
 _PATIENCE = 3  # candidates that may be worse than the best before a search ends
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A segment and how it is cut: the size of a part along each axis that is cut."""
+    """A segment and how it is cut: the size of a part along each axis that is cut.
+
+    `on_host` where the host does it, in its own memory.
+    """
 
     segment: Segment
     sizes: Mapping[int, int]
     cost: float
-
-    @property
-    def on_host(self) -> bool:
-        """Whether it only reshapes, which moves nothing in host memory."""
-        operators = (self.segment.graph.operators[index] for index in self.segment.operators)
-        return all(operator.kind is OpKind.RESHAPE for operator in operators)
+    on_host: bool = False
 
     def parts(self) -> Iterator[Part]:
         """All parts: channels outermost, then rows, then columns."""
@@ -111,8 +110,9 @@ class Cutter:
         return self._choices[first, end]
 
     def _cheapest(self, segment: Segment) -> Choice | None:
-        if (hosted := Choice(segment, {}, 0.0)).on_host:
-            return hosted
+        kinds = {self.graph.operators[index].kind for index in segment.operators}
+        if kinds == {OpKind.RESHAPE}:
+            return Choice(segment, {}, 0.0, on_host=True)
         constants = sum(self.footprints[index].constants for index in segment.operators)
         if len(segment.operators) > 1 and constants > self.config.weight_depth:
             return None
@@ -130,6 +130,9 @@ class Cutter:
                 worse += 1
                 if worse == _PATIENCE:
                     break
+        if best is None and kinds <= _MOVES:
+            # It only moves bytes that are in the host's memory anyway.
+            return Choice(segment, {}, self._cost(segment, {}), on_host=True)
         return best
 
     def _cuts(self, segment: Segment) -> Iterator[dict[int, int]]:
