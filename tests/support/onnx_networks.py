@@ -170,3 +170,19 @@ def quantized(model, folder, *, qdq, unsigned=False):
     finally:
         logging.disable(logging.NOTSET)
     return target.read_bytes()
+
+
+def newcomers_network(seed=4):
+    """What PyTorch exports: normalisations, both kinds of gates, pools, a residual, a softmax."""
+    net = FloatNetwork(seed)
+    x = net.relu6(net.batch_norm(net.conv(net.x, 8, 3, stride=2, bias=False)))
+    y = net.function("HardSwish", net.batch_norm(net.conv(x, 16, bias=False)))
+    y = net.relu(net.batch_norm(net.depthwise(y, bias=False)))
+    y = net.squeeze_and_excite(y, 4, "HardSigmoid")
+    x = net.add(x, net.batch_norm(net.conv(y, 8, bias=False)))
+    y = net.function("Sigmoid", net.conv(x, 8))
+    x = net.max_pool(net.mul(x, y))
+    x = net.squeeze_and_excite(x, 4)
+    x = net.relu(net.batch_norm(x))
+    x = net.conv(x, 12, 3)
+    return net.float_model(net.node("Softmax", net.head(net.global_pool(x)), axis=1))

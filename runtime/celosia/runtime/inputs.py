@@ -40,6 +40,19 @@ def load_samples(path: Path, inputs: list[Tensor]) -> list[Sample]:
     return [list(sample) for sample in zip(*stacks, strict=True)]
 
 
+def read_array(path: Path, what: str) -> NDArray[Any]:
+    """The one array of a .npy file. Raises CelosiaError for anything else."""
+    try:
+        loaded = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+    except OSError as error:
+        raise CelosiaError(f"can't read {what} {str(path)!r}: {error.strerror}") from error
+    except Exception as error:  # as below
+        raise CelosiaError(f"{what} {str(path)!r} must be a whole .npy file of numbers") from error
+    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "iufb":
+        raise CelosiaError(f"{what} {str(path)!r} must be a whole .npy file of numbers")
+    return loaded
+
+
 def random_samples(inputs: list[Tensor], count: int, seed: int) -> list[Sample]:
     """Seeded samples: int8 over its whole range, floats over the normal distribution."""
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli import bench, demo, doctor, inspect, models, prune, verilog
+from celosia.runtime.cli import bench, demo, doctor, inspect, models, prune, quantize, verilog
 from celosia.runtime.cli import compile as compiling
 from celosia.runtime.cli import run as running
 from celosia.runtime.cli.output import errors
@@ -43,6 +43,7 @@ app.command()(running.run)
 app.command()(demo.demo)
 app.command("compile")(compiling.compile_)
 app.command()(inspect.inspect)
+app.command()(quantize.quantize)
 app.command()(prune.prune)
 app.command()(verilog.verilog)
 app.command()(bench.bench)
