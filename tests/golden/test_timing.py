@@ -10,17 +10,23 @@ from celosia.compiler.compile import compile_model
 from celosia.golden.config import PRESETS
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
+    INSTRUCTIONS,
+    Depthwise,
+    DepthwiseWindow,
     Drain,
     Halt,
+    LoadDepthwise,
     LoadParameters,
     LoadWeights,
     Matmul,
     MatrixLoop,
+    PostLoop,
     PostOutput,
     Semaphore,
+    mnemonic,
 )
 from celosia.golden.memory_map import Counter
-from celosia.golden.timing import load, model_cycles
+from celosia.golden.timing import load, model_cycles, post
 from celosia.golden.timing.records import Records
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.models import embedded_data
@@ -125,13 +131,47 @@ def test_the_comparisons_with_rtl_can_fail(monkeypatch):
     counters = program.modelled.counters
     assert_layers_modelled(program, report)
     assert_counters_modelled(program, counters)
-    monkeypatch.setattr(load, "ROW_CYCLES", 8)
+    monkeypatch.setattr(load, "LAST_CYCLES", 8)
     slower = replace(program)
     assert slower.modelled.counters[Counter.CYCLES] != counters[Counter.CYCLES]
     with pytest.raises(AssertionError, match=r"CONV_2D '\w+': \d+ modelled, \d+ in RTL"):
         assert_layers_modelled(slower, report)
     with pytest.raises(AssertionError, match=r"CYCLES: \d+ modelled, \d+ in RTL"):
         assert_counters_modelled(slower, counters)
+
+
+@pytest.mark.parametrize("kind", INSTRUCTIONS, ids=mnemonic)
+def test_every_instruction_has_its_time(kind):
+    ones = {field.name: 1 for field in kind.layout() if field.name != "opcode"}
+    instruction = kind(**{**ones, "wait": 0, "signal": 0})
+    before = [
+        *LOOPS,
+        *(PostLoop(level=level, count=1, address_step=0) for level in range(5)),
+        DepthwiseWindow(rows=1, columns=1, groups=1, stride_y=1, stride_x=1),
+        LoadWeights(address=0, tiles=1),
+        LoadDepthwise(address=0, vectors=3),
+    ]
+    after = [
+        Depthwise(
+            address=0, y=0, x=0, accumulator=0, rows=1, columns=1, strip_rows=1, strip_columns=1
+        ),
+        matmul(),
+    ]
+    if kind in (Matmul, Depthwise):
+        after = [other for other in after if type(other) is not kind]
+    if kind in (LoadWeights, LoadDepthwise):
+        after += [other for other in after if type(other) is _USERS[kind]]
+    program = [*before, *([] if kind is Halt else [instruction]), *after, Halt()]
+    assert model_cycles(CONFIG, program).counters[Counter.CYCLES] > len(program)
+
+
+_USERS = {LoadWeights: Matmul, LoadDepthwise: Depthwise}
+
+
+def test_an_instruction_that_nobody_timed(monkeypatch):
+    monkeypatch.setattr(post, "SETTINGS", ())
+    with pytest.raises(AssertionError, match=r"POST_OUTPUT .* has no timing"):
+        model_cycles(CONFIG, [SETTING, Halt()])
 
 
 def test_every_instruction_of_a_listing_is_known():

@@ -1,8 +1,10 @@
 """The cycle model's constants are those of the gateware that has them as figures."""
 
 from celosia.golden.config import PRESETS
-from celosia.golden.timing import load, matrix, post
+from celosia.golden.timing import depthwise, load, matrix, post, sums
 from celosia.hdl.npu import accumulators
+from celosia.hdl.npu.depthwise_engine import READ_CYCLES
+from celosia.hdl.npu.depthwise_products import PIPELINE_CYCLES
 from celosia.hdl.npu.requantizer import Requantizer
 from celosia.hdl.npu.systolic_array import SystolicArray
 
@@ -13,5 +15,6 @@ def test_latencies():
         assert matrix.array_latency(config) == array.latency
         requantizer = Requantizer(lanes=config.requantizer_lanes, modes=config.modes)
         assert post.requantizer_latency(config) == requantizer.latency
-        assert config.rows > load.ROWS_AHEAD
-    assert matrix.UPDATE_CYCLES == accumulators.UPDATE_CYCLES
+        assert config.rows > load.VECTORS_AHEAD
+    assert sums.UPDATE_CYCLES == accumulators.UPDATE_CYCLES
+    assert depthwise.SUM_CYCLES == READ_CYCLES + PIPELINE_CYCLES

@@ -1,4 +1,4 @@
-"""The depthwise engine's time: columns that fill a ring, and steps over the windows in it."""
+"""The depthwise engine's time: strips of vectors through a ring of columns, and windows over it."""
 
 from collections import deque
 from collections.abc import Generator
@@ -7,142 +7,160 @@ from dataclasses import dataclass
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import Depthwise, DepthwiseWindow
 from celosia.golden.memory_map import Counter
-from celosia.golden.timing.clockwork import Claims, Clock, Condition, Process
-from celosia.golden.timing.ordering import UPDATE_CYCLES, Semaphores
+from celosia.golden.timing.clockwork import Clock, Condition, Process
+from celosia.golden.timing.ordering import Semaphores
 from celosia.golden.timing.records import Records
-from celosia.golden.timing.tiles import Tiles
+from celosia.golden.timing.runs import Run
+from celosia.golden.timing.sums import Standstill, Sums
+from celosia.golden.timing.weights import LoadedWeights
 
 JOB_CYCLES = 2
-"""A job's way through a queue: in front of the loader, and between it and the walker."""
-COLUMN_CYCLES = 2
-"""From taking a column's last vector until a step can read it (`StripLoader`)."""
+"""From an instruction to its job at the loader, and from the loader to the walker: queues."""
+OPEN_CYCLES = 1
+"""From opening a strip to its first vector, and from its last vector to opening the next one."""
+AVAILABLE_CYCLES = 2
+"""From taking a column's last vector until it can be read (`StripLoader`)."""
 SUM_CYCLES = 5
-"""From an output's last step until its sum is taken."""
-
-Loading = Generator["int | Condition", None, list[tuple[int, int]]]
-"""A strip that is being loaded; it returns the spans of its columns."""
+"""From an output's last step to its sum: two of reading, three of `DepthwiseProducts`."""
 
 
 @dataclass(frozen=True)
-class StripRun:
-    """A DEPTHWISE and its window; its job enters the engine in cycle `begin`."""
+class _Job:
+    """A strip that was opened in a cycle; its first column is number `column` of all."""
 
-    instruction: Depthwise
+    depthwise: Depthwise
     window: DepthwiseWindow
-    begin: int
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A job whose strip is being loaded since cycle `start`; its columns begin at `column`."""
-
-    run: StripRun
-    start: int
+    opened: int
     column: int
-    sums_before: int
+
+
+class StripLoading:
+    """Takes strips into the ring, as `celosia.hdl.npu.strip_loader.StripLoader` does."""
+
+    def __init__(self, config: NpuConfig, clock: Clock, sums: Sums) -> None:
+        self._ring = config.depthwise_columns
+        self._lanes = config.depthwise_lanes
+        self._sums = sums
+        self._map = (1, 0, 0)
+        self._closed = 0  # first cycle in which a strip may be opened
+        self._released: deque[tuple[int, int]] = deque([(0, 0)])
+        self._jobs: deque[_Job] = deque()
+        self.available: list[int] = []
+        """First cycle in which each column can be read."""
+        self.opened = Condition(clock, work=True)
+        self.arrived = Condition(clock)
+        self._freed = Condition(clock)
+
+    def load(self, run: Run, offered: int) -> Generator["int | Condition", None, tuple[int, int]]:
+        """Take a run's vectors, the first of which is offered in a cycle.
+
+        Returns the cycle after the last one, and that of the decisive one.
+        """
+        depthwise, window = run.instruction, run.window
+        assert isinstance(depthwise, Depthwise)
+        assert window is not None
+        opened = max(run.begin + JOB_CYCLES, self._closed)
+        start = opened + OPEN_CYCLES
+        lane_map = (window.multiplier, window.lane, window.phase)
+        if lane_map != self._map:
+            self._map = lane_map
+            start += self._lanes
+        self._sums.expect()
+        self._jobs.append(_Job(depthwise, window, opened, len(self.available)))
+        self.opened.notify()
+        taken = max(offered, start)
+        decisive = taken
+        rows = depthwise.strip_rows
+        for number in range(depthwise.strip_columns):
+            while (room := self._room()) is None:
+                yield self._freed
+            first = max(taken, room)
+            taken = first + rows
+            self.available.append(taken - 1 + AVAILABLE_CYCLES)
+            self.arrived.notify()
+            place = run.decisive - number * rows
+            if 0 <= place < rows:
+                decisive = first + place
+        self._closed = taken - 1 + OPEN_CYCLES
+        return taken, decisive
+
+    def release(self, columns: int, cycle: int) -> None:
+        """So many columns in all are not read any more from a cycle on."""
+        self._released.append((columns, cycle))
+        self._freed.notify()
+
+    def next_job(self) -> _Job | None:
+        """The next strip that was opened."""
+        return self._jobs.popleft() if self._jobs else None
+
+    def _room(self) -> int | None:
+        """First cycle in which the next column has a place in the ring; None if not known yet."""
+        needed = len(self.available) - self._ring + 1
+        while self._released and self._released[0][0] < needed:
+            self._released.popleft()
+        return self._released[0][1] if self._released else None
 
 
 class DepthwiseTiming:
-    """Loads strips and steps over them, as `celosia.hdl.npu.depthwise_engine` does."""
+    """Walks over windows, as `celosia.hdl.npu.window_walker.WindowWalker` does."""
 
     def __init__(
         self,
-        config: NpuConfig,
-        clock: Clock,
+        strips: StripLoading,
+        sets: LoadedWeights,
+        sums: Sums,
         semaphores: Semaphores,
-        sets: Tiles,
-        claims: Claims,
         records: Records,
     ) -> None:
-        self._config = config
-        self._semaphores = semaphores
+        self._strips = strips
         self._sets = sets
-        self._claims = claims
+        self._sums = sums
+        self._semaphores = semaphores
         self._records = records
-        self._lanes = (1, 0, 0)
-        self._closed = 0  # when the last strip's last vector was taken
-        self._available: list[int] = []  # by column, over all strips
-        self._released: list[int] = []
-        self._loaded = Condition(clock)
-        self._free = Condition(clock)
-        self._opened: deque[_Opened] = deque()
-        self._jobs = Condition(clock, work=True)
-        self._unfinished = 0
-        self._finished = Condition(clock)
+        self._end = 0  # the cycle after the last step
         self.idle = 0
         """First cycle from which on nothing is under way, sums included."""
-        self.sums_end = 0
-        """When the last sum of the jobs so far was taken, once `finish` has returned."""
 
-    def load(self, run: StripRun, offered: int, sums_before: int) -> "Loading":
-        """Take a strip's vectors from cycle `offered` on, after a cycle in which sums end.
-
-        Returns the spans [first cycle, end) of its columns.
-        """
-        start = max(run.begin + JOB_CYCLES, self._closed + 1)
-        first = max(offered, start + 1)
-        window, strip = run.window, run.instruction
-        lanes = (window.multiplier, window.lane, window.phase)
-        if lanes != self._lanes:
-            first = max(first, start + 1 + self._config.depthwise_lanes)
-            self._lanes = lanes
-        self._unfinished += 1
-        self._opened.append(_Opened(run, start, len(self._available), sums_before))
-        self._jobs.notify()
-        spans = []
-        for _ in range(strip.strip_columns):
-            replaced = len(self._available) - self._config.depthwise_columns
-            while len(self._released) <= replaced:
-                yield self._free
-            if replaced >= 0:
-                first = max(first, self._released[replaced] + 1)
-            end = first + strip.strip_rows
-            spans.append((first, end))
-            self._claims.add(first - 1, end - 1)
-            self._available.append(end - 1 + COLUMN_CYCLES)
-            self._loaded.notify()
-            first = end
-        self._closed = first - 1
-        return spans
-
-    def finish(self) -> Process:
-        """Wait until it is known when the jobs so far end."""
-        while self._unfinished:
-            yield self._finished
-
-    def compute(self) -> Process:
-        """Job after job, output column after output column."""
-        records, sets = self._records, self._sets
-        free = 0  # the cycle after the last step
+    def run(self) -> Process:
+        """Compute strip after strip."""
         while True:
-            while not self._opened:
-                yield self._jobs
-            job = self._opened.popleft()
-            strip, window = job.run.instruction, job.run.window
-            steps = window.rows * window.groups
-            # The walker takes a job with the last step of the one before, at the earliest.
-            free = max(free, job.start + JOB_CYCLES + 1)
-            for column in range(strip.columns):
-                origin = job.column + column * window.stride_x
-                last = origin + window.columns - 1
-                while len(self._available) <= last:
-                    yield self._loaded
-                first = max(free, self._available[last])
-                if column == 0:
-                    while (complete := sets.next_complete()) is None:
-                        yield sets.loaded
-                    records.spend(Counter.MATRIX_WEIGHTS, first, complete)
-                    first = max(first, complete)
-                    sets.use(first)
-                    # The first sum waits for those of the instruction before.
-                    first = max(first, job.sums_before + 1 - SUM_CYCLES - (steps - 1))
-                free = first + strip.rows * steps
-                records.spend(Counter.MATRIX_DEPTHWISE, first, free)
-                is_last = column == strip.columns - 1
-                self._released += [free - 1] * (window.columns if is_last else window.stride_x)
-                self._free.notify()
-            self.sums_end = free - 1 + SUM_CYCLES
-            self.idle = self.sums_end + UPDATE_CYCLES + 1
-            self._semaphores.signal(strip.signal, self.idle)
-            self._unfinished -= 1
-            self._finished.notify()
+            while (job := self._strips.next_job()) is None:
+                yield self._strips.opened
+            yield from self._compute(job)
+
+    def _compute(self, job: _Job) -> Process:
+        """Output column after output column, each when its window's columns are there."""
+        depthwise, window = job.depthwise, job.window
+        strips, records = self._strips, self._records
+        steps = window.rows * window.groups
+        taken = max(job.opened + JOB_CYCLES, self._end - 1)
+        step = taken + 1
+        column = job.column
+        still = Standstill(0, 0)  # where the sums of what came before take longer
+        for number in range(depthwise.columns):
+            last_column = column + window.columns - 1
+            while len(strips.available) <= last_column:
+                yield strips.arrived
+            step = still.begin(max(step, strips.available[last_column]))
+            if number == 0:
+                step = yield from self._take_weights(step)
+                still = self._sums.standstill(step + steps - 1 + SUM_CYCLES)
+            over = still.over(step, step + depthwise.rows * steps)
+            for part in still.around(step, over):
+                records.spend(Counter.MATRIX_DEPTHWISE, *part)
+            step = over
+            last = number == depthwise.columns - 1
+            column += window.columns if last else window.stride_x
+            strips.release(column, over)
+        self._end = step
+        self.idle = self._sums.finish(still.over(step - 1, step - 1 + SUM_CYCLES))
+        self._semaphores.signal(depthwise.signal, self.idle)
+
+    def _take_weights(self, readable: int) -> Generator["int | Condition", None, int]:
+        """The first step, which waits for the weights; returns its cycle."""
+        while (complete := self._sets.next_complete()) is None:
+            yield self._sets.loaded
+        step = max(readable, complete)
+        self._sets.use(step)
+        self._records.spend(Counter.MATRIX_WEIGHTS, readable, step)
+        return step

@@ -5,17 +5,15 @@ from collections.abc import Iterable
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import Instruction, Unit
 from celosia.golden.timing.clockwork import Claims, Clock, PortShare
-from celosia.golden.timing.depthwise import DepthwiseTiming
+from celosia.golden.timing.depthwise import DepthwiseTiming, StripLoading
 from celosia.golden.timing.load import LoadTiming
 from celosia.golden.timing.matrix import MatrixTiming
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.post import PostTiming
 from celosia.golden.timing.records import Profile, Records
 from celosia.golden.timing.sequencer import SequencerTiming
-from celosia.golden.timing.tiles import Tiles
-
-TILE_RELOAD_CYCLES, SET_RELOAD_CYCLES = 0, 1
-"""From taking a tile or set into use until the engine takes the next one's first vector."""
+from celosia.golden.timing.sums import Sums
+from celosia.golden.timing.weights import LoadedWeights
 
 
 def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
@@ -27,8 +25,9 @@ def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
         CelosiaError: a unit waits for what never comes.
     """
     clock, records = Clock(), Records()
-    semaphores = Semaphores(clock)
-    tiles, sets = Tiles(clock, TILE_RELOAD_CYCLES), Tiles(clock, SET_RELOAD_CYCLES)
+    semaphores, sums = Semaphores(clock), Sums(clock)
+    # The cycle that takes a tile into use takes the first row of the one after it.
+    tiles, sets = LoadedWeights(clock, gap=0), LoadedWeights(clock, gap=1)
     queues: dict[Unit, InstructionQueue] = {
         unit: InstructionQueue(clock, config.queue_depth)
         for unit in Unit
@@ -37,12 +36,22 @@ def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
     # Who reads the memories, those first who wait for nobody: as in `celosia.hdl.npu.npu`.
     fetches, constants, activations = Claims(), Claims(), Claims()
     sequencer = SequencerTiming(config, program, queues, fetches)
-    weights = PortShare((fetches, constants))
-    load = LoadTiming(config, queues[Unit.LOAD], tiles, sets, weights, records)
-    depthwise = DepthwiseTiming(config, clock, semaphores, sets, activations, records)
-    matrix = MatrixTiming(
-        config, clock, queues[Unit.MATRIX], semaphores, tiles, depthwise, activations, records
+    load = LoadTiming(
+        config, queues[Unit.LOAD], tiles, sets, PortShare((fetches, constants)), records
     )
+    strips = StripLoading(config, clock, sums)
+    matrix = MatrixTiming(
+        config,
+        clock,
+        queues[Unit.MATRIX],
+        semaphores,
+        tiles,
+        strips,
+        sums,
+        activations,
+        records,
+    )
+    depthwise = DepthwiseTiming(strips, sets, sums, semaphores, records)
     post = PostTiming(
         config,
         queues[Unit.POST],
@@ -57,9 +66,9 @@ def model_cycles(config: NpuConfig, program: Iterable[Instruction]) -> Profile:
             load.run(),
             matrix.issue(),
             matrix.stream(),
-            depthwise.compute(),
+            depthwise.run(),
             post.run(),
         ]
     )
-    last = max(sequencer.halted, load.idle, matrix.idle, post.idle)
+    last = max(sequencer.halted, load.idle, matrix.idle, depthwise.idle, post.idle)
     return records.profile(last + 1)

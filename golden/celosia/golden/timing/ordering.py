@@ -5,9 +5,6 @@ from collections import deque
 from celosia.golden.isa import Instruction, Semaphore
 from celosia.golden.timing.clockwork import Clock, Condition
 
-UPDATE_CYCLES = 4
-"""From taking a sum until the accumulators hold it (`celosia.hdl.npu.accumulators`)."""
-
 
 class InstructionQueue:
     """The queue in front of a unit, as `celosia.hdl.stream.StreamFifo`.

@@ -1,12 +1,12 @@
 """When what was counted: the performance counters of a run, and at each mark."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from celosia.golden.memory_map import Counter
 
-_PRECEDENCE = (
+_REASONS = (
     Counter.MATRIX_BUSY,
     Counter.MATRIX_DEPTHWISE,
     Counter.MATRIX_WEIGHTS,
@@ -14,8 +14,7 @@ _PRECEDENCE = (
     Counter.MATRIX_ACCUMULATORS,
     Counter.MATRIX_MEMORY,
 )
-"""A cycle that several of these claim counts for the first of them."""
-_ARRAY = [counter for counter in Counter if counter.name.startswith("MATRIX_")]
+"""What a cycle of the array counts for: the first that holds, or MATRIX_IDLE."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +36,25 @@ class Profile:
             before = end
 
 
+Span = tuple[int, int]
+"""Cycles from the first up to the second."""
+
+
 class Records:
     """Spans of cycles by counter."""
 
     def __init__(self) -> None:
-        self._spans: dict[Counter, list[list[int]]] = {counter: [] for counter in Counter}
+        self._spans: dict[Counter, list[Span]] = {counter: [] for counter in Counter}
         self._marks: list[int] = []
 
     def spend(self, counter: Counter, first: int, end: int) -> None:
-        """Cycles from `first` up to `end` count for a counter, those already counted aside."""
-        spans = self._spans[counter]
-        if spans and spans[-1][0] <= first <= spans[-1][1]:
-            spans[-1][1] = max(spans[-1][1], end)
-        elif first < end:
-            spans.append([first, end])
+        """Cycles from `first` up to `end` count for a counter, each once."""
+        if first < end:
+            spans = self._spans[counter]
+            if spans and spans[-1][1] == first:
+                spans[-1] = (spans[-1][0], end)
+            else:
+                spans.append((first, end))
 
     def mark(self, cycle: int) -> None:
         """Counters are stored in a cycle, without what happens in it."""
@@ -58,57 +62,58 @@ class Records:
 
     def profile(self, cycles: int) -> Profile:
         """The counters of a run of so many cycles."""
-        spans = {counter: _merged(spans) for counter, spans in self._spans.items()}
-        claimed: list[list[int]] = []
-        for counter in _PRECEDENCE:
-            spans[counter] = _without(spans[counter], claimed)
-            claimed = _merged([*claimed, *spans[counter]])
-        sums = {counter: _Sums(own) for counter, own in spans.items()}
+        spans = {counter: _merged(spent) for counter, spent in self._spans.items()}
+        explained: list[Span] = []
+        for reason in _REASONS:
+            explained, spans[reason] = (
+                _merged(explained + spans[reason]),
+                _without(spans[reason], explained),
+            )
+        sums = {counter: _Sums(spent) for counter, spent in spans.items()}
+        known = _Sums(explained)
 
         def until(cycle: int) -> dict[Counter, int]:
-            counts = {counter: spans.until(cycle) for counter, spans in sums.items()}
+            counts = {counter: spent.until(cycle) for counter, spent in sums.items()}
             counts[Counter.CYCLES] = cycle
-            # Each cycle counts for exactly one of MATRIX's: what nothing else explains is idle.
-            known = sum(counts[counter] for counter in _ARRAY)
-            counts[Counter.MATRIX_IDLE] = cycle - known
+            counts[Counter.MATRIX_IDLE] = cycle - known.until(cycle)
             return counts
 
         return Profile(until(cycles), tuple(until(cycle) for cycle in self._marks))
 
 
-def _merged(spans: Iterable[list[int]]) -> list[list[int]]:
-    """The union of spans, in order and apart from each other."""
-    merged: list[list[int]] = []
+def _merged(spans: list[Span]) -> list[Span]:
+    """The same cycles in spans that come in order and don't meet."""
+    merged: list[Span] = []
     for first, end in sorted(spans):
         if merged and first <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         else:
-            merged.append([first, end])
+            merged.append((first, end))
     return merged
 
 
-def _without(spans: Sequence[list[int]], others: Sequence[list[int]]) -> list[list[int]]:
-    """What is left of spans without others; both in order and apart from each other."""
+def _without(spans: list[Span], others: list[Span]) -> list[Span]:
+    """What is left of spans, both in order, where others aren't."""
     left = []
     index = 0
     for first, end in spans:
         while index < len(others) and others[index][1] <= first:
             index += 1
-        following = index
-        while following < len(others) and others[following][0] < end:
-            if first < others[following][0]:
-                left.append([first, others[following][0]])
-            first = max(first, others[following][1])
-            following += 1
+        at = index
+        while at < len(others) and others[at][0] < end:
+            if first < others[at][0]:
+                left.append((first, others[at][0]))
+            first = max(first, others[at][1])
+            at += 1
         if first < end:
-            left.append([first, end])
+            left.append((first, end))
     return left
 
 
 class _Sums:
     """Cycles of spans before a cycle."""
 
-    def __init__(self, spans: list[list[int]]) -> None:
+    def __init__(self, spans: list[Span]) -> None:
         self._firsts = [first for first, _ in spans]
         self._ends = [end for _, end in spans]
         self._totals = [0]

@@ -1,0 +1,33 @@
+"""What MATRIX runs: the vectors of a MATMUL or DEPTHWISE."""
+
+from dataclasses import dataclass
+
+from celosia.golden.isa import Depthwise, DepthwiseWindow, Matmul
+from celosia.golden.memory_map import Counter
+
+FIRST_VECTOR_CYCLES = 3
+"""From taking an instruction to offering its first vector: two of the address generator, one of the
+memory."""
+POSITIONS_AHEAD = 3
+"""Positions that have left the loop counters when a vector is taken: two are with the memory, one
+waits for it. The next instruction may be taken when the last one leaves."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An instruction that was taken in cycle `begin`, and its `passes` of `vectors` each.
+
+    `waits` are the (reason, first cycle, end) of what came before it; `window` is DEPTHWISE's.
+    """
+
+    instruction: Matmul | Depthwise
+    begin: int
+    passes: int
+    vectors: int
+    waits: tuple[tuple[Counter, int, int], ...]
+    window: DepthwiseWindow | None = None
+
+    @property
+    def decisive(self) -> int:
+        """The vector that is taken when the last position leaves the counters; maybe below 0."""
+        return self.passes * self.vectors - POSITIONS_AHEAD - 1
