@@ -5,6 +5,7 @@ import pytest
 from support.onnx_writer import OnnxRuntime, OnnxWriter, draw_inputs
 
 from celosia.compiler.importer import load_onnx
+from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import OpKind
 from celosia.golden.interpreter import Interpreter
 
@@ -64,6 +65,31 @@ def qlinear_conv(
     if bias:
         inputs.append(writer.constant(rng.integers(-3000, 3000, out), np.int32))
     return writer.node("QLinearConv", *inputs, group=group, **attributes)
+
+
+@pytest.mark.parametrize("zero_point", [-90, 3, 127])
+@pytest.mark.parametrize("out", [1, 5])
+def test_weights_with_a_zero_point_are_sums_of_int8_ones(zero_point, out):
+    # ONNX Runtime's own s8s8 kernels are exact for any zero point of the weights.
+    seed = SEED + zero_point
+    writer = OnnxWriter(seed)
+    rng = writer.rng
+    x = writer.input([1, 3, 6, 5])
+    weights = writer.constant(rng.integers(-128, 128, (out, 3, 3, 3)), np.int8)
+    source, target = writer.scale(*draw_scale(rng)), writer.scale(*draw_scale(rng))
+    y = writer.node("QLinearConv", x, *source, weights, *writer.scale(0.004, zero_point), *target)
+    graph = assert_equals_onnx_runtime(writer.finish(y), seed)
+    assert OpKind.CONCATENATION in kinds(graph)
+
+
+def test_depthwise_weights_must_fit_bytes_without_their_zero_point():
+    writer = OnnxWriter(SEED)
+    x = writer.input([1, 3, 6, 5])
+    weights = writer.constant(writer.rng.integers(-128, 128, (3, 1, 3, 3)), np.int8)
+    scales = writer.scale(0.05, 3), writer.scale(0.004, 90), writer.scale(0.1, -20)
+    y = writer.node("QLinearConv", x, *scales[0], weights, *scales[1], *scales[2], group=3)
+    with pytest.raises(CelosiaError, match="weights of a depthwise convolution must fit int8"):
+        load_onnx(writer.finish(y))
 
 
 @pytest.mark.parametrize("number", range(24))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -182,7 +183,7 @@ class NodeContext:
         return QuantisedData(data, scale, zero_point, axis)
 
     def weights(self, position: int, data: QuantisedData | None) -> QuantisedData:
-        """Weights of a matrix product, which must be quantised bytes with zero point 0."""
+        """Weights of a matrix product with zero point 0: int8, or int16 where these don't fit."""
         name = self.input_name(position)
         if data is None:
             self.fail(
@@ -190,11 +191,15 @@ class NodeContext:
                 "float one"
             )
         self.require(data.data.dtype == np.int8, f"weights '{name}' must be int8 or uint8")
-        self.require(
-            not data.zero_point.any(),
-            f"weights '{name}' must be symmetric: zero point 0, or 128 of uint8",
+        if not data.zero_point.any():
+            return data
+        centred = data.centred()
+        fits = centred.min(initial=0) >= -128 and centred.max(initial=0) <= 127
+        return replace(
+            data,
+            data=centred.astype(np.int8 if fits else np.int16),
+            zero_point=np.zeros_like(data.zero_point),
         )
-        return data
 
     def bytes(self, position: int, scale_at: int) -> Reals:
         """A quantised input with the quantisation in inputs `scale_at` and `scale_at + 1`."""

@@ -21,7 +21,7 @@ from celosia.compiler.importer.onnx.values import (
     Value,
 )
 from celosia.compiler.importer.onnx.view import View, fresh
-from celosia.golden.graph import MAX_ELEMENTS, OpKind
+from celosia.golden.graph import MAX_ELEMENTS, Activation, OpKind
 from celosia.golden.quantization import INT32_MAX, INT32_MIN
 
 Int32Array = NDArray[np.int32]
@@ -32,7 +32,8 @@ class Product:
     """A matrix product before its output is quantised.
 
     Attributes:
-        weights: int8, output channels on axis `axis`, as the golden operator wants them.
+        weights: output channels on axis `axis`, as the golden operator wants them; int16 where
+            a zero point has taken them out of int8.
         scale: float32 of each output channel.
         bias: int32 of each output channel, in units of input scale times weight scale; or None.
         channel_order: for each output channel as stored its index in ONNX's order.
@@ -41,7 +42,7 @@ class Product:
     context: NodeContext
     kind: OpKind
     x: Reals
-    weights: NDArray[np.int8]
+    weights: NDArray[np.int8] | NDArray[np.int16]
     axis: int
     scale: NDArray[np.float32]
     bias: Int32Array | None
@@ -67,9 +68,15 @@ class Product:
         self.context.ratio(product / float(scale.scale))
         uniform = bool((self.scale == self.scale[0]).all())
         scales = self.scale[:1] if uniform else self.scale
+        parts = int8_parts(self.weights)
+        if len(parts) > 1 and self.kind is OpKind.DEPTHWISE_CONV_2D:
+            self.context.fail(
+                "weights of a depthwise convolution must fit int8 without their zero point"
+            )
+        weights = np.concatenate(parts, axis=-1)
         inputs = [
-            self.x.tensor,
-            builder.add_weights(f"{name}/weights", self.weights, scales, self.axis),
+            self._repeated(len(parts), name),
+            builder.add_weights(f"{name}/weights", weights, scales, self.axis),
         ]
         if self.bias is not None:
             inputs.append(builder.add_weights(f"{name}/bias", self.bias, None, 0))
@@ -80,6 +87,20 @@ class Product:
             )
 
         return emit_clamped(builder, emit, self.shape, scale, low, high, name)
+
+    def _repeated(self, times: int, name: str) -> int:
+        """The input with its channels `times` times side by side, a set for each part."""
+        builder, x = self.context.builder, self.x.tensor
+        if times == 1:
+            return x
+        shape, depth = builder.tensor(x).shape, self.weights.shape[-1]
+        if shape[-1] != depth:
+            rows = builder.alike(x, f"{name}/rows", (math.prod(shape) // depth, depth))
+            x = builder.add_operator(OpKind.RESHAPE, (x,), rows)
+            shape = builder.tensor(x).shape
+        wide = builder.alike(x, f"{name}/repeated", (*shape[:-1], times * depth))
+        axis = {"axis": len(shape) - 1, "activation": Activation.NONE}
+        return builder.add_operator(OpKind.CONCATENATION, (x,) * times, wide, axis)
 
     def _affine(self, factor: NDArray[Any], offset: NDArray[Any]) -> Pending:
         """Scales and signs go into the weights, the offset into the bias."""
@@ -104,6 +125,17 @@ class Product:
             bias=whole_bias(self.context, bias + offset, self.x.scale.scale, scale),
         )
         return folded.pending()
+
+
+def int8_parts(weights: NDArray[np.int8] | NDArray[np.int16]) -> list[NDArray[np.int8]]:
+    """As few int8 arrays as have `weights` for their sum: a product of each, added, is exact."""
+    parts: list[NDArray[np.int8]] = []
+    rest = weights.astype(np.int16)
+    while not parts or rest.any():
+        part = np.clip(rest, -128, 127).astype(np.int8)
+        parts.append(part)
+        rest = rest - part
+    return parts
 
 
 def whole_bias(
@@ -213,14 +245,14 @@ def _convolution(context: NodeContext, x: Reals, data: QuantisedData, bias_at: i
     ).pending()
 
 
-def _dense(context: NodeContext, weights: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
+def _dense(context: NodeContext, weights: NDArray[Any], groups: int) -> NDArray[Any]:
     """Weights of a grouped convolution as those of a full one, zero between groups."""
     out, inner, *window = weights.shape
     context.require(
         out * inner * groups * math.prod(window) <= MAX_ELEMENTS,
         f"its {groups} groups make more than {MAX_ELEMENTS} weights",
     )
-    dense = np.zeros((out, inner * groups, *window), np.int8)
+    dense = np.zeros((out, inner * groups, *window), weights.dtype)
     for group in range(groups):
         rows = slice(group * out // groups, (group + 1) * out // groups)
         dense[rows, group * inner : (group + 1) * inner] = weights[rows]

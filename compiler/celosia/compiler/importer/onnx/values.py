@@ -48,11 +48,18 @@ class QuantisedData:
 
     def reals(self) -> NDArray[np.float32]:
         """The real numbers, as DequantizeLinear computes them."""
+        scale = self._along_axis(self.scale)
+        return np.asarray(self.centred().astype(np.float32) * scale, np.float32)
+
+    def centred(self) -> NDArray[np.int64]:
+        """The whole numbers without their zero points."""
+        return np.asarray(self.data.astype(np.int64) - self._along_axis(self.zero_point))
+
+    def _along_axis(self, values: NDArray[Any]) -> NDArray[Any]:
         shape = [1] * self.data.ndim
-        if self.scale.size > 1:
+        if values.size > 1:
             shape[self.axis] = -1
-        centred = self.data.astype(np.int64) - self.zero_point.reshape(shape)
-        return np.asarray(centred.astype(np.float32) * self.scale.reshape(shape), np.float32)
+        return values.reshape(shape)
 
 
 @dataclass(frozen=True)
