@@ -1,7 +1,7 @@
 """What the importer knows while it imports one node, and the checks that nodes share."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -103,12 +103,19 @@ class NodeContext:
 
     def pair(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """An attribute of whole numbers, as many as `default` has."""
-        value = tuple(self.node.attributes.get(name, default))
+        value = self.numbers(name, default)
         self.require(
-            len(value) == len(default) and all(isinstance(item, int) for item in value),
+            len(value) == len(default),
             f"its {name} must be {len(default)} whole numbers, not {value}",
         )
         return value
+
+    def numbers(self, name: str, default: Iterable[int]) -> tuple[int, ...]:
+        """An attribute of whole numbers."""
+        value = self.node.attributes.get(name, tuple(default))
+        whole = isinstance(value, list | tuple) and all(isinstance(item, int) for item in value)
+        self.require(whole, f"its {name} must be whole numbers")
+        return tuple(value)
 
     def scale(self, position: int) -> Scale:
         """The per-tensor quantisation in inputs `position` (scale) and `position + 1`."""

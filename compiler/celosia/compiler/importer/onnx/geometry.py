@@ -17,7 +17,7 @@ def window_geometry(
 
     `kernel` has `rank` (1 or 2) sizes; a row of pixels has height 1.
     """
-    given = tuple(context.node.attributes.get("kernel_shape", kernel))
+    given = context.numbers("kernel_shape", kernel)
     context.require(
         given == kernel, f"its kernel_shape must be that of its weights, {kernel}, not {given}"
     )
@@ -29,7 +29,7 @@ def window_geometry(
             min(pair) >= 1 and max(pair) <= MAX_ELEMENTS,
             f"its {role} must be at least 1 x 1, not {pair}",
         )
-    auto = bytes(context.node.attributes.get("auto_pad", b"NOTSET"))
+    auto = context.attribute("auto_pad", b"NOTSET")
     pads = context.pair("pads", zeros + zeros)
     befores, afters = _both(pads[:rank], 0), _both(pads[rank:], 0)
     context.require(

@@ -90,6 +90,7 @@ def parse(data: bytes, folder: Path | None = None) -> Any:
         raise CelosiaError("the file must be a whole ONNX model") from error
     if not model.graph.node:
         raise CelosiaError("the file must be an ONNX model with nodes")
+    _check_names(model.graph)
     external = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     if external:
         try:
@@ -102,6 +103,18 @@ def parse(data: bytes, folder: Path | None = None) -> Any:
                 "the model names"
             ) from error
     return model
+
+
+def _check_names(graph: Any) -> None:
+    """Names that aren't UTF-8, which a damaged file may have, are bytes."""
+    names = [graph.name, *(t.name for t in graph.initializer)]
+    names += [value.name for value in (*graph.input, *graph.output)]
+    for node in graph.node:
+        names += [node.op_type, node.domain, node.name, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    for name in names:
+        if not isinstance(name, str) or not (name.isprintable() or name == ""):
+            raise CelosiaError(f"names in the file must be text, not {name!r:.60}")
 
 
 def read_model(data: bytes, folder: Path | None = None) -> OnnxModel:

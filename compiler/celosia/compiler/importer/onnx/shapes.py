@@ -88,7 +88,7 @@ def transpose(context: NodeContext) -> Value:
     """Transpose."""
     value = _tensor(context)
     rank = len(value.view.shape)
-    permutation = tuple(context.node.attributes.get("perm", reversed(range(rank))))
+    permutation = context.numbers("perm", reversed(range(rank)))
     context.require(
         sorted(permutation) == list(range(rank)),
         f"its perm must order {rank} axes, not {permutation}",
@@ -138,8 +138,10 @@ def shape_of(context: NodeContext) -> Value:
 def pad(context: NodeContext) -> Value:
     """Pad with the value that stands for 0."""
     value = _tensor(context)
-    mode = bytes(context.attribute("mode", b"constant"))
-    context.require(mode == b"constant", f"its mode must be constant, not {mode.decode()}")
+    mode = context.attribute("mode", b"constant")
+    context.require(
+        mode == b"constant", f"its mode must be constant, not {mode.decode(errors='replace')}"
+    )
     shape = value.view.shape
     rank = len(shape)
     amounts = context.integers(1, "pads") or ()

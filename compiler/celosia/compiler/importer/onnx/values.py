@@ -29,7 +29,8 @@ class Scale:
 
     def reals(self) -> NDArray[np.float32]:
         """The real number of each byte, as DequantizeLinear computes it."""
-        return (BYTES - self.zero_point).astype(np.float32) * self.scale
+        with np.errstate(over="ignore"):
+            return (BYTES - self.zero_point).astype(np.float32) * self.scale
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class QuantisedData:
     def reals(self) -> NDArray[np.float32]:
         """The real numbers, as DequantizeLinear computes them."""
         scale = self._along_axis(self.scale)
-        return np.asarray(self.centred().astype(np.float32) * scale, np.float32)
+        with np.errstate(over="ignore"):
+            return np.asarray(self.centred().astype(np.float32) * scale, np.float32)
 
     def centred(self) -> NDArray[np.int64]:
         """The whole numbers without their zero points."""
