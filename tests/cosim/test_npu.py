@@ -47,7 +47,7 @@ def small(rows, columns, lanes, *, taps, profiles=PROFILES, depth=32):
         name=f"small{rows}x{columns}",
         rows=rows,
         columns=columns,
-        scratchpad_kib=16,
+        scratchpad_kib=20,
         weight_kib=96,
         accumulator_depth=depth,
         requantizer_lanes=lanes,
