@@ -370,3 +370,24 @@ def test_clamps_of_bytes():
     y = writer.node("Clip", x, writer.constant(-20, np.int8), writer.constant(90, np.int8))
     z = writer.dequantized(writer.node("Relu", y), 0.1, 3)
     assert_equals_onnx_runtime(writer.finish(z, dtype=np.float32), SEED)
+
+
+def test_a_spread_number_is_added_second_whichever_it_is():
+    """The order in which float32 sums round: all pairs of two inputs, of which one is spread."""
+    every = np.arange(-128, 128).astype(np.int8)
+    for seed in range(SEED, SEED + 40):
+        rng = np.random.default_rng(seed)
+        scales = [
+            (np.float32(np.exp(rng.uniform(-3, 1))), int(rng.integers(-128, 128))) for _ in "abc"
+        ]
+        for first, second in (((256, 1), (1, 256)), ((1, 256), (256, 1))):
+            writer = OnnxWriter()
+            a, b, y = (writer.scale(*scale) for scale in scales)
+            x = [writer.input(first), *a, writer.input(second), *b]
+            data = writer.finish(writer.node("QLinearAdd", *x, *y))
+            inputs = [every.reshape(first), every.reshape(second)]
+            (got,), (want,) = (
+                Interpreter(load_onnx(data)).run(inputs),
+                OnnxRuntime(data).run(*inputs),
+            )
+            assert np.count_nonzero(got != want) == 0, f"seed {seed}"
