@@ -54,7 +54,7 @@ def compile_model(
     if profile not in config.profiles:
         raise CelosiaError(
             f"rounding profile must be one that configuration '{config.name}' is built for "
-            f"({', '.join(config.profiles)}), not {profile}"
+            f"({', '.join(config.profiles)}), not {profile}; another can be asked for (--rounding)"
         )
     if len(set(graph.outputs)) < len(graph.outputs):
         raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
