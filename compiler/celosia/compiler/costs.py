@@ -1,7 +1,8 @@
 """Estimated cycles: when MATRIX and POST, side by side, are through with what they are given.
 
-The model leaves out the weight memory's port and the fetch of instructions, but for those of split
-tiles; what is left decides how layers are cut.
+Small pieces are paid for in instructions and parameters, which are read from the memory that the
+weights come from. The estimate decides how layers are cut; what the result takes is for
+`celosia.golden.timing` to say.
 """
 
 from collections.abc import Iterable
@@ -41,17 +42,23 @@ _LOAD_LATENCY = 4
 _TABLES = 2 * (256 + _LOAD_LATENCY)
 _FETCH = 3
 """Of an instruction, beside its vectors."""
+_AROUND = 3
+"""Instructions of a chunk and tile beside MATRIX's: weights, parameters and a DRAIN."""
+_AHEAD = 3
+"""Chunks and tiles that the units' queues hold while one is at work."""
 
 
-def matmul_cycles(config: NpuConfig, work: MatmulWork, pixels: int) -> int:
+def matmul_cycles(config: NpuConfig, work: MatmulWork, pixels: int, constants: int = 0) -> int:
     """Cycles of a tile's MATMULs: a pass streams its pixels, but at least as long as a tile loads.
 
-    Instructions are fetched meanwhile, from the memory that the weights come from.
+    Instructions are fetched meanwhile, and `constants` read, from the memory that the weights come
+    from: at one time, so that only what a single pass leaves of it hides them.
     """
     vectors = config.instruction_vectors
+    late = max(constants - max(pixels - config.rows, 0), 0)
     return max(
-        work.passes * max(pixels, config.rows) + work.settings,
-        work.passes * config.rows + work.instructions * vectors,
+        work.passes * max(pixels, config.rows) + work.settings + late,
+        work.passes * config.rows + work.instructions * vectors + constants,
         work.instructions * (vectors + _FETCH),
     )
 
@@ -71,6 +78,8 @@ class Timeline:
         self.post = 0
         self._drainable = 0  # when the next DRAIN may start
         self._engine = 0  # when the depthwise engine has taken its last step
+        self._fetched = 0  # when the last chunk's instructions were
+        self._begun = (0,) * _AHEAD  # when MATRIX began the last chunks
         self._freed = (0, 0)  # when the halves are free, the next one first
         # A view of pixels with something between them reaches beyond the last of them.
         self._stored = np.zeros(2 * config.scratchpad_depth, np.int64)
@@ -101,13 +110,20 @@ class Timeline:
             read = layer.read_box(chunk, tile)
             image = self._view(source, chunk.image, layer.image.step, layer.image.shape)
             needed = int(image[read].max(initial=0))
-            start = max(self.matrix, self._freed[0] + _START, needed + _START)
+            instructions = _AROUND + (tile.work.instructions if isinstance(tile, ColumnTile) else 1)
+            self._fetched = max(self._fetched, self._begun[0]) + instructions * (
+                config.instruction_vectors + _FETCH
+            )
+            start = max(self.matrix, max(needed, self._freed[0]) + _START, self._fetched)
+            self._begun = (*self._begun[1:], start)
+            planes = len(tile.parameters) // config.columns if tile is not loaded else 0
             if isinstance(tile, ColumnTile):
-                summed = self._matmul(start, matmul_cycles(config, tile.work, chunk.pixels))
+                constants = _AROUND * config.instruction_vectors + planes
+                cycles = matmul_cycles(config, tile.work, chunk.pixels, constants)
+                summed = self._matmul(start, cycles)
             else:
                 summed = self._depthwise(start, layer.window, chunk)
             if tile is not loaded:
-                planes = len(tile.parameters) // config.columns
                 self._drainable = max(self._drainable, self.post + planes + _LOAD_LATENCY)
                 loaded = tile
             begin = max(self._drainable, summed)

@@ -26,8 +26,8 @@ from celosia.golden.isa import Drain
 
 _EXTENT = Drain.limits("rows")[1]  # as of its columns, and of MATMUL's
 _MOST_SHARES = 6  # times as many chunks as there must be
-_MOST_WIDTHS = 3  # of a depthwise layer's chunks
-_ROUGH = 2  # the candidate that stands for all of the next layer's
+_MOST_WIDTHS = 3  # of chunks
+_TRIED = 3  # ways to cut the next layer
 
 Tile = TypeVar("Tile", bound=SumTile)
 
@@ -50,22 +50,39 @@ def tile_layers(
     timeline = Timeline(config)
     candidates = [_candidates(layer, config) for layer in layers]
     tilings = []
-    for index in range(len(layers)):
-        chunks = candidates[index][0]
-        if len(candidates[index]) > 1:
-            costs = []
-            for choice in candidates[index]:
-                trial = timeline.fork()
-                _play(trial, layers[index:], choice, addresses)
-                if index + 1 < len(layers):
-                    rough = candidates[index + 1][: _ROUGH + 1][-1]
-                    _play(trial, layers[index + 1 :], rough, addresses)
-                costs.append(trial.matrix + trial.post)
-            chunks = candidates[index][costs.index(min(costs))]
+    for index, choices in enumerate(candidates):
+        chunks = choices[0]
+        if len(choices) > 1:
+            following = candidates[index + 1][:_TRIED] if index + 1 < len(layers) else []
+            costs = [
+                _cost(timeline, layers[index:], each, following, addresses) for each in choices
+            ]
+            chunks = choices[costs.index(min(costs))]
         began = timeline.post
         _play(timeline, layers[index:], chunks, addresses)
         tilings.append(Tiling(chunks, timeline.post - began))
     return tilings
+
+
+def _cost(
+    timeline: Timeline,
+    layers: Sequence[AnyLayer],
+    chunks: tuple[Chunk, ...],
+    following: Sequence[tuple[Chunk, ...]],
+    addresses: Mapping[int, int],
+) -> int:
+    """How late MATRIX and POST are through with the first layer, cut so, and with the one after it.
+
+    `following` holds the ways to cut that one, of which the best counts.
+    """
+    trial = timeline.fork()
+    _play(trial, layers, chunks, addresses)
+    ends = []
+    for choice in following:
+        end = trial.fork()
+        _play(end, layers[1:], choice, addresses)
+        ends.append(end.matrix + end.post)
+    return min(ends, default=trial.matrix + trial.post)
 
 
 def walk(chunks: Sequence[Chunk], tiles: Sequence[Tile]) -> Iterator[tuple[Chunk, Tile, int]]:
@@ -126,11 +143,19 @@ def _strip_shapes(layer: DepthwiseLayer, config: NpuConfig) -> list[tuple[tuple[
 
 
 def _shapes(height: int, width: int, half: int) -> list[tuple[int, int]]:
-    """Candidates (rows, columns), large ones first: whole rows in equal shares, or parts of one."""
+    """Candidates (rows, columns): whole rows in equal shares, or parts of rows.
+
+    Large ones first, as far as whole rows fit.
+    """
     most_columns = min(half, _EXTENT)
     shapes = []
     if width <= most_columns:
         shapes = [(rows, width) for rows in _shares(height, min(half // width, _EXTENT))]
+        # Parts of rows where they fill the half better.
+        for columns in _shares(width, most_columns)[1:_MOST_WIDTHS]:
+            rows = _shares(height, min(half // columns, _EXTENT))[0]
+            if rows * columns > shapes[0][0] * width:
+                shapes.append((rows, columns))
     if width > most_columns or height == 1:
         shapes += [(1, columns) for columns in _shares(width, most_columns)]
     return list(dict.fromkeys(shapes))
