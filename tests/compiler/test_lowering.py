@@ -213,6 +213,20 @@ def test_tables_are_loaded_while_the_layer_before_computes():
     assert kinds.index(Matmul) < kinds.index(LoadTable) < kinds.index(Drain)
 
 
+def test_tables_are_loaded_in_the_longest_layer_since_those_before():
+    model = ModelBuilder(1)
+    x = model.input((1, 8, 8, 8))
+    y = model.add(x, model.conv(model.conv(model.conv(x, 8, (1, 1)), 8, (3, 3)), 8, (1, 1)))
+    program = compile_model(model.finish(model.add(y, model.conv(y, 8))), CONFIG)
+    loads = [n for n, i in enumerate(listing(program)) if isinstance(i, LoadTable)]
+    owners = [
+        next(k for k, layer in enumerate(program.layers) if layer.first <= n < layer.end)
+        for n in loads
+    ]
+    # Layers 3 and 5 add; 1 and 4 are the convolutions of 3 x 3.
+    assert owners == [1, 1, 4, 4]
+
+
 def test_weights_of_a_single_chunk_are_one_load():
     model = ModelBuilder(1)
     data = model.finish(model.fully_connected(model.input((1, 64)), 64))

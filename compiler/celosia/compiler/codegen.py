@@ -30,7 +30,7 @@ from celosia.compiler.layers import (
 )
 from celosia.compiler.names import short_name
 from celosia.compiler.strips import Strip, strip_of
-from celosia.compiler.tiling import Tiling, tile_layers, walk
+from celosia.compiler.tiling import Tiling, tables_loaded_in, tile_layers, walk
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import DoesNotFit
 from celosia.golden.isa import (
@@ -117,9 +117,9 @@ class _Generator:
         tilings = tile_layers(self._layers, self._addresses, self._config)
         for index, (layer, tiling) in enumerate(zip(self._layers, tilings, strict=True)):
             first = len(self._instructions)
-            following = self._layers[index + 1] if index + 1 < len(self._layers) else None
+            tables = tables_loaded_in(self._layers, index)
             try:
-                self._layer(layer, tiling, following)
+                self._layer(layer, tiling, tables)
             except ValueError as error:
                 raise DoesNotFit(
                     f"operator {layer.operator} ({layer.kind.value}, output "
@@ -133,12 +133,12 @@ class _Generator:
         ordered = order_stores(self._instructions, self._config)
         return Code(tuple(ordered), tuple(codes))
 
-    def _layer(self, layer: AnyLayer, tiling: Tiling, following: AnyLayer | None) -> None:
+    def _layer(self, layer: AnyLayer, tiling: Tiling, tables: ElementwiseLayer | None) -> None:
         match layer:
             case MatrixLayer():
-                self._matrix(layer, tiling, following)
+                self._matrix(layer, tiling, tables)
             case DepthwiseLayer():
-                self._depthwise(layer, tiling, following)
+                self._depthwise(layer, tiling, tables)
             case ElementwiseLayer():
                 self._elementwise(layer)
             case PoolLayer():
@@ -163,7 +163,7 @@ class _Generator:
     def _signal(self, position: int, semaphore: Semaphore) -> None:
         self._change(position, signal=self._instructions[position].signal | semaphore)
 
-    def _matrix(self, layer: MatrixLayer, tiling: Tiling, following: AnyLayer | None) -> None:
+    def _matrix(self, layer: MatrixLayer, tiling: Tiling, tables: ElementwiseLayer | None) -> None:
         _check_coordinates(layer)
         self._matrix_settings(layer)
         weights = self._image.add(
@@ -181,10 +181,10 @@ class _Generator:
             if not once:
                 self._load_weights(firsts[number], tile.passes)
             self._matmuls(layer, tile, chunk)
-            self._finish(layer, tile, chunk, following)
+            self._finish(layer, tile, chunk, tables)
 
     def _finish(
-        self, layer: SumLayer, tile: SumTile, chunk: Chunk, following: AnyLayer | None
+        self, layer: SumLayer, tile: SumTile, chunk: Chunk, tables: ElementwiseLayer | None
     ) -> None:
         """Requantise and store a chunk's sums."""
         if layer.scale is not None:
@@ -193,9 +193,9 @@ class _Generator:
         parameters = self._image.add(tile.parameters, layer.name)
         planes = len(tile.parameters) // self._config.columns
         self._set("parameters", LoadParameters(address=parameters, planes=planes))
-        if isinstance(following, ElementwiseLayer):
+        if tables is not None:
             # POST has nothing to do while the first chunk is computed.
-            self._tables(following)
+            self._tables(tables)
         self._drain(layer, tile, chunk)
 
     def _matrix_settings(self, layer: MatrixLayer) -> None:
@@ -216,7 +216,9 @@ class _Generator:
             MatrixLoop(level=level, count=count, address_step=step, y_step=y_step, x_step=x_step),
         )
 
-    def _depthwise(self, layer: DepthwiseLayer, tiling: Tiling, following: AnyLayer | None) -> None:
+    def _depthwise(
+        self, layer: DepthwiseLayer, tiling: Tiling, tables: ElementwiseLayer | None
+    ) -> None:
         _check_coordinates(layer)
         strip = strip_of(self._config, layer.window, turned=tiling.chunks[0].turned)
         down, right = (1, layer.image.row_step, 1, 0), (1, layer.image.column_step, 0, 1)
@@ -231,7 +233,7 @@ class _Generator:
         for chunk, tile, number in walk(tiling.chunks, layer.tiles):
             self._emit(LoadDepthwise(address=firsts[number], vectors=vectors))
             self._depthwise_chunk(layer, tile, chunk, strip)
-            self._finish(layer, tile, chunk, following)
+            self._finish(layer, tile, chunk, tables)
 
     def _depthwise_chunk(
         self, layer: DepthwiseLayer, tile: DepthwiseTile, chunk: Chunk, strip: Strip

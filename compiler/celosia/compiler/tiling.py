@@ -54,12 +54,10 @@ def tile_layers(
         chunks = choices[0]
         if len(choices) > 1:
             following = candidates[index + 1][:_TRIED] if index + 1 < len(layers) else []
-            costs = [
-                _cost(timeline, layers[index:], each, following, addresses) for each in choices
-            ]
+            costs = [_cost(timeline, layers, index, each, following, addresses) for each in choices]
             chunks = choices[costs.index(min(costs))]
         began = timeline.post
-        _play(timeline, layers[index:], chunks, addresses)
+        _play(timeline, layers, index, chunks, addresses)
         tilings.append(Tiling(chunks, timeline.post - began))
     return tilings
 
@@ -67,20 +65,21 @@ def tile_layers(
 def _cost(
     timeline: Timeline,
     layers: Sequence[AnyLayer],
+    index: int,
     chunks: tuple[Chunk, ...],
     following: Sequence[tuple[Chunk, ...]],
     addresses: Mapping[int, int],
 ) -> int:
-    """How late MATRIX and POST are through with the first layer, cut so, and with the one after it.
+    """How late MATRIX and POST are through with a layer, cut so, and with the one after it.
 
     `following` holds the ways to cut that one, of which the best counts.
     """
     trial = timeline.fork()
-    _play(trial, layers, chunks, addresses)
+    _play(trial, layers, index, chunks, addresses)
     ends = []
     for choice in following:
         end = trial.fork()
-        _play(end, layers[1:], choice, addresses)
+        _play(end, layers, index + 1, choice, addresses)
         ends.append(end.matrix + end.post)
     return min(ends, default=trial.matrix + trial.post)
 
@@ -99,21 +98,52 @@ def walk(chunks: Sequence[Chunk], tiles: Sequence[Tile]) -> Iterator[tuple[Chunk
 def _play(
     timeline: Timeline,
     layers: Sequence[AnyLayer],
+    index: int,
     chunks: tuple[Chunk, ...],
     addresses: Mapping[int, int],
 ) -> None:
-    """Add the first of some layers."""
-    layer = layers[0]
+    """Add a layer."""
+    layer = layers[index]
     output = addresses[layer.output]
     match layer:
         case MatrixLayer() | DepthwiseLayer():
             work = ((chunk, tile) for chunk, tile, _ in walk(chunks, layer.tiles))
-            tables = len(layers) > 1 and isinstance(layers[1], ElementwiseLayer)
+            tables = tables_loaded_in(layers, index) is not None
             timeline.add_sums(layer, addresses[layer.source], output, work, tables=tables)
         case ElementwiseLayer():
             timeline.add_elementwise(layer, output)
         case PoolLayer():
             timeline.add_pool(layer, output)
+
+
+def tables_loaded_in(layers: Sequence[AnyLayer], index: int) -> ElementwiseLayer | None:
+    """The elementwise layer whose tables POST loads while MATRIX begins a layer, if any.
+
+    Of the layers between an elementwise layer and the one before it, that which keeps MATRIX busy
+    longest hides the load best.
+    """
+    before = after = index
+    while before > 0 and not isinstance(layers[before - 1], ElementwiseLayer):
+        before -= 1
+    while after < len(layers) and not isinstance(layers[after], ElementwiseLayer):
+        after += 1
+    layer = layers[after] if after < len(layers) else None
+    if not isinstance(layer, ElementwiseLayer) or after == index:
+        return None
+    works = [_work(each) for each in layers[before:after]]
+    return layer if works.index(max(works)) == index - before else None
+
+
+def _work(layer: AnyLayer) -> int:
+    """A measure of MATRIX's work."""
+    match layer:
+        case MatrixLayer():
+            passes = sum(tile.passes for tile in layer.tiles)
+        case DepthwiseLayer():
+            passes = len(layer.tiles) * layer.window.size[0]
+        case _:
+            return 0
+    return passes * layer.image.count * layer.result.height * layer.result.width
 
 
 def _candidates(layer: AnyLayer, config: NpuConfig) -> list[tuple[Chunk, ...]]:
