@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.configs import odd_config
 from support.layerwise import assert_layers_match, random_inputs
 from support.random_networks import random_config, random_network
 from support.referee import Referee
@@ -14,7 +15,7 @@ from celosia.compiler.compile import compile_model
 from celosia.compiler.golden_run import run_on_machine
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.layout import PackedLayout, PixelLayout
-from celosia.golden.config import PRESETS, NpuConfig
+from celosia.golden.config import PRESETS
 from celosia.golden.isa import Semaphore
 from celosia.golden.memory_map import Counter
 from celosia.golden.rounding import RoundingProfile
@@ -46,28 +47,16 @@ def test_sparse_random_networks(first):
             np.testing.assert_array_equal(found, expected)
 
 
-def odd(rows, columns, lanes, depth=64):
-    return NpuConfig(
-        name=f"odd{rows}x{columns}",
-        rows=rows,
-        columns=columns,
-        scratchpad_kib=128,
-        weight_kib=1024,
-        accumulator_depth=depth,
-        requantizer_lanes=lanes,
-        profiles=tuple(PROFILES),
-    )
-
-
 CONFIGS = [
     replace(PRESETS["npu4x4"], scratchpad_kib=128, weight_kib=512, profiles=tuple(PROFILES)),
     PRESETS["npu8x8"],
-    PRESETS["npu16x16"],
-    odd(6, 10, 3),
-    odd(10, 6, 5),
-    odd(5, 4, 1, depth=32),
-    odd(5, 13, 5),
-    odd(13, 5, 13),
+    # The autoencoder's float64 scales of profile litert are more than the preset holds at once.
+    replace(PRESETS["npu16x16"], weight_kib=288),
+    odd_config(6, 10, 3),
+    odd_config(10, 6, 5),
+    odd_config(5, 4, 1, depth=32),
+    odd_config(5, 13, 5),
+    odd_config(13, 5, 13),
 ]
 
 

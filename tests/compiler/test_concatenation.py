@@ -2,33 +2,18 @@
 
 import numpy as np
 import pytest
+from support.configs import ARRAYS
 from support.layerwise import assert_layers_match, random_inputs
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.program_file import decode_program, encode_program
-from celosia.golden.config import PRESETS, NpuConfig
-from celosia.golden.rounding import RoundingProfile
+from celosia.golden.config import PRESETS
 
 SCALE = {"output_scale": 0.1, "output_zero_point": 3}
 
-
-def odd(rows, columns, lanes):
-    return NpuConfig(
-        name=f"odd{rows}x{columns}",
-        rows=rows,
-        columns=columns,
-        scratchpad_kib=64,
-        weight_kib=256,
-        accumulator_depth=64,
-        requantizer_lanes=lanes,
-        profiles=tuple(RoundingProfile),
-    )
-
-
 CONFIG = PRESETS["npu8x8"]
-CONFIGS = [CONFIG, PRESETS["npu16x16"], odd(6, 10, 3), odd(10, 4, 5)]
 
 
 def check(model, *outputs, config=CONFIG):
@@ -62,7 +47,7 @@ def test_channels_in_whole_vectors_cost_nothing():
     assert check(model, y) == [*kinds, "AVERAGE_POOL_2D", "CONV_2D"]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 def test_channels_of_any_number(config):
     model = ModelBuilder(2)
     x = model.input((2, 5, 6, 3))
@@ -72,7 +57,7 @@ def test_channels_of_any_number(config):
     assert kinds.count("CONCATENATION") == 1
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])
 def test_every_kind_of_part(axis, config):
     """Parts made in place, inputs, constants, one tensor twice, one that is used elsewhere."""
@@ -109,7 +94,7 @@ def test_time_as_in_streaming_networks():
     assert kinds.count("CONCATENATION") == 3
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 def test_dense_blocks(config):
     """Each layer sees all before it: concatenations of concatenations."""
     model = ModelBuilder(5)
@@ -123,7 +108,7 @@ def test_dense_blocks(config):
 
 def test_concatenations_in_concatenations_along_other_axes():
     for axes in ((1, 3), (3, 1), (2, 3), (3, 2), (1, 2)):
-        for config in CONFIGS:
+        for config in ARRAYS:
             model = ModelBuilder(6)
             x = model.input((1, 4, 4, 3))
             inner = model.concatenation([model.conv(x, 8, **SCALE) for _ in range(2)], axes[0])
@@ -138,7 +123,7 @@ def test_concatenations_in_concatenations_along_other_axes():
 
 
 def test_vectors_and_matrices():
-    for config in CONFIGS:
+    for config in ARRAYS:
         for shape, axis in (((7,), 0), ((1, 8), 1), ((3, 8), 0), ((3, 8), 1), ((2, 3, 8), 1)):
             model = ModelBuilder(7)
             x = model.input(shape, 0.1, 3)

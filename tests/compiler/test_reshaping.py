@@ -1,30 +1,15 @@
 """Reshaped tensors lie as their origins do, or are regrouped by the array where they can't."""
 
 import pytest
+from support.configs import ARRAYS
 from support.layerwise import assert_layers_match, random_inputs
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
-from celosia.golden.config import PRESETS, NpuConfig
-from celosia.golden.rounding import RoundingProfile
-
-
-def odd(rows, columns, lanes):
-    return NpuConfig(
-        name=f"odd{rows}x{columns}",
-        rows=rows,
-        columns=columns,
-        scratchpad_kib=64,
-        weight_kib=512,
-        accumulator_depth=64,
-        requantizer_lanes=lanes,
-        profiles=tuple(RoundingProfile),
-    )
-
+from celosia.golden.config import PRESETS
 
 CONFIG = PRESETS["npu8x8"]
-CONFIGS = [CONFIG, PRESETS["npu16x16"], odd(6, 10, 3), odd(10, 4, 5)]
 
 
 def check(model, *outputs, config=CONFIG):
@@ -45,7 +30,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 @pytest.mark.parametrize(("before", "after"), SHAPES)
 def test_pixels_of_other_sizes(before, after, config):
     model = ModelBuilder(1)
@@ -61,7 +46,7 @@ def test_whole_vectors_stay_where_they_are():
     assert check(model, model.conv(x, 4)) == 0
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 def test_sums_of_tensors_stored_differently(config):
     model = ModelBuilder(3)
     x = model.input((1, 4, 4, 5))
@@ -71,7 +56,7 @@ def test_sums_of_tensors_stored_differently(config):
     assert check(model, y, config=config) == 1
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 def test_products_reshaped_more_than_once(config):
     model = ModelBuilder(4)
     x = model.fully_connected(model.input((1, 10)), 60)
@@ -80,7 +65,7 @@ def test_products_reshaped_more_than_once(config):
 
 
 def test_means_without_their_dimensions():
-    for config in CONFIGS:
+    for config in ARRAYS:
         model = ModelBuilder(5)
         x = model.mean(model.input((1, 4, 6, 5)), (3,))
         assert check(model, model.fully_connected(x, 3), config=config) == 0
@@ -90,7 +75,7 @@ def test_means_without_their_dimensions():
 
 
 def test_windows_over_reshaped_tensors():
-    for config in CONFIGS:
+    for config in ARRAYS:
         model = ModelBuilder(6)
         x = model.reshape(model.conv(model.input((1, 4, 6, 5)), 10), (1, 8, 6, 5))
         y = model.depthwise(model.pad(x, ((0, 0), (1, 0), (0, 2), (0, 0))))

@@ -1,32 +1,17 @@
 """Slices are read where they lie, or copied; transpositions reorder the channels of a pixel."""
 
 import pytest
+from support.configs import ARRAYS
 from support.layerwise import assert_layers_match, random_inputs
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.program_file import decode_program, encode_program
-from celosia.golden.config import PRESETS, NpuConfig
+from celosia.golden.config import PRESETS
 from celosia.golden.errors import CelosiaError
-from celosia.golden.rounding import RoundingProfile
-
-
-def odd(rows, columns, lanes):
-    return NpuConfig(
-        name=f"odd{rows}x{columns}",
-        rows=rows,
-        columns=columns,
-        scratchpad_kib=64,
-        weight_kib=512,
-        accumulator_depth=64,
-        requantizer_lanes=lanes,
-        profiles=tuple(RoundingProfile),
-    )
-
 
 CONFIG = PRESETS["npu8x8"]
-CONFIGS = [CONFIG, PRESETS["npu16x16"], odd(6, 10, 3), odd(10, 4, 5)]
 SHAPE = (3, 5, 6, 20)
 
 
@@ -54,7 +39,7 @@ SLICES = [
 ]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 @pytest.mark.parametrize(("begin", "end", "strides"), SLICES)
 def test_slices(begin, end, strides, config):
     for user in ("conv", "tanh", "output", "all"):
@@ -82,7 +67,7 @@ def test_slices_in_place_are_no_layers():
     assert kinds == ["CONV_2D", "STRIDED_SLICE", "TANH"]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 def test_dimensions_that_a_slice_takes_away(config):
     model = ModelBuilder(3)
     x = model.unary("TANH", model.input(SHAPE))
@@ -92,7 +77,7 @@ def test_dimensions_that_a_slice_takes_away(config):
         check(model, y, model.unary("LOGISTIC", y), config=config)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 def test_states_of_streaming_networks(config):
     """The new state is the end of what was joined."""
     model = ModelBuilder(4)
@@ -106,7 +91,7 @@ def test_states_of_streaming_networks(config):
 
 def test_slices_that_are_joined_again():
     for axis in (1, 3):
-        for config in CONFIGS:
+        for config in ARRAYS:
             model = ModelBuilder(5)
             x = model.conv(model.input((1, 4, 6, 3)), 16)
             size = [-1, -1, -1, -1]
@@ -126,7 +111,7 @@ def test_slices_across_images_are_refused():
         check(model, model.conv(x, 4))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+@pytest.mark.parametrize("config", ARRAYS, ids=lambda config: config.name)
 @pytest.mark.parametrize("permutation", [(0, 1, 3, 2), (0, 3, 1, 2), (0, 2, 1, 3), (1, 0, 2, 3)])
 def test_transpositions(permutation, config):
     model = ModelBuilder(7)
@@ -142,7 +127,7 @@ def test_transpositions_that_keep_the_order_are_no_layers():
 
 
 def test_channels_are_shuffled_by_the_array():
-    for config in CONFIGS:
+    for config in ARRAYS:
         model = ModelBuilder(9)
         x = model.conv(model.input((1, 4, 6, 3)), 24)
         x = model.transpose(model.reshape(x, (1, 4, 6, 3, 8)), (0, 1, 2, 4, 3))
