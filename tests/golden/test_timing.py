@@ -131,7 +131,7 @@ def test_the_comparisons_with_rtl_can_fail(monkeypatch):
     counters = program.modelled.counters
     assert_layers_modelled(program, report)
     assert_counters_modelled(program, counters)
-    monkeypatch.setattr(load, "LAST_CYCLES", 8)
+    monkeypatch.setattr(load, "LAST_CYCLES", 64)
     slower = replace(program)
     assert slower.modelled.counters[Counter.CYCLES] != counters[Counter.CYCLES]
     with pytest.raises(AssertionError, match=r"[A-Z_0-9]+ '\w+': \d+ modelled, \d+ in RTL"):
