@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The cycle model's constants are those of the gateware that has them as figures."""
 
 from celosia.golden.config import PRESETS
