@@ -7,19 +7,6 @@ import pytest
 from support.random_networks import random_network
 from support.tflite_writer import ModelBuilder
 
-from celosia.runtime.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        streams = capsys.readouterr()
-        return ended.value.code, streams.out, streams.err
-
-    return call
-
 
 @pytest.fixture
 def model(tmp_path):

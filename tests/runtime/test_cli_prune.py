@@ -11,20 +11,11 @@ from celosia.compiler.compile import compile_model
 from celosia.compiler.golden_run import run_on_machine
 from celosia.compiler.importer import load_tflite
 from celosia.golden.config import PRESETS
-from celosia.runtime.cli import main
 
 
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def in_its_own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        streams = capsys.readouterr()
-        return ended.value.code, streams.out, streams.err
-
-    return call
 
 
 @pytest.fixture

@@ -20,22 +20,13 @@ from support.onnx_writer import OnnxRuntime
 
 from celosia.compiler.importer import load_onnx
 from celosia.golden.interpreter import Interpreter
-from celosia.runtime.cli import main
 
 NETWORKS = (residual_network, mobile_network, flat_network, newcomers_network)
 
 
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def in_its_own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        streams = capsys.readouterr()
-        return ended.value.code, streams.out, streams.err
-
-    return call
 
 
 @pytest.fixture

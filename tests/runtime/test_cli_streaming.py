@@ -7,20 +7,7 @@ import numpy as np
 import pytest
 from support.tflite_writer import ModelBuilder
 
-from celosia.runtime.cli import main
-
 TINY = 'base = "npu4x4"\nscratchpad_kib = 2\nweight_kib = 6\n'
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        streams = capsys.readouterr()
-        return ended.value.code, streams.out, streams.err
-
-    return call
 
 
 @pytest.fixture
