@@ -1,0 +1,1 @@
+"""The memristor crossbar: its specification, and models of devices, arrays and the controller."""

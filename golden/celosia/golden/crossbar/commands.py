@@ -1,0 +1,54 @@
+"""The controller's commands, results and settings, as software and gateware see them."""
+
+from enum import IntEnum
+
+
+class Command(IntEnum):
+    """What the controller is told to do, on a tile and a region of its cells (or its outputs)."""
+
+    NOP = 0
+    """Nothing; answers at once."""
+    FORM = 1
+    """Form every cell of the region, then RESET and verify it."""
+    PROGRAM = 2
+    """Bring every cell of the region to the level that the targets stream gives for it."""
+    READ = 3
+    """Give the code of every cell of the region."""
+    MVM = 4
+    """Multiply one input vector by the tile."""
+    CALIBRATE = 5
+    """Measure offset and gain of every column of the tile, and correct products with them."""
+    SCRUB = 6
+    """Read every cell of the region, and program again those that left their level's window."""
+    BIST = 7
+    """Find the region's stuck cells: program lowest and highest level, read, enter the map."""
+    REPAIR = 8
+    """Put spare outputs in the place of those with most defects, as the map says."""
+
+
+class Result(IntEnum):
+    """How FORM, PROGRAM, SCRUB and BIST ended for a cell."""
+
+    CONVERGED = 0
+    """Inside its window, confirmed by another read."""
+    STUCK_LOW = 1
+    """At the end of the SET ramp, still below the window."""
+    STUCK_HIGH = 2
+    """At the end of the RESET ramp, still above the window."""
+    OSCILLATING = 3
+    """More changes of direction than allowed."""
+    TIMEOUT = 4
+    """More pulses than allowed."""
+    UNFORMED = 5
+    """FORM reached its last pulse and the cell doesn't conduct."""
+    ABORTED = 6
+    """Abort, a lost interlock or a limit ended the command before this cell was finished."""
+
+
+class Scheme(IntEnum):
+    """How PROGRAM steps its pulses."""
+
+    STEP = 0
+    """Incremental step pulses (ISPP): the word line rises by a step after each pulse."""
+    COARSE_FINE = 1
+    """Coarse word-line steps until the cell is near its window, then fine line steps."""
