@@ -50,8 +50,7 @@ def test_sparse_random_networks(first):
 CONFIGS = [
     replace(PRESETS["npu4x4"], scratchpad_kib=128, weight_kib=512, profiles=tuple(PROFILES)),
     PRESETS["npu8x8"],
-    # The autoencoder's float64 scales of profile litert are more than the preset holds at once.
-    replace(PRESETS["npu16x16"], weight_kib=288),
+    PRESETS["npu16x16"],
     odd_config(6, 10, 3),
     odd_config(10, 6, 5),
     odd_config(5, 4, 1, depth=32),

@@ -240,7 +240,7 @@ def test_weights_of_a_single_chunk_are_one_load():
         (RoundingProfile.TFLM, False, 4, 1),
         (RoundingProfile.TFLM, True, 9, 0),
         (RoundingProfile.FLOAT32, False, 4, 1),
-        (RoundingProfile.LITERT, False, 12, 0),
+        (RoundingProfile.LITERT, False, 4, 1),
         (RoundingProfile.LITERT, True, 12, 0),
     ],
 )

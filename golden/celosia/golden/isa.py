@@ -338,8 +338,10 @@ class PostScale(Instruction):
     """
 
     opcode: ClassVar[int] = 0x33
-    multiplier: Annotated[int, Bits(32, "below 2^31; 0 or 2^23 to 2^24-1 in mode FLOAT32")]
-    exponent: Annotated[int, Bits(8, "power of two, -31 to 30; any in mode FLOAT32", signed=True)]
+    multiplier: Annotated[
+        int, Bits(53, "below 2^31; else 0, or as many bits as FLOAT32 (24) and FLOAT64 (53) have")
+    ]
+    exponent: Annotated[int, Bits(8, "power of two, -31 to 30; any in a float mode", signed=True)]
     bias: Annotated[int, Bits(32, "added to every sum", signed=True)] = 0
 
 

@@ -101,9 +101,7 @@ class PostProgramWriter:
         if rng.random() < 0.3:
             address = rng.choice(self._records[rng.choice(self._modes)])
             self.append(LoadParameters(address=address, planes=BIAS_PLANES, **self._common()))
-        may_be_uniform = mode is not RoundingMode.FLOAT64
-        if may_be_uniform:
-            self._scale(mode)
+        self._scale(mode)
         rows, columns = size or (rng.randint(1, 3), rng.randint(1, 6))
         vectors = rng.randint(1, config.tile_vectors)
         addresses, output, steps = self._place(rows, columns, vectors)
@@ -121,7 +119,7 @@ class PostProgramWriter:
                     columns=columns,
                     vectors=vectors,
                     slice=slice_,
-                    uniform=may_be_uniform and rng.getrandbits(1),
+                    uniform=rng.getrandbits(1),
                     **self._common(),
                 ),
                 [(address, mask) for address in addresses],
@@ -269,7 +267,7 @@ class PostProgramWriter:
 
     def _scale_and_output(self, steps: tuple[int, int]) -> None:
         rng = self._rng
-        mode = rng.choice([m for m in self._modes if m is not RoundingMode.FLOAT64])
+        mode = rng.choice(self._modes)
         self._scale(mode)
         self.append(self._output(mode, *steps))
 

@@ -11,7 +11,6 @@ from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.passes import choose_boxes
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import Tensor
-from celosia.golden.isa import PostScale
 from celosia.golden.ops.stage import quantization_of, scale_of
 from celosia.golden.quantization import (
     Int64Array,
@@ -40,12 +39,10 @@ class Scales:
 
     @property
     def uniform(self) -> Scale | None:
-        """The scale of all channels, or None where they differ or POST_SCALE can't hold it."""
+        """The scale of all channels, or None where they differ."""
         multiplier, exponent = int(self.multiplier[0]), int(self.exponent[0])
         same = (self.multiplier == multiplier).all() and (self.exponent == exponent).all()
-        if not same or multiplier > PostScale.limits("multiplier")[1]:
-            return None
-        return multiplier, exponent
+        return (multiplier, exponent) if same else None
 
     @property
     def planes(self) -> int:
