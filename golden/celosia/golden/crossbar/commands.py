@@ -42,7 +42,8 @@ class Result(IntEnum):
     UNFORMED = 5
     """FORM reached its last pulse and the cell doesn't conduct."""
     ABORTED = 6
-    """Abort, a lost interlock or a limit ended the command before this cell was finished."""
+    """Abort or a lost interlock ended the command before this cell was finished, or the cell's next
+    pulse was beyond a limit."""
 
 
 class Scheme(IntEnum):
