@@ -5,10 +5,13 @@ Levels and strobes are all that a real front end needs; `sequence` is for models
 """
 
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from celosia.golden.crossbar.config import CODE_BITS, VOLTAGE_BITS, CrossbarConfig
+
+if TYPE_CHECKING:  # gateware takes the port from here, and needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 GAIN_BITS = 16
 """Width of a converter's gain code."""
@@ -69,11 +72,11 @@ PORT: dict[str, tuple[str, str]] = {
     "mode": ("out", "`BiasMode`, a level"),
     "biasing": ("out", "`Biasing` of unselected lines, a level"),
     "rows": ("out", "rows driven: a mask; exactly one in a write"),
-    "column": ("out", "column that is written"),
+    "column": ("out", "column that is written, or read in range CELL"),
     "word_line": ("out", "DAC code of the selected word line"),
     "line": ("out", "DAC code of the selected bit line (SET, FORM) or source line (RESET)"),
     "inhibit": ("out", "unselected lines are biased; before `pulse` and until after it"),
-    "pulse": ("out", "the selected lines are driven; its length is the pulse width"),
+    "pulse": ("out", "the selected lines are driven; its length in cycles is the pulse width"),
     "integrate": ("out", "strobe: sample the currents of all columns, in mode READ"),
     "convert": ("out", "strobe: convert the held samples of a group of columns"),
     "group": ("out", "which group: columns group * adcs and on"),
@@ -81,10 +84,39 @@ PORT: dict[str, tuple[str, str]] = {
     "gain": ("out", "gain code of a conversion in range PRODUCT"),
     "sequence": ("out", "number of a product, bit and part: models draw their noise from it"),
     "ready": ("in", "the next strobe or pulse may come; low while sampling, converting, settling"),
-    "codes": ("in", "`adcs` codes, valid while `ready` after a convert"),
+    "codes": ("in", "`adcs` codes, the group's first column lowest; valid after a convert"),
     "saturated": ("in", "a bit for each of them: the converter was at its end"),
 }
 """Signals of the port, seen from the controller: direction and meaning."""
+
+
+def port_widths(config: CrossbarConfig) -> dict[str, int]:
+    """Bits of every signal of `PORT`; `codes` are `adcs` codes of `CODE_BITS` each."""
+    return {
+        "tile": _bits(config.tiles),
+        "mode": _bits(len(BiasMode)),
+        "biasing": _bits(len(Biasing)),
+        "rows": config.rows,
+        "column": _bits(config.columns),
+        "word_line": VOLTAGE_BITS,
+        "line": VOLTAGE_BITS,
+        "inhibit": 1,
+        "pulse": 1,
+        "integrate": 1,
+        "convert": 1,
+        "group": _bits(config.groups),
+        "range": _bits(len(ReadRange)),
+        "gain": GAIN_BITS,
+        "sequence": SEQUENCE_BITS,
+        "ready": 1,
+        "codes": config.adcs * CODE_BITS,
+        "saturated": config.adcs,
+    }
+
+
+def _bits(count: int) -> int:
+    """Bits of a number below `count`; at least one, since a port needs a wire."""
+    return max(1, (count - 1).bit_length())
 
 
 class FrontEnd(Protocol):
@@ -96,29 +128,29 @@ class FrontEnd(Protocol):
     def pulse(
         self,
         tile: int,
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
+        rows: "NDArray[np.int64]",
+        columns: "NDArray[np.int64]",
         mode: BiasMode,
-        word_line: NDArray[np.int64],
-        line: NDArray[np.int64],
+        word_line: "NDArray[np.int64]",
+        line: "NDArray[np.int64]",
         width: int,
     ) -> None:
         """One write pulse to each of the cells (rows [n], columns [n], no cell twice)."""
         ...
 
     def read(
-        self, tile: int, rows: NDArray[np.int64], columns: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+        self, tile: int, rows: "NDArray[np.int64]", columns: "NDArray[np.int64]"
+    ) -> "NDArray[np.int64]":
         """One conversion of each cell (any order, no cell twice) in range CELL: codes [n]."""
         ...
 
     def product(
         self,
         tile: int,
-        driven: NDArray[np.bool_],
+        driven: "NDArray[np.bool_]",
         gain: int,
-        sequence: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        sequence: "NDArray[np.int64]",
+    ) -> "tuple[NDArray[np.int64], NDArray[np.bool_]]":
         """INTEGRATE of each row mask (driven [n, rows]) and CONVERT of all columns.
 
         Returns codes [n, columns] and whether each was saturated.
