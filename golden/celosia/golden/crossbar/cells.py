@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from celosia.golden.crossbar.commands import Result, Scheme
 from celosia.golden.crossbar.config import CrossbarConfig
-from celosia.golden.crossbar.front_end import BiasMode, FrontEnd
+from celosia.golden.crossbar.front_end import BiasMode, CellAccess
 from celosia.golden.crossbar.settings import Ramp, RampField, Setting, WindowField
 
 Integers = NDArray[np.int64]
@@ -48,7 +48,7 @@ class Cells:
 
     def __init__(
         self,
-        front_end: FrontEnd,
+        front_end: CellAccess,
         config: CrossbarConfig,
         scalars: Mapping[Setting, int],
         ramps: Integers,

@@ -119,10 +119,10 @@ def _bits(count: int) -> int:
     return max(1, (count - 1).bit_length())
 
 
-class FrontEnd(Protocol):
-    """A model of tiles behind the port, as the golden controller uses it.
+class CellAccess(Protocol):
+    """Single cells behind the port: all that programming needs.
 
-    All methods are vectorised, with the draws of each cell or product independent of the order.
+    Methods are vectorised, with the draws of each cell independent of the order.
     """
 
     def pulse(
@@ -143,6 +143,13 @@ class FrontEnd(Protocol):
     ) -> "NDArray[np.int64]":
         """One conversion of each cell (any order, no cell twice) in range CELL: codes [n]."""
         ...
+
+
+class FrontEnd(CellAccess, Protocol):
+    """A model of tiles behind the port, as the golden controller uses it.
+
+    Products are vectorised like cells, with the draws of each independent of the order.
+    """
 
     def product(
         self,

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from celosia.golden.crossbar.cells import Cells, Integers
 from celosia.golden.crossbar.commands import Result
 from celosia.golden.crossbar.config import CrossbarConfig
-from celosia.golden.crossbar.front_end import FrontEnd
+from celosia.golden.crossbar.front_end import CellAccess
 from celosia.golden.crossbar.settings import Ramp, Settings, WindowField
 from celosia.golden.errors import CelosiaError
 
@@ -65,7 +65,7 @@ class Programmer:
     Methods raise CelosiaError if tile, rows, columns or levels are outside of the configuration.
     """
 
-    def __init__(self, front_end: FrontEnd, config: CrossbarConfig, settings: Settings) -> None:
+    def __init__(self, front_end: CellAccess, config: CrossbarConfig, settings: Settings) -> None:
         self._front_end = front_end
         self._config = config
         self._scalars = settings.scalars

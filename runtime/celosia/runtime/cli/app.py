@@ -28,7 +28,17 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli import bench, demo, doctor, inspect, models, prune, quantize, verilog
+from celosia.runtime.cli import (
+    bench,
+    crossbar,
+    demo,
+    doctor,
+    inspect,
+    models,
+    prune,
+    quantize,
+    verilog,
+)
 from celosia.runtime.cli import compile as compiling
 from celosia.runtime.cli import run as running
 from celosia.runtime.cli.output import errors
@@ -47,6 +57,7 @@ app.command()(quantize.quantize)
 app.command()(prune.prune)
 app.command()(verilog.verilog)
 app.command()(bench.bench)
+app.add_typer(crossbar.app)
 app.add_typer(models.app)
 app.command()(doctor.doctor)
 

@@ -120,9 +120,11 @@ class DeviceCells:
             self.now - self._last_pulse[cells],
         )
         values = np.where(self.formed[cells], values, self.device.forming.fresh_us)
-        values = np.where(self.stuck_low[cells], window.low_us, values)
+        stuck_low = self.stuck_low[cells] & (self.cycles[cells] > 0)
+        values = np.where(stuck_low, window.low_us, values)
         dead = worn_out(self.device.endurance, self.seed, cells, self.cycles[cells])
-        return np.where(self.stuck_high[cells] | dead, window.high_us, values)
+        stuck_high = self.stuck_high[cells] & self.formed[cells]
+        return np.where(stuck_high | dead, window.high_us, values)
 
     def read(self, cells: IntArray) -> FloatArray:
         """Conductances of cells [n] (none twice) as one read finds them, with its noise."""

@@ -118,6 +118,6 @@ class Device:
             )
         centres = [self.window.low_us + level * step for level in range(last + 1)]
         return Levels(
-            low_us=tuple(centre - half for centre in centres),
+            low_us=tuple(max(centre - half, 0.0) for centre in centres),
             high_us=tuple(centre + half for centre in centres),
         )

@@ -279,7 +279,12 @@ class Flicker:
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """Shares of cells that are stuck at the lowest and at the highest conductance."""
+    """Shares of cells that are stuck.
+
+    Attributes:
+        stuck_low: at the lowest conductance, once they have been RESET.
+        stuck_high: at the highest one, once they are formed.
+    """
 
     stuck_low: float = 0.0
     stuck_high: float = 0.0
