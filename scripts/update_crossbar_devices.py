@@ -25,11 +25,12 @@ from celosia.runtime.crossbar.cells import ProgramReport, SchemeName, form_cells
 SEEDS = (1, 2, 3)
 RADAR = load_device("hfox-radar")
 RUNS = {
-    SchemeName.ISPP: (
-        ("97.2 / 96.2 / 96.6", "25.3 / 19.2 / 20.9", "12 / 10 / 12", "91 / 63 / 67"),
-    ),
+    SchemeName.ISPP: ("97.2 / 96.2 / 96.6", "25.3 / 19.2 / 20.9", "12 / 10 / 12", "91 / 63 / 67"),
     SchemeName.COARSE_FINE: (
-        ("96.2 / 96.9 / 95.9 / 97.3", "8.3 / 9.5 / 8.3 / 9.0", "5 / 6 / 5 / 5", "23 / 26 / 24 / 25"),
+        "96.2 / 96.9 / 95.9 / 97.3",
+        "8.3 / 9.5 / 8.3 / 9.0",
+        "5 / 6 / 5 / 5",
+        "23 / 26 / 24 / 25",
     ),
 }
 """Success in %, pulses: mean, median, 95th percentile; one figure for each run of the logs."""
@@ -44,8 +45,7 @@ def schemes() -> Iterator[str]:
     yield "| scheme | | converged, % | pulses, mean | median | 95th percentile |"
     yield "|---|---|--:|--:|--:|--:|"
     for scheme, published in RUNS.items():
-        for figures in published:
-            yield f"| {scheme} | logs | " + " | ".join(figures) + " |"
+        yield f"| {scheme} | logs | " + " | ".join(published) + " |"
         reports = [program_cells(RADAR, scheme=scheme, seed=seed) for seed in SEEDS]
         columns = (
             [f"{100 * report.converged:.1f}" for report in reports],
@@ -59,9 +59,7 @@ def schemes() -> Iterator[str]:
 
 def levels() -> Iterator[str]:
     """Level by level."""
-    yield (
-        "| level | window, uS | coarse-fine logs: converged, pulses | coarse-fine | ispp |"
-    )
+    yield "| level | window, uS | coarse-fine logs: converged, pulses | coarse-fine | ispp |"
     yield "|--:|---|--:|--:|--:|"
     reports = [program_cells(RADAR, scheme=scheme) for scheme in reversed(SchemeName)]
     for level, (success, pulses) in enumerate(LEVELS):
@@ -128,7 +126,8 @@ def forming() -> Iterator[str]:
         report = form_cells(load_device(name), cells=32768)
         yield (
             f"| `{name}` | {100 * report.formed:.2f} | {report.voltage_mean:.2f} "
-            f"({report.voltage_sigma:.2f}) | {report.voltage_lowest:.2f}-{report.voltage_highest:.2f} "
+            f"({report.voltage_sigma:.2f}) "
+            f"| {report.voltage_lowest:.2f}-{report.voltage_highest:.2f} "
             f"| {report.formed_median_ohm / 1000:.1f} "
             f"| {100 * report.converged / report.formed:.2f} |"
         )
