@@ -1,6 +1,4 @@
-"""A device's ramps and windows as settings, and physics behind the front end."""
-
-import dataclasses
+"""A device's ramps and windows as settings."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,6 @@ import pytest
 from celosia.golden.crossbar.commands import Scheme
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.devices.load import PRESETS, device_from_mapping, load_device
-from celosia.golden.crossbar.front_end import BiasMode
 from celosia.golden.crossbar.physics import CellFrontEnd
 from celosia.golden.crossbar.programming import Programmer, region
 from celosia.golden.crossbar.recipe import level_windows, limits_for, settings_for
@@ -91,32 +88,6 @@ def test_what_a_recipe_cannot_be():
         CelosiaError, match=r"^adc_bits must be enough for a code between 107\.41 and"
     ):
         level_windows(RADAR, config_for(RADAR, adc_bits=4))
-
-
-def test_a_front_end_of_cells():
-    front_end = CellFrontEnd(config_for(RADAR, tiles=2), RADAR, 1)
-    rows, columns = np.array([3, 5]), np.array([0, 9])
-    assert (front_end.read(1, rows, columns) < 20).all()
-    volts = np.full(2, 800)
-    front_end.pulse(1, rows, columns, BiasMode.FORM, volts, volts, 100)
-    assert (front_end.read(1, rows, columns) > 500).all()
-    assert front_end.cells.formed.sum() == 2
-    assert front_end.cells.formed[front_end.numbers(1, rows, columns)].all()
-    with pytest.raises(
-        CelosiaError, match=r"^mode must be SET, RESET or FORM for a pulse, not READ"
-    ):
-        front_end.pulse(0, rows, columns, BiasMode.READ, volts, volts, 100)
-
-
-def test_codes_stop_at_the_converters_end():
-    bright = dataclasses.replace(
-        RADAR, window=dataclasses.replace(RADAR.window, high_us=50.0, full_scale_us=60.0)
-    )
-    front_end = CellFrontEnd(config_for(bright, adc_bits=8), bright, 1)
-    rows, columns = region(0, 16, 0, 4)
-    volts = np.full(len(rows), 800)
-    front_end.pulse(0, rows, columns, BiasMode.FORM, volts, volts, 100)
-    assert (front_end.read(0, rows, columns) == 255).mean() > 0.9
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])

@@ -1,4 +1,4 @@
-"""The physics behind the front-end port: tiles of device cells.
+"""The physics behind the front-end port: tiles of device cells on lines without resistance.
 
 Cell (row, column) of a tile is number (tile * rows + row) * columns + column of the device's cells,
 which is what its draws depend on.
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from celosia.golden.crossbar.config import VOLTS_PER_CODE, CrossbarConfig
 from celosia.golden.crossbar.devices.cells import DeviceCells, Polarity
 from celosia.golden.crossbar.devices.device import Device
-from celosia.golden.crossbar.front_end import BiasMode
+from celosia.golden.crossbar.devices.draws import Purpose, normals
+from celosia.golden.crossbar.front_end import GAIN_ONE, BiasMode
 from celosia.golden.errors import CelosiaError
+
+FloatArray = NDArray[np.float64]
 
 POLARITIES = {
     BiasMode.SET: Polarity.SET,
@@ -75,6 +78,56 @@ class CellFrontEnd:
         """One conversion of each cell (rows [n], columns [n], no cell twice): codes [n]."""
         found = self.cells.read(self.numbers(tile, rows, columns))
         return codes(found, self.device, self.config)
+
+
+class Physics(CellFrontEnd):
+    """A whole front end: the sums of cells, with their noise, as an ideal converter gives them.
+
+    Args are those of `CellFrontEnd`. A level step, the unit of a product's codes, is the window of
+    the device divided by the levels of a cell less one.
+    """
+
+    def __init__(self, config: CrossbarConfig, device: Device, seed: int) -> None:
+        super().__init__(config, device, seed)
+        window = device.window
+        self.level_step_us = (window.high_us - window.low_us) / (config.levels - 1)
+        self._matrices: dict[int, tuple[int, FloatArray, FloatArray]] = {}
+
+    def product(
+        self,
+        tile: int,
+        driven: NDArray[np.bool_],
+        gain: int,
+        sequence: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """INTEGRATE of each row mask (driven [n, rows]) and CONVERT of all columns.
+
+        The noise of a column is that of its driven cells together, drawn by (column, sequence).
+        Returns codes [n, columns] and whether each was saturated: at the converter's last code.
+        """
+        conductances, variances = self._matrix(tile)
+        rows = driven.astype(np.float64)
+        column = tile * self.config.columns + np.arange(self.config.columns)
+        deviates = normals(self.cells.seed, Purpose.PRODUCT, column, sequence[:, None])
+        sums = rows @ conductances + np.sqrt(rows @ variances) * deviates
+        highest = (1 << self.config.adc_bits) - 1
+        scaled = np.rint(sums * (gain / GAIN_ONE / self.level_step_us))
+        found = np.clip(scaled, 0, highest).astype(np.int64)
+        return found, found == highest
+
+    def _matrix(self, tile: int) -> tuple[FloatArray, FloatArray]:
+        """Conductances and read variances [rows, columns] of a tile, kept until a cell changes."""
+        if tile not in self._matrices or self._matrices[tile][0] != self.cells.changes:
+            shape = (self.config.rows, self.config.columns)
+            cells = tile * shape[0] * shape[1] + np.arange(shape[0] * shape[1])
+            values = self.cells.conductances(cells)
+            sigma = self.cells.read_sigma(cells, values)
+            self._matrices[tile] = (
+                self.cells.changes,
+                values.reshape(shape),
+                (sigma**2).reshape(shape),
+            )
+        return self._matrices[tile][1:]
 
 
 def codes(

@@ -35,12 +35,14 @@ class DeviceCells:
         formed: whether each conducts at all [count].
         pulses, reads, cycles: write pulses, reads, and RESETs after a SET so far [count].
         now: seconds since these cells were made; `wait` advances it.
+        changes: grows with every pulse, write and wait: conductances are the same while it is.
     """
 
     def __init__(self, device: Device, count: int, seed: int) -> None:
         self.device = device
         self.seed = seed
         self.now = 0.0
+        self.changes = 0
         self.programmed = np.full(count, device.forming.fresh_us)
         self.formed = np.zeros(count, bool)
         self.pulses = np.zeros(count, np.int64)
@@ -70,6 +72,7 @@ class DeviceCells:
         """
         if width_s <= 0 or not len(cells):
             return
+        self.changes += 1
         extra_v = width_v(self.device.pulse_width, width_s)
         self.pulses[cells] += 1
         fresh = ~self.formed[cells]
@@ -95,6 +98,7 @@ class DeviceCells:
         This stands for a whole program-and-verify of the device, whose error is published for many
         devices; it costs one pulse and forms cells that can be formed.
         """
+        self.changes += 1
         self.pulses[cells] += 1
         self.cycles[cells] += 1
         self.formed[cells] = ~self._unformable(cells)
@@ -106,6 +110,7 @@ class DeviceCells:
     def wait(self, seconds: float) -> None:
         """Let time pass: cells relax and drift."""
         self.now += seconds
+        self.changes += 1
 
     def conductances(self, cells: IntArray | None = None) -> FloatArray:
         """Conductances of cells (all by default) now, without read noise."""

@@ -36,6 +36,7 @@ class Purpose(IntEnum):
     DRIFT = 14
     READ = 15
     LIFE = 16
+    PRODUCT = 17
 
 
 def uniforms(
