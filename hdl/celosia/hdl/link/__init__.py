@@ -1,0 +1,1 @@
+"""The host link: UART, frames, commands on the host bus."""
