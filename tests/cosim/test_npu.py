@@ -29,7 +29,8 @@ from celosia.golden.isa import (
 from celosia.golden.machine import Machine
 from celosia.golden.memory_map import Counter, Region, Status
 from celosia.golden.rounding import RoundingProfile
-from celosia.runtime.rtl_device import Hung, RtlDevice
+from celosia.runtime.host_schedule import Hung
+from celosia.runtime.rtl_device import RtlDevice
 from celosia.sim.host_script import HostScript, state_of
 from celosia.sim.npu_lockstep import (
     MemoriesDiffer,

@@ -15,7 +15,8 @@ from celosia.golden.isa import Drain, Halt
 from celosia.golden.memory_map import Counter, Region, Status
 from celosia.golden.rounding import RoundingProfile
 from celosia.runtime.golden_device import GoldenDevice
-from celosia.runtime.rtl_device import Hung, RtlDevice
+from celosia.runtime.host_schedule import Hung
+from celosia.runtime.rtl_device import RtlDevice
 from celosia.sim.host_script import HostScript
 from celosia.sim.npu_simulation import NpuSimulation
 

@@ -14,8 +14,9 @@ from celosia.compiler.program import Program
 from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
 from celosia.golden.memory_map import Counter
+from celosia.runtime.host_schedule import Runs
 from celosia.runtime.inputs import random_samples
-from celosia.runtime.rtl_device import RtlDevice, Runs
+from celosia.runtime.rtl_device import RtlDevice
 from celosia.runtime.run import RunReport
 from celosia.runtime.session import Session
 from celosia.sim.bare_loop import time_bare_loop

@@ -51,7 +51,7 @@ class Device(Protocol):
     """Something that runs one program, loaded when it was made."""
 
     cycles_source: str
-    """What its counters come from: `model` or `rtl`."""
+    """What its counters come from: `model`, `rtl` or `board`."""
     measured: Measured
     """What building and all runs so far took."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from celosia.compiler.program import Program, Write
 from celosia.golden.memory_map import Counter, Region, Status
 from celosia.runtime.device import Inference
-from celosia.sim.host_script import HostScript, state_of
+from celosia.sim.host_script import STATE_WORDS, HostScript, ScriptResult, state_of
 
 PATIENCE = 20
 """A run may take this many times the compiler's estimate, and some, before it counts as hung."""
@@ -21,6 +21,45 @@ PATIENCE = 20
 Answers = NDArray[np.uint32]
 
 _STEADY = 4  # overlapping runs, so that two of them have all their transfers beside them
+
+
+class Hung(Exception):
+    """The NPU did not come to its HALT; the message says what every unit was doing."""
+
+
+class Runs:
+    """Appends to a script: load the program, then run it once for each element of `inputs`."""
+
+    def __init__(
+        self, program: Program, script: HostScript, inputs: Sequence[Sequence[Write]]
+    ) -> None:
+        image = np.frombuffer(program.image, np.uint8).reshape(-1, program.config.columns)
+        script.write_vectors(Region.WEIGHTS, 0, image)
+        alone = inputs[:1] if program.overlapping else inputs
+        self._serial = [SerialRun(program, script, writes) for writes in alone]
+        self._overlapping: OverlappingRuns | None = None
+        self._rest = len(inputs) - len(alone)
+        if program.overlapping:
+            # Where there is only one input its run is measured again.
+            rest = inputs[1:] or inputs
+            self._overlapping = OverlappingRuns(program, script, rest, first=1)
+
+    def inferences(self, result: ScriptResult) -> list[Inference]:
+        """What each run left behind. Raises Hung where one did not end."""
+        if result.timed_out:
+            state = state_of(result.answers[-STATE_WORDS:])
+            raise Hung(f"the NPU did not finish: {state.describe()}")
+        inferences = [run.inference(result.answers) for run in self._serial]
+        if self._overlapping is not None:
+            inferences += self._overlapping.inferences(result.answers)[: self._rest]
+        return inferences
+
+    def cycles(self, result: ScriptResult) -> tuple[int, int | None]:
+        """Cycles of a run with its transfers: one after another, and overlapping if they do."""
+        overlapping = None
+        if self._overlapping is not None:
+            overlapping = self._overlapping.cycles(result.answers)
+        return self._serial[0].cycles(result.answers), overlapping
 
 
 class SerialRun:

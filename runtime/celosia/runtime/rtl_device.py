@@ -3,19 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from celosia.compiler.program import Program, Write
-from celosia.golden.memory_map import Region
 from celosia.runtime.device import Inference, Measured
-from celosia.runtime.host_schedule import OverlappingRuns, SerialRun
-from celosia.sim.host_script import STATE_WORDS, HostScript, state_of
-from celosia.sim.npu_simulation import NpuSimulation, ScriptResult
+from celosia.runtime.host_schedule import Runs
+from celosia.sim.host_script import HostScript
+from celosia.sim.npu_simulation import NpuSimulation
 from celosia.sim.verilator_build import Visibility
-
-
-class Hung(Exception):
-    """The NPU did not come to its HALT; the message says what every unit was doing."""
 
 
 class RtlDevice:
@@ -58,38 +51,3 @@ class RtlDevice:
             overlapping_cycles=overlapping,
         )
         return inferences
-
-
-class Runs:
-    """Appends to a script: load the program, then run it once for each element of `inputs`."""
-
-    def __init__(
-        self, program: Program, script: HostScript, inputs: Sequence[Sequence[Write]]
-    ) -> None:
-        image = np.frombuffer(program.image, np.uint8).reshape(-1, program.config.columns)
-        script.write_vectors(Region.WEIGHTS, 0, image)
-        alone = inputs[:1] if program.overlapping else inputs
-        self._serial = [SerialRun(program, script, writes) for writes in alone]
-        self._overlapping: OverlappingRuns | None = None
-        self._rest = len(inputs) - len(alone)
-        if program.overlapping:
-            # Where there is only one input its run is measured again.
-            rest = inputs[1:] or inputs
-            self._overlapping = OverlappingRuns(program, script, rest, first=1)
-
-    def inferences(self, result: ScriptResult) -> list[Inference]:
-        """What each run left behind. Raises Hung where one did not end."""
-        if result.timed_out:
-            state = state_of(result.answers[-STATE_WORDS:])
-            raise Hung(f"the NPU did not finish: {state.describe()}")
-        inferences = [run.inference(result.answers) for run in self._serial]
-        if self._overlapping is not None:
-            inferences += self._overlapping.inferences(result.answers)[: self._rest]
-        return inferences
-
-    def cycles(self, result: ScriptResult) -> tuple[int, int | None]:
-        """Cycles of a run with its transfers: one after another, and overlapping if they do."""
-        overlapping = None
-        if self._overlapping is not None:
-            overlapping = self._overlapping.cycles(result.answers)
-        return self._serial[0].cycles(result.answers), overlapping

@@ -16,12 +16,14 @@ from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
 from celosia.golden.memory_map import Counter
 from celosia.golden.timing import Profile
+from celosia.runtime.board_device import BoardDevice
 from celosia.runtime.device import Device, Inference, Measured
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.inputs import Sample, batches, unbatched
+from celosia.runtime.link.host_link import HostLink
 from celosia.runtime.traffic import HostBytes, host_bytes
 
-DEVICES = ("golden", "rtl")
+DEVICES = ("golden", "rtl", "board")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class RunReport:
     `mismatches` counts output bytes that differ from the golden model's. A run of the program makes
     `batch` inferences and takes `cycles`, from the start command to the last result in memory;
     `cycles_per_inference` is their quotient, rounded up, and `macs` counts one inference;
-    `cycles_source` says whether they were counted (`rtl`) or computed from the program (`model`).
+    `cycles_source` says whether they were counted (`rtl`, `board`) or computed (`model`).
     `cycles_per_inference_serial` counts the host's transfers too, one thing after another;
     `cycles_per_inference_overlapping` goes from one start to the next where they overlap with
     computation (`transfers` is "overlapping", else "serial").
@@ -96,12 +98,21 @@ class RunResult:
     outputs: list[NDArray[Any]]
 
 
-def open_device(name: str, program: Program, *, waves: Path | None = None) -> Device:
-    """The device of that name (one of `DEVICES`), with the program loaded."""
+def open_device(
+    name: str, program: Program, *, waves: Path | None = None, link: HostLink | None = None
+) -> Device:
+    """The device of that name (one of `DEVICES`), with the program loaded; a board behind `link`.
+
+    Raises:
+        CelosiaError: the board isn't what the program was compiled for.
+    """
     if name == "rtl":
         from celosia.runtime.rtl_device import RtlDevice  # imports Amaranth and cocotb
 
         return RtlDevice(program, waves=waves)
+    if name == "board":
+        assert link is not None
+        return BoardDevice(program, link)
     return GoldenDevice(program)
 
 

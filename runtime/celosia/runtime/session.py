@@ -20,6 +20,7 @@ from celosia.golden.files import write_atomically
 from celosia.golden.graph import Graph
 from celosia.golden.rounding import RoundingProfile
 from celosia.runtime.inputs import Sample, load_samples, random_samples
+from celosia.runtime.link.host_link import HostLink
 from celosia.runtime.models import embedded_data
 from celosia.runtime.run import RunResult, open_device, run_graph, run_program
 from celosia.runtime.streaming import StreamedDevice, pieces_of, run_streamed
@@ -43,23 +44,30 @@ class Session:
         inputs, batch = self.program.sample_inputs, self.program.batch
         return random_samples(inputs, batch, _SEED) if path is None else load_samples(path, inputs)
 
-    def open(self, device: str, waves: Path | None = None, pieces: str | None = None) -> None:
-        """Build or prepare the device.
+    def open(
+        self,
+        device: str,
+        waves: Path | None = None,
+        pieces: str | None = None,
+        link: HostLink | None = None,
+    ) -> None:
+        """Build or prepare the device; a board is found behind `link`.
 
         `pieces` are those that it runs of a network in pieces, as `pieces_of` reads them; the
         golden machine runs the others.
 
         Raises:
-            CelosiaError: there are no such pieces, or waves are wanted of more than one.
+            CelosiaError: there are no such pieces, waves are wanted of more than one, or the board
+                isn't what the program was compiled for.
         """
         program, graph = self.program, self.graph
         if isinstance(program, StreamedProgram):
-            streamed = StreamedDevice(program, device, pieces_of(program, pieces), waves)
+            streamed = StreamedDevice(program, device, pieces_of(program, pieces), waves, link)
             self._run = partial(run_streamed, graph, program, streamed, device)
             return
         if pieces is not None:
             raise CelosiaError(f"--pieces must be left out: '{program.name}' fits in one piece")
-        opened = open_device(device, program, waves=waves)
+        opened = open_device(device, program, waves=waves, link=link)
         if graph is None:
             self._run = partial(run_program, program, opened, device)
         else:

@@ -16,6 +16,7 @@ from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
 from celosia.runtime.device import Device, Inference, Measured
 from celosia.runtime.inputs import Sample, batches, unbatched
+from celosia.runtime.link.host_link import HostLink
 from celosia.runtime.run import (
     LayerReport,
     Outcome,
@@ -51,14 +52,19 @@ def pieces_of(program: StreamedProgram, text: str | None) -> range:
 class StreamedDevice:
     """Runs a network: its `pieces` on a device, the others on the golden machine.
 
-    `waves` names an FST file that the one of `pieces` writes.
+    `waves` names an FST file that the one of `pieces` writes; a board is found behind `link`.
 
     Raises:
         CelosiaError: waves are wanted of more than one piece.
     """
 
     def __init__(
-        self, program: StreamedProgram, device: str, pieces: range, waves: Path | None = None
+        self,
+        program: StreamedProgram,
+        device: str,
+        pieces: range,
+        waves: Path | None = None,
+        link: HostLink | None = None,
     ) -> None:
         if waves is not None and len(pieces) > 1:
             raise CelosiaError(
@@ -69,6 +75,7 @@ class StreamedDevice:
         self._device = device
         self._pieces = pieces
         self._waves = waves
+        self._link = link
         # Built before the first run, so that running doesn't wait for it.
         first = program.pieces[pieces[0]].program
         self.measured = Measured(build_s=self._open(device, first).measured.build_s)
@@ -127,7 +134,8 @@ class StreamedDevice:
 
     def _open(self, device: str, number: int) -> Device:
         waves = self._waves if device == self._device else None
-        return open_device(device, self._program.programs[number], waves=waves)
+        program = self._program.programs[number]
+        return open_device(device, program, waves=waves, link=self._link)
 
     def _add(self, measured: Measured) -> None:
         # Later devices find the simulation built.
@@ -181,7 +189,7 @@ class _Tally:
         return None if self._uncounted else sum(layer.cycles or 0 for layer in self._layers)
 
     def source(self) -> str:
-        """What the cycles come from: `model`, `rtl`, or `mixed`."""
+        """What the cycles come from: `model`, `rtl`, `board`, or `mixed`."""
         return self._sources.pop() if len(self._sources) == 1 else "mixed"
 
 

@@ -1,7 +1,8 @@
 """Scripts of host-bus accesses, which the harness carries out without Python."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TypeVar
 
 import numpy as np
@@ -23,7 +24,16 @@ from celosia.golden.memory_map import (
 
 _Value = TypeVar("_Value", bound=np.generic)
 
-_END, _WRITE, _READ, _POLL, _STAMP = range(5)
+
+class AccessKind(IntEnum):
+    """What an entry of a script is; the harness knows them by these numbers."""
+
+    END = 0
+    WRITE = 1
+    READ = 2
+    POLL = 3
+    STAMP = 4
+
 
 STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
 _UNIT_NAMES = [unit.name.lower() for unit in Unit]
@@ -72,6 +82,43 @@ class NpuState:
         )
 
 
+@dataclass(frozen=True)
+class Access:
+    """One entry of a script.
+
+    Attributes:
+        kind: what to do.
+        address: byte address of the first word.
+        words: what to write.
+        count: how many words to read; where a wait passes its limit, how many from address 0 on.
+        mask, limit: of a poll.
+    """
+
+    kind: AccessKind
+    address: int = 0
+    words: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    count: int = 0
+    mask: int = 0
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class ScriptResult:
+    """What a script's run gave: the words it read, and how long it took.
+
+    Attributes:
+        answers: words in the order of the script's reads; short where the run timed out.
+        timed_out: a wait passed its limit.
+        cycles: clock cycles simulated, host accesses included; 0 where nobody counts them.
+        wall_s: seconds they took.
+    """
+
+    answers: NDArray[np.uint32]
+    timed_out: bool
+    cycles: int
+    wall_s: float
+
+
 class HostScript:
     """A list of accesses, built in order; answers come back in the order of the reads.
 
@@ -87,7 +134,7 @@ class HostScript:
 
     def write_register(self, register: Register, value: int) -> None:
         """Write one register."""
-        self._words.append(np.array([_WRITE, register, 1, value], np.uint32))
+        self._words.append(np.array([AccessKind.WRITE, register, 1, value], np.uint32))
 
     def write_vectors(self, region: Region, first: int, vectors: NDArray[np.generic]) -> None:
         """Write consecutive vectors: an array [n, lanes] of the region's bytes."""
@@ -96,7 +143,7 @@ class HostScript:
         padded = np.zeros((len(vectors), size), np.uint8)
         padded[:, : geometry.vector_bytes] = np.ascontiguousarray(vectors).view(np.uint8)
         words = padded.view("<u4").reshape(-1)
-        header = np.array([_WRITE, geometry.address(first), len(words)], np.uint32)
+        header = np.array([AccessKind.WRITE, geometry.address(first), len(words)], np.uint32)
         if len(words):
             self._words += [header, words.astype(np.uint32)]
 
@@ -121,7 +168,7 @@ class HostScript:
 
     def poll(self, mask: int, limit: int) -> None:
         """Wait for a STATUS bit, at most `limit` cycles."""
-        words = [_POLL, Register.STATUS, mask, limit, STATE_WORDS]
+        words = [AccessKind.POLL, Register.STATUS, mask, limit, STATE_WORDS]
         self._words.append(np.array(words, np.uint32))
 
     def wait(self, mask: int, limit: int) -> slice:
@@ -131,13 +178,35 @@ class HostScript:
 
     def stamp(self) -> int:
         """Note the number of the clock cycle, modulo 2^32; returns its place among the answers."""
-        self._words.append(np.array([_STAMP], np.uint32))
+        self._words.append(np.array([AccessKind.STAMP], np.uint32))
         self.answers += 1
         return self.answers - 1
 
+    def accesses(self) -> Iterator[Access]:
+        """The entries, in order."""
+        words = np.concatenate(self._words) if self._words else np.empty(0, np.uint32)
+        at = 0
+        while at < len(words):
+            kind = AccessKind(int(words[at]))
+            if kind is AccessKind.STAMP:
+                yield Access(kind)
+                at += 1
+                continue
+            address, count = int(words[at + 1]), int(words[at + 2])
+            at += 3
+            if kind is AccessKind.WRITE:
+                yield Access(kind, address, words[at : at + count])
+                at += count
+            elif kind is AccessKind.READ:
+                yield Access(kind, address, count=count)
+            else:
+                mask, (limit, state) = count, (int(word) for word in words[at : at + 2])
+                yield Access(kind, address, mask=mask, limit=limit, count=state)
+                at += 2
+
     def encode(self) -> bytes:
         """The script as the harness reads it."""
-        end = np.array([_END], np.uint32)
+        end = np.array([AccessKind.END], np.uint32)
         return np.concatenate([*self._words, end]).astype(">u4").tobytes()
 
     def vectors(
@@ -149,7 +218,7 @@ class HostScript:
         return np.ascontiguousarray(raw[:, : geometry.vector_bytes]).view(dtype)
 
     def _read(self, address: int, count: int) -> slice:
-        self._words.append(np.array([_READ, address, count], np.uint32))
+        self._words.append(np.array([AccessKind.READ, address, count], np.uint32))
         place = slice(self.answers, self.answers + count)
         self.answers += count
         return place

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from celosia.golden.isa import Instruction
 from celosia.golden.machine import Machine
 from celosia.golden.memory_map import Counter, Region, Register, Status
-from celosia.sim.host_script import HostScript, state_of
-from celosia.sim.npu_simulation import NpuSimulation, ScriptResult
+from celosia.sim.host_script import HostScript, ScriptResult, state_of
+from celosia.sim.npu_simulation import NpuSimulation
 
 _LIMIT = 2_000_000
 

@@ -5,39 +5,21 @@ import importlib.resources
 import json
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from celosia.golden.config import NpuConfig, config_to_mapping
 from celosia.hdl.emit import emit_verilog
 from celosia.hdl.npu.npu import Npu
 from celosia.sim.cache import cached, content_key
-from celosia.sim.host_script import HostScript
+from celosia.sim.host_script import HostScript, ScriptResult
 from celosia.sim.simulation import Simulation
 from celosia.sim.verilator_build import Visibility, build_simulation
 
 NPU_TOP = "celosia_npu"
 HARNESS_TOP = "npu_harness"
 _SPECIFICATION = ("config.py", "isa.py", "memory_map.py", "rounding.py")
-
-
-@dataclass(frozen=True)
-class ScriptResult:
-    """What a script's run gave: the words it read, and how long it took.
-
-    Attributes:
-        answers: words in the order of the script's reads; short where the run timed out.
-        timed_out: a wait passed its limit.
-        cycles: clock cycles simulated, host accesses included. wall_s: seconds they took.
-    """
-
-    answers: NDArray[np.uint32]
-    timed_out: bool
-    cycles: int
-    wall_s: float
 
 
 class NpuSimulation:

@@ -37,6 +37,7 @@ from celosia.runtime.cli import (
     models,
     prune,
     quantize,
+    serve,
     verilog,
 )
 from celosia.runtime.cli import compile as compiling
@@ -58,6 +59,7 @@ app.command()(prune.prune)
 app.command()(verilog.verilog)
 app.command()(bench.bench)
 app.add_typer(crossbar.app)
+app.command()(serve.serve)
 app.add_typer(models.app)
 app.command()(doctor.doctor)
 

@@ -1,5 +1,6 @@
 """`celosia run`: compile a network, run it on a device, compare it with the golden model."""
 
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,8 +53,20 @@ def run(
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option("--device", metavar="golden|rtl", help="Where to run it.")
+        str, typer.Option("--device", metavar="golden|rtl|board", help="Where to run it.")
     ] = "golden",
+    port: Annotated[
+        str | None,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            help="Serial port of the board, real or from `celosia serve`.",
+            show_default=False,
+        ),
+    ] = None,
+    baud: Annotated[
+        int, typer.Option("--baud", metavar="N", help="Bits a second on that port.")
+    ] = 1_000_000,
     config: Annotated[
         str | None,
         typer.Option(
@@ -109,14 +122,18 @@ def run(
     batch and overlap; it is compared with the golden machine. Samples fill batches in their order.
     A network that is larger than the NPU's memories runs in pieces, whose tensors the host keeps.
     """
+    from celosia.runtime.link.host_link import HostLink
     from celosia.runtime.run import DEVICES
     from celosia.runtime.session import open_session
 
     if device not in DEVICES:
         raise CelosiaError(f"device must be {' or '.join(DEVICES)}, not {device!r}")
+    if (device == "board") != (port is not None):
+        raise CelosiaError("--device board needs --port, and no other device takes one")
     if waves is not None and device != "rtl":
         raise CelosiaError("waves need --device rtl, for the golden machine has no signals")
-    with errors.status("compiling") as status:
+    with contextlib.ExitStack() as stack:
+        status = stack.enter_context(errors.status("compiling"))
         session = open_session(
             model,
             config or _CONFIG,
@@ -131,7 +148,12 @@ def run(
             )
         samples = session.samples(inputs)
         status.update("building the simulation" if device == "rtl" else "preparing")
-        session.open(device, waves, pieces)
+        link = None
+        if port is not None:
+            from celosia.runtime.link.serial_line import SerialLine
+
+            link = HostLink(stack.enter_context(SerialLine(port, baud)))
+        session.open(device, waves, pieces, link)
         status.update(f"running {len(samples)} samples")
         result = session.run(samples)
     if outputs is not None:

@@ -1,0 +1,83 @@
+"""The NPU behind its link: what a board carries."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from celosia.golden.config import NpuConfig
+from celosia.golden.link.identity import Identity
+from celosia.hdl.link.link import Link
+from celosia.hdl.link.uart import UartReceiver, UartTransmitter
+from celosia.hdl.npu.npu import Npu
+
+__all__ = ["LinkedNpu", "UartNpu"]
+
+
+class LinkedNpu(wiring.Component):
+    """An NPU whose host speaks the link's frames, a byte at a time.
+
+    Parameters
+    ----------
+    config : NpuConfig
+        Sizes of the NPU.
+    identity : Identity
+        What the board says it is.
+
+    Members
+    -------
+    rx : In(stream.Signature(8)), tx : Out(stream.Signature(8))
+        Bytes on the line.
+    """
+
+    rx: stream.Interface
+    tx: stream.Interface
+
+    def __init__(self, config: NpuConfig, identity: Identity) -> None:
+        self._config = config
+        self._identity = identity
+        super().__init__({"rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.link = link = Link(self._identity)
+        m.submodules.npu = npu = Npu(self._config)
+        wiring.connect(m, wiring.flipped(self.rx), link.rx)
+        wiring.connect(m, link.tx, wiring.flipped(self.tx))
+        wiring.connect(m, link.request, npu.request)
+        wiring.connect(m, npu.response, link.response)
+        return m
+
+
+class UartNpu(wiring.Component):
+    """The same behind a UART.
+
+    Parameters
+    ----------
+    config, identity
+        As for `LinkedNpu`.
+    step : int
+        `phase_step` of the UART's rate.
+
+    Members
+    -------
+    rx : In(1), tx : Out(1)
+        The wires.
+    """
+
+    rx: Signal
+    tx: Signal
+
+    def __init__(self, config: NpuConfig, identity: Identity, *, step: int) -> None:
+        self._linked = config, identity
+        self._step = step
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.receiver = receiver = UartReceiver(step=self._step)
+        m.submodules.transmitter = transmitter = UartTransmitter(step=self._step)
+        m.submodules.linked = linked = LinkedNpu(*self._linked)
+        wiring.connect(m, receiver.o, linked.rx)
+        wiring.connect(m, linked.tx, transmitter.i)
+        m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
+        return m
