@@ -1,9 +1,8 @@
 """The driver's core against the model of the board, over lines good and bad."""
 
-import random
-
 import numpy as np
 import pytest
+from support.bad_lines import Spoiler
 
 from celosia.golden.config import PRESETS
 from celosia.golden.link.endpoint import Endpoint
@@ -36,8 +35,7 @@ class ModelLine:
     def __init__(self, bus, bad=0.0, seed=SEED):
         self.bus = bus
         self.endpoint = Endpoint(IDENTITY, bus)
-        self.rng = random.Random(seed)
-        self.bad = bad
+        self._spoil = Spoiler(bad, seed).spoil
         self.reader = FrameReader()
         self.back = bytearray()
         self.most_under_way = 0
@@ -52,21 +50,6 @@ class ModelLine:
     def read(self, timeout_s):
         data, self.back = bytes(self.back[:100]), self.back[100:]
         return data
-
-    def _spoil(self, data):
-        if not self.bad:
-            return data
-        out = bytearray()
-        for byte in data:
-            if self.rng.random() >= self.bad:
-                out.append(byte)
-                continue
-            kind = self.rng.randrange(3)
-            if kind == 0:
-                out.append(byte ^ self.rng.randint(1, 255))
-            elif kind == 1:
-                out += bytes([byte, byte])
-        return bytes(out)
 
 
 @pytest.fixture
