@@ -65,9 +65,7 @@ def test_entries_keep_apart(first):
 @pytest.mark.parametrize("model", ["ad_autoencoder_int8", "kws_dscnn_int8"])
 def test_entries_of_public_networks_keep_apart(models_dir, model, preset):
     graph = load_tflite(models_dir / f"{model}.tflite")
-    # Room for the instructions twice, which npu16x16 lacks for the autoencoder.
-    config = replace(PRESETS[preset], weight_kib=288)
-    program = compile_model(graph, config, overlap=True)
+    program = compile_model(graph, PRESETS[preset], overlap=True)
     assert program.overlapping
     check_entries(graph, program, 1)
 

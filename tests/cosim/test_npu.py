@@ -143,6 +143,17 @@ def test_networks_of_every_family_leave_equal_memories(config):
         check_at_full_speed(simulation, loaded(program, 1), program.start)
 
 
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_results_that_take_the_place_of_what_was_read_leave_equal_memories(config):
+    model = ModelBuilder(8)
+    # Images of which two don't fit.
+    shape = (1, config.scratchpad_depth * 3 // 5 // 24, 24, config.rows)
+    x = model.conv(model.input(shape), config.rows, (3, 3), activation="RELU")
+    x = model.conv(model.depthwise(x, (3, 3)), config.rows, (1, 1))
+    program = compile_model(model.finish(x), config)
+    check_at_full_speed(NpuSimulation(config), loaded(program, 1), program.start)
+
+
 def test_the_comparison_can_fail():
     config = CONFIGS[0]
     program = tour(config)

@@ -4,6 +4,9 @@ Where the host is to write the next inputs and read the last outputs while a pro
 are two placements, which runs take in turn: the second is the first one's mirror image, from the
 memory's top down. The first has inputs and outputs at its bottom, and leaves as much free at the
 top as these take: there the mirrored ones lie, which the host has to itself.
+
+Where a single placement doesn't fit so, results may also trail their layer's input
+(`celosia.compiler.trailing`).
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from celosia.compiler.layers import ElementwiseLayer, sources
 from celosia.compiler.lowering import Body
 from celosia.compiler.names import short_name
+from celosia.compiler.trailing import trailing_leads
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import DoesNotFit
 
@@ -28,6 +32,25 @@ class Interval:
     def meets(self, other: "Interval") -> bool:
         """Whether both are needed at the same time."""
         return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The result of layer `index` may share vectors with its source that starts `lead` behind."""
+
+    index: int
+    source: Interval
+    output: Interval
+    lead: int
+
+    @property
+    def saved(self) -> int:
+        """Vectors that both share at best."""
+        return max(min(self.output.vectors - self.lead, self.source.vectors), 0)
+
+
+Trails = Mapping[frozenset[int], Trail]
+"""By source and output."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +74,13 @@ def plan_memory(body: Body, config: NpuConfig, *, twice: bool = False) -> Memory
     blocks = _merge(intervals, owners)
     transferred = [body.origin(tensor) for tensor in (*body.inputs, *body.outputs)]
     apart = {owners.get(tensor, tensor) for tensor in transferred} if twice else set()
-    addresses, needed = _place_best(blocks, apart)
+    trails: Trails = {}
+    addresses, needed = _place_best(blocks, apart, trails)
+    if needed > config.scratchpad_depth and not twice:
+        trails = _trails(body, config, {block.tensor: block for block in blocks}, owners)
+        addresses, needed = _place_best(blocks, apart, trails)
     if needed > config.scratchpad_depth:
-        _refuse(body, config, intervals, blocks, needed)
+        _refuse(body, config, intervals, blocks, trails, needed)
     placements = [addresses]
     if twice:
         placements.append(
@@ -129,8 +156,24 @@ def _merge(intervals: Mapping[int, Interval], within: Mapping[int, int]) -> list
     return list(blocks.values())
 
 
-def _place_best(blocks: list[Interval], apart: Set[int]) -> tuple[dict[int, int], int]:
-    """The best of several greedy orders: large first, early first, long-lived first.
+def _trails(
+    body: Body, config: NpuConfig, blocks: Mapping[int, Interval], owners: Mapping[int, int]
+) -> Trails:
+    """Layers that make one block while they read another for the last time."""
+    kept = {owners.get(t, t) for t in map(body.origin, body.outputs)}
+    found = {}
+    for index, lead in trailing_leads(body, config).items():
+        (source,), output = sources(body.layers[index]), body.layers[index].output
+        a, b = (blocks[owners.get(tensor, tensor)] for tensor in (source, output))
+        if a.last == index == b.first and a.tensor not in kept:
+            found[frozenset((a.tensor, b.tensor))] = Trail(index, a, b, lead)
+    return found
+
+
+def _place_best(
+    blocks: list[Interval], apart: Set[int], trails: Trails
+) -> tuple[dict[int, int], int]:
+    """The best of several greedy orders: large, early, long-lived, or late ones first.
 
     Blocks of `apart` are placed before the others, and their space is needed once more. Returns the
     addresses and what is needed in all.
@@ -140,23 +183,25 @@ def _place_best(blocks: list[Interval], apart: Set[int]) -> tuple[dict[int, int]
         lambda b: (b.first, -b.vectors),
         lambda b: (b.first - b.last, -b.vectors),
         lambda b: (-b.vectors * (b.last - b.first + 1), b.first),
+        lambda b: (-b.last, -b.first),
     )
     plans = []
     for order in orders:
-        addresses = _place(sorted(blocks, key=lambda b: (b.tensor not in apart, *order(b))))
+        ordered = sorted(blocks, key=lambda b: (b.tensor not in apart, *order(b)))
+        addresses = _place(ordered, trails)
         ends = {block.tensor: addresses[block.tensor] + block.vectors for block in blocks}
         again = max((ends[tensor] for tensor in apart), default=0)
         plans.append((addresses, max(ends.values()) + again))
     return min(plans, key=lambda plan: plan[1])
 
 
-def _place(blocks: Sequence[Interval]) -> dict[int, int]:
+def _place(blocks: Sequence[Interval], trails: Trails) -> dict[int, int]:
     """Give each block in turn the smallest gap that fits among those placed at its time."""
     addresses: dict[int, int] = {}
     placed: list[Interval] = []
     for block in blocks:
         neighbours = sorted(
-            (addresses[other.tensor], addresses[other.tensor] + other.vectors)
+            _taken(other, addresses[other.tensor], block, trails)
             for other in placed
             if other.meets(block)
         )
@@ -164,6 +209,17 @@ def _place(blocks: Sequence[Interval]) -> dict[int, int]:
         addresses[block.tensor] = address
         placed.append(block)
     return addresses
+
+
+def _taken(other: Interval, address: int, block: Interval, trails: Trails) -> tuple[int, int]:
+    """What a block at `address` leaves to `block` only below and above: start and end."""
+    start, end = address, address + other.vectors
+    trail = trails.get(frozenset((other.tensor, block.tensor)))
+    if trail is None or not trail.saved:
+        return start, end
+    if block is trail.source:
+        return start, min(end, start + trail.lead)
+    return start + block.vectors - trail.lead, end
 
 
 def _best_gap(taken: Sequence[tuple[int, int]], size: int) -> int:
@@ -181,6 +237,7 @@ def _refuse(
     config: NpuConfig,
     intervals: Mapping[int, Interval],
     blocks: Sequence[Interval],
+    trails: Trails,
     vectors: int,
 ) -> None:
     # What is in use at once is the least that any plan needs; the plan may need more.
@@ -188,6 +245,8 @@ def _refuse(
         sum(block.vectors for block in blocks if block.first <= index <= block.last)
         for index in range(len(body.layers))
     ]
+    for trail in trails.values():
+        in_use[trail.index] -= trail.saved
     worst = max(range(len(in_use)), key=lambda index: in_use[index])
     layer = body.layers[worst]
     needed = vectors * config.rows

@@ -84,6 +84,11 @@ def _cost(
     return min(ends, default=trial.matrix + trial.post)
 
 
+def most_rows(layer: MatrixLayer | DepthwiseLayer, config: NpuConfig) -> int:
+    """Rows of the highest chunk that a layer may be cut into."""
+    return max(chunks[0].rows for chunks in _candidates(layer, config))
+
+
 def walk(chunks: Sequence[Chunk], tiles: Sequence[Tile]) -> Iterator[tuple[Chunk, Tile, int]]:
     """Every chunk with every tile and the tile's number, in the order of execution.
 
