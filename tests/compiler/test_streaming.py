@@ -41,6 +41,12 @@ def random_inputs(streamed, seed):
     ]
 
 
+def random_sample(streamed, seed):
+    """Inputs of one inference."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-128, 128, t.shape, dtype=np.int8) for t in streamed.sample_inputs]
+
+
 def on_machine(streamed, inputs):
     device = StreamedDevice(streamed, "golden", range(len(streamed.pieces)))
     return device.run([inputs]).outputs[0]
@@ -107,6 +113,27 @@ def test_random_networks_equal_the_referee(first):
         inputs = random_inputs(streamed, seed)
         expected = Referee(data).run(inputs, len(graph.outputs))
         assert_equal(on_machine(streamed, inputs), expected)
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_batches_of_random_networks(first):
+    streams = 0
+    for seed in range(first, first + 20):
+        print(f"seed {seed}")
+        graph = load_tflite(random_network(seed))
+        config, batch = cramped(random_config(seed), seed), 2 + seed % 3
+        try:
+            streamed = compile_streamed(graph, config, batch=batch)
+        except DoesNotFit:
+            continue
+        samples = [random_sample(streamed, 10 * seed + n) for n in range(batch + 1)]
+        golden = Interpreter(graph)
+        device = StreamedDevice(streamed, "golden", range(len(streamed.pieces)))
+        # The second run isn't full.
+        for sample, outputs in zip(samples, device.run(samples).outputs, strict=True):
+            assert_equal(outputs, golden.run(sample))
+        streams += len(streamed.pieces) > 1
+    assert streams >= 8
 
 
 def test_what_fits_is_one_program():

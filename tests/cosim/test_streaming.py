@@ -28,15 +28,16 @@ def network():
     return model.finish(model.fully_connected(units, 150), z)
 
 
-def test_pieces_equal_the_referee_and_count_their_cycles():
+@pytest.mark.parametrize("batch", [1, 2])
+def test_pieces_equal_the_referee_and_count_their_cycles(batch):
     data = network()
     graph = load_tflite(data)
-    streamed = compile_network(graph, TINY)
+    streamed = compile_network(graph, TINY, batch=batch)
     assert len(streamed.pieces) > 5
     device = StreamedDevice(streamed, "rtl", range(len(streamed.pieces)))
     seed = 5
     print(f"seed {seed}")
-    samples = np.random.default_rng(seed).integers(-128, 128, (2, 1, 25, 14, 3), dtype=np.int8)
+    samples = np.random.default_rng(seed).integers(-128, 128, (3, 1, 25, 14, 3), dtype=np.int8)
     result = run_streamed(graph, streamed, device, "rtl", [[x] for x in samples])
     assert result.report.mismatches == 0
     referee = Referee(data)
@@ -45,7 +46,8 @@ def test_pieces_equal_the_referee_and_count_their_cycles():
             np.testing.assert_array_equal(got[index], want[0])
     report = result.report
     assert all(layer.cycles for layer in report.layers)
-    assert report.cycles_per_inference == sum(layer.cycles for layer in report.layers)
+    assert report.cycles == sum(layer.cycles for layer in report.layers)
+    assert report.cycles_per_inference == -(-report.cycles // batch)
     assert report.host_bytes.weights > TINY.weight_kib * 1024
 
 
