@@ -109,10 +109,13 @@ def test_equally_spaced_levels():
         ({"forming": {"failing": 2}}, "forming.failing must be from 0 to 1, not 2"),
         ({"endurance": {"cycles": 0}}, "endurance.cycles must be above 0, not 0"),
         ({"conduction": "sinh"}, "sinh_per_v must be above 0, not 0.0"),
-        ({"form": {"gate_v": [2, 1, 0]}}, "ramp.gate_v must be a start, a stop from there up and"),
-        ({"form": {"line_first": 1}}, "ramp.line_first must be true or false, not 1"),
-        ({"step": {"maximum_pulses": 1.5}}, "recipe.maximum_pulses must be an integer from 0 up"),
-        ({"step": {"set_fine": {}}}, "a value must be given for step.set_fine.gate_v, "),
+        ({"form": {"gate_v": [2, 1, 0]}}, "form: ramp.gate_v must be a start, a stop from there"),
+        ({"form": {"line_first": 1}}, "form: ramp.line_first must be true or false, not 1"),
+        ({"step": {"maximum_pulses": 1.5}}, "step: recipe.maximum_pulses must be an integer from "),
+        (
+            {"step": {"set_fine": {}}},
+            "step.set_fine: a value must be given for step.set_fine.gate_v, ",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(table, sentence):
@@ -122,7 +125,7 @@ def test_what_cannot_be_is_said_in_a_sentence(table, sentence):
 def test_fine_ramps_come_together():
     fine = {"gate_v": [1, 2, 0.1], "line_v": [1, 1, 0], "width_s": 1e-7}
     assert refusal({"step": {"set_fine": fine}}) == (
-        "recipe must have both of set_fine and reset_fine, or none"
+        "step: recipe must have both of set_fine and reset_fine, or none"
     )
 
 

@@ -38,8 +38,8 @@ def test_volts_and_seconds_become_codes():
     assert settings.ramps[Ramp.FORM].line_stop == 800
     assert settings.ramps[Ramp.FORM].width == 100
     assert settings.scalars[Setting.END_PULSES] == 200
-    # 5.77-6.01 k of 256 uS in 12 bits
-    assert (settings.windows[2].write_low, settings.windows[2].write_high) == (2662, 2772)
+    # 5.77-6.01 k of 272 uS in 12 bits
+    assert (settings.windows[2].write_low, settings.windows[2].write_high) == (2506, 2609)
     assert (settings.windows[0].write_low, settings.windows[3].write_high) == (0, 4095)
 
 
@@ -85,7 +85,7 @@ def test_what_a_recipe_cannot_be():
     ):
         settings_for(pcm, config_for(pcm), Scheme.COARSE_FINE)
     with pytest.raises(
-        CelosiaError, match=r"^adc_bits must be enough for a code between 107\.41 and"
+        CelosiaError, match=r"^adc_bits must be enough for a code between 166\.39 and"
     ):
         level_windows(RADAR, config_for(RADAR, adc_bits=4))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from celosia.golden.crossbar.commands import Scheme
 from celosia.golden.crossbar.config import PULSE_BITS, VOLTAGE_BITS, VOLTS_PER_CODE, CrossbarConfig
 from celosia.golden.crossbar.devices.device import Device
-from celosia.golden.crossbar.devices.groups import Ramp as DeviceRamp
+from celosia.golden.crossbar.devices.ramps import Ramp as DeviceRamp
 from celosia.golden.crossbar.settings import LevelWindow, Ramp, RampSettings, Setting, Settings
 from celosia.golden.errors import CelosiaError
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.devices.draws import Purpose, normals
-from celosia.golden.crossbar.devices.groups import RELAXATION_STARTS_S, Drift, Endurance
+from celosia.golden.crossbar.devices.lifetime import RELAXATION_STARTS_S, Drift, Endurance
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -5,25 +5,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
+from celosia.golden.crossbar.devices.checks import check_above, check_numbers
 from celosia.golden.crossbar.devices.curves import NOTHING, Curve
 from celosia.golden.crossbar.devices.groups import (
     Direct,
-    Drift,
-    Endurance,
-    Faults,
-    Flicker,
     Forming,
     Levels,
     PulseWidth,
-    Ramp,
-    Recipe,
-    Relaxation,
     ResetPulse,
     SetPulse,
     Window,
-    check_above,
-    check_numbers,
 )
+from celosia.golden.crossbar.devices.lifetime import Drift, Endurance, Faults, Flicker, Relaxation
+from celosia.golden.crossbar.devices.ramps import Ramp, Recipe
 from celosia.golden.errors import CelosiaError
 
 

@@ -13,20 +13,15 @@ from celosia.golden.crossbar.devices.curves import Curve, Shape
 from celosia.golden.crossbar.devices.device import Conduction, Device, Law
 from celosia.golden.crossbar.devices.groups import (
     Direct,
-    Drift,
-    Endurance,
-    Faults,
-    Flicker,
     Forming,
     Levels,
     PulseWidth,
-    Ramp,
-    Recipe,
-    Relaxation,
     ResetPulse,
     SetPulse,
     Window,
 )
+from celosia.golden.crossbar.devices.lifetime import Drift, Endurance, Faults, Flicker, Relaxation
+from celosia.golden.crossbar.devices.ramps import Ramp, Recipe
 from celosia.golden.errors import CelosiaError
 
 _PRESETS = files("celosia.golden.crossbar.devices") / "presets"
@@ -188,7 +183,10 @@ def _ramp(value: object, name: str) -> Ramp:
     for key in ("gate_v", "line_v"):
         if key in table:
             table[key] = _numbers(table[key], f"{name}.{key}")
-    ramp: Ramp = _fill(Ramp, table, name)
+    try:
+        ramp: Ramp = _fill(Ramp, table, name)
+    except CelosiaError as error:
+        raise CelosiaError(f"{name}: {error}") from error
     return ramp
 
 
@@ -197,7 +195,10 @@ def _recipe(value: object, name: str) -> Recipe:
     for key in ("set", "reset", "set_fine", "reset_fine"):
         if key in table:
             table[key] = _ramp(table[key], f"{name}.{key}")
-    recipe: Recipe = _fill(Recipe, table, name)
+    try:
+        recipe: Recipe = _fill(Recipe, table, name)
+    except CelosiaError as error:
+        raise CelosiaError(f"{name}: {error}") from error
     return recipe
 
 
