@@ -167,7 +167,7 @@ def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):
     ("arguments", "message"),
     [
         (["none.tflite"], "model must be a .tflite, .onnx or .cel file or 'digits', and 'none"),
-        (["digits", "--device", "fpga"], "device must be golden or rtl, not 'fpga'"),
+        (["digits", "--device", "fpga"], "device must be one of golden, rtl, board, not 'fpga'"),
         (["digits", "--waves", "f.fst"], "waves need --device rtl"),
         (["digits", "--rounding", "up"], "rounding profile must be one of tflm, litert, "),
         (["digits", "--config", "npu4x4", "--rounding", "single"], "rounding profile must be one "),

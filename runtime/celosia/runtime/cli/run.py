@@ -127,7 +127,7 @@ def run(
     from celosia.runtime.session import open_session
 
     if device not in DEVICES:
-        raise CelosiaError(f"device must be {' or '.join(DEVICES)}, not {device!r}")
+        raise CelosiaError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
     if (device == "board") != (port is not None):
         raise CelosiaError("--device board needs --port, and no other device takes one")
     if waves is not None and device != "rtl":
