@@ -29,6 +29,10 @@ def draw(rng, kind):
         second = first
     if kind == "powers of two":
         first, second = (np.float32(scale * 2.0 ** -int(n)) for n in rng.integers(0, 3, 2))
+    if kind == "multiples":
+        first, second, scale = (np.float32(scale * int(n)) for n in rng.integers(1, 13, 3))
+    if kind == "large":
+        first, second = (np.float32(scale * f) for f in np.exp(rng.uniform(-2, 14, 2)))
     zero_points = (int(z) for z in rng.integers(-128, 128, 3))
     scales = (first, second, scale)
     return [tensor(s, z) for s, z in zip(scales, zero_points, strict=True)]
@@ -63,6 +67,9 @@ CASES = [
     ),
     (OpKind.SUB, "any", False),
     (OpKind.SUB, "equal", False),
+    (OpKind.ADD, "multiples", True),
+    *((kind, "large", unsigned) for kind, unsigned in ((OpKind.ADD, True), (OpKind.SUB, False))),
+    (OpKind.ADD, "large", False),
 ]
 
 
@@ -78,16 +85,33 @@ def test_every_pair_gives_the_formulas_byte(kind, draws, unsigned):
         exact = exact_product if kind is OpKind.MUL else exact_sum
         found = exact(kind, a, b, output, kernel, -128, 127)
         assert found is not None, f"draw {number} of seed {SEED}"
-        left, right = found.terms
+        left, right = (terms.astype("<i4") for terms in found.terms)
         combined = (
             np.multiply.outer(left, right) if kind is OpKind.MUL else np.add.outer(left, right)
         )
         want = kernel(*np.meshgrid(EVERY, EVERY, indexing="ij"))
-        np.testing.assert_array_equal(finished(found, combined), want)
+        np.testing.assert_array_equal(finished(found, combined.astype(np.int64)), want)
 
 
-def test_formulas_without_tables_are_refused():
+def test_most_sums_of_scales_that_are_whole_multiples_have_tables():
+    rng = np.random.default_rng(SEED)
+    found = 0
+    for _ in range(30):
+        a, b, output = draw(rng, "multiples")
+        kernel = kernel_of(OpKind.ADD, a, b, output, False)
+        found += exact_sum(OpKind.ADD, a, b, output, kernel, -128, 127) is not None
+    assert found >= 27
+
+
+@pytest.mark.parametrize(
+    ("kind", "scales"),
+    [
+        (OpKind.ADD, ((0.034917086, 83), (0.019045684, -63), (0.012697123, -24))),
+        (OpKind.SUB, ((0.018342376, -4), (0.0733695, -99), (0.110054255, 123))),
+    ],
+)
+def test_formulas_without_tables_are_refused(kind, scales):
     """Scales that are whole multiples make ties that float noise breaks one way or the other."""
-    a, b, output = tensor(0.016873596, -79), tensor(0.08436798, -87), tensor(0.16873597, -46)
-    kernel = kernel_of(OpKind.ADD, a, b, output, False)
-    assert exact_sum(OpKind.ADD, a, b, output, kernel, -128, 127) is None
+    a, b, output = (tensor(scale, zero_point) for scale, zero_point in scales)
+    kernel = kernel_of(kind, a, b, output, False)
+    assert exact_sum(kind, a, b, output, kernel, -128, 127) is None

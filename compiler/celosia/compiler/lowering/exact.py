@@ -21,6 +21,7 @@ from celosia.golden.ops.stage import Int8Array, Kernel, scale_of, zero_point_of
 from celosia.golden.ops.tables import ALL_INT8
 from celosia.golden.quantization import (
     INT8_MAX,
+    INT32_MAX,
     FixedPointScaler,
     Int64Array,
     RoundingMode,
@@ -32,6 +33,12 @@ from celosia.golden.quantization import (
 
 _UNBOUNDED = 1 << 40
 _ROUNDS = 1024
+_MOST_PLACES = 23
+"""More don't leave 8 bits and a sign for what stands above them."""
+_UNSIGNED = 128
+"""How much higher than ours the bytes are that an unsigned kernel adds."""
+_BEYOND = 512
+"""Further from zero than any two results are apart."""
 _NEAR = 24
 """How far from the float scale's mantissa those of MUL are tried."""
 
@@ -49,10 +56,14 @@ class BinaryConstants:
 
 @dataclass(frozen=True)
 class _Rounding:
-    """Sums in units of 2**-places, rounded to whole numbers by a mode with constants."""
+    """Sums in units of 2**-places, rounded to whole numbers by a mode with constants.
+
+    Sums are `moved` above the results, which matters where they are first rounded to 24 bits.
+    """
 
     mode: RoundingMode
     places: int
+    moved: int = 0
 
     @property
     def constants(self) -> tuple[int, int]:
@@ -61,14 +72,36 @@ class _Rounding:
             return 1 << 23, -23 - self.places
         return 1 << 30, 1 - self.places
 
-    def least(self, values: Int64Array) -> Int64Array:
-        """The least sum that is rounded to at least each of `values`."""
+    def least(self, results: Int64Array) -> Int64Array:
+        """The least sum that gives at least each of `results`."""
+        values = results + self.moved
         half = np.int64(1) << (self.places - 1)
         if self.mode is RoundingMode.FLOAT32:
-            return (2 * values - 1) * half + (values & 1)
+            ties = (2 * values - 1) * half
+            # Of a longer sum than 24 bits what is near the tie becomes the tie, which goes to even.
+            dropped = np.maximum(np.frexp(np.abs(ties).astype(np.float64))[1] - 24, 0)
+            near = (np.int64(1) << dropped.astype(np.int64)) >> 1
+            return np.asarray(ties + np.where(values & 1, near + 1, -near))
         # DOUBLE drops one place, halves up, and then rounds halves away from zero.
         nearer = (values << (self.places - 1)) - (half >> 1)
         return np.asarray(2 * (nearer + (values <= 0)) - 1)
+
+
+def _roundings(kind: OpKind, largest: float) -> Iterator[_Rounding]:
+    """Candidates for sums of at most `largest`, likely ones first; 32 bits must hold the entries.
+
+    With up to 17 places 24 bits hold what isn't clamped, so that sums are rounded once. Scales that
+    are multiples of each other have ties, and sums that float32 makes ties: more places are rounded
+    as ADD's formula rounds them, for unsigned bytes 128 higher. SUB divides.
+    """
+    most = int(30 - np.ceil(np.log2(largest)))
+    if most < 1:
+        return
+    yield _Rounding(RoundingMode.FLOAT32, min(17, most))
+    yield _Rounding(RoundingMode.DOUBLE, most)
+    for places in range(18, min(_MOST_PLACES, most + 1) + 1) if kind is OpKind.ADD else ():
+        yield _Rounding(RoundingMode.FLOAT32, places)
+        yield _Rounding(RoundingMode.FLOAT32, places, moved=_UNSIGNED)
 
 
 def exact_sum(
@@ -84,20 +117,23 @@ def exact_sum(
     real_a = real_a + zero_point_of(output)
     if kind is OpKind.SUB:
         real_b = -real_b
-    largest = np.abs(real_a).max() + np.abs(real_b).max() + 1
-    # 24 bits hold what isn't clamped; more places are left only without rounding half to even.
-    roundings = (
-        _Rounding(RoundingMode.FLOAT32, 17),
-        _Rounding(RoundingMode.DOUBLE, int(30 - np.ceil(np.log2(largest)))),
+    # What no entry of the other brings back into range needn't be larger.
+    real_a, real_b = (
+        np.clip(real, -np.abs(other).max() - _BEYOND, np.abs(other).max() + _BEYOND)
+        for real, other in ((real_a, real_b), (real_b, real_a))
     )
-    for rounding in roundings:
+    for rounding in _roundings(kind, np.abs(real_a).max() + np.abs(real_b).max() + 1):
         terms = _solve(wanted, real_a, real_b, rounding, low, high)
-        if terms is not None:
-            multiplier, exponent = rounding.constants
-            finish = Finish(mode=rounding.mode, zero_point=0, low=low, high=high)
-            found = BinaryConstants(terms, multiplier, exponent, 0, finish)
-            if np.array_equal(_finished(found, terms[0][:, None] + terms[1]), wanted):
-                return found
+        if terms is None:
+            continue
+        sums = terms[0][:, None] + terms[1]
+        if max(np.abs(values).max() for values in (*terms, sums)) > INT32_MAX:
+            continue
+        multiplier, exponent = rounding.constants
+        finish = Finish(mode=rounding.mode, zero_point=-rounding.moved, low=low, high=high)
+        found = BinaryConstants(terms, multiplier, exponent, 0, finish)
+        if np.array_equal(_finished(found, sums), wanted):
+            return found
     return None
 
 
@@ -119,7 +155,7 @@ def _solve(
     least = np.where(wanted > low, rounding.least(wanted), -_UNBOUNDED)
     most = np.where(wanted < high, rounding.least(wanted + 1) - 1, _UNBOUNDED)
     unit = float(1 << rounding.places)
-    entries = np.rint(real_a * unit).astype(np.int64)
+    entries = np.rint((real_a + rounding.moved) * unit).astype(np.int64)
     # With b's entries negated every constraint bounds a difference.
     negated = -np.rint(real_b * unit).astype(np.int64)
     for _ in range(_ROUNDS):
