@@ -14,7 +14,7 @@ from celosia.compiler.layout import PackedLayout, PixelLayout, Taps
 from celosia.compiler.lowering.convolution import input_layouts
 from celosia.compiler.lowering.pooling import average_constants, average_is_exact
 from celosia.compiler.program_file import decode_program, encode_program
-from celosia.golden.config import PRESETS
+from celosia.golden.config import PRESETS, config_from_mapping
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import Drain, LoadParameters, LoadTable, LoadWeights, Matmul, Semaphore
 from celosia.golden.quantization import FixedPointScaler
@@ -96,8 +96,15 @@ def test_a_constant_input_is_refused():
 def test_profiles_that_the_configuration_lacks_are_refused():
     model = ModelBuilder(1)
     data = model.finish(model.fully_connected(model.input((1, 8)), 4))
-    with pytest.raises(CelosiaError, match=r"built for \(tflm\), not single"):
-        compile_model(data, PRESETS["npu4x4"], RoundingProfile.SINGLE)
+    with pytest.raises(
+        CelosiaError,
+        match=r"^rounding profile must be one that configuration 'npu4x4' is built for \(tflm\), "
+        r"not float32: either another must be asked for \(--rounding tflm\), or a configuration "
+        r"whose profiles have it \(--config FILE.toml\)$",
+    ):
+        compile_model(data, PRESETS["npu4x4"], RoundingProfile.FLOAT32)
+    single = config_from_mapping({"base": "npu4x4", "profiles": ["float32"]}, default_name="own")
+    assert compile_model(data, single, RoundingProfile.FLOAT32).profile is RoundingProfile.FLOAT32
 
 
 def test_outputs_must_differ():

@@ -54,7 +54,9 @@ def compile_model(
     if profile not in config.profiles:
         raise CelosiaError(
             f"rounding profile must be one that configuration '{config.name}' is built for "
-            f"({', '.join(config.profiles)}), not {profile}; another can be asked for (--rounding)"
+            f"({', '.join(config.profiles)}), not {profile}: either another must be asked for "
+            f"(--rounding {config.profiles[0]}), or a configuration whose profiles have it "
+            f"(--config FILE.toml)"
         )
     if len(set(graph.outputs)) < len(graph.outputs):
         raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
