@@ -11,6 +11,7 @@ from support.damage import mutated, truncated
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.program_file import decode_program, encode_program
+from celosia.compiler.program_file.container import FORMAT_VERSION
 from celosia.compiler.streaming import StreamedProgram, compile_network
 from celosia.golden.config import PRESETS
 from celosia.golden.errors import CelosiaError
@@ -47,7 +48,7 @@ def parts(data):
 
 
 def with_checksum(header, image):
-    body = PREFIX.pack(b"CELOSIA\n", 2, len(header), len(image)) + header + image
+    body = PREFIX.pack(b"CELOSIA\n", FORMAT_VERSION, len(header), len(image)) + header + image
     return body + hashlib.sha256(body).digest()
 
 
