@@ -29,6 +29,7 @@ _LIMITS = {
     "max_word_line": (0, 2**VOLTAGE_BITS - 1),
     "max_line": (0, 2**VOLTAGE_BITS - 1),
     "max_width": (1, 2**PULSE_BITS - 1),
+    "unit_cycles": (1, 1024),
     "break_cycles": (1, 255),
 }
 
@@ -50,6 +51,8 @@ class CrossbarConfig:
         max_word_line, max_line: highest DAC codes that ever reach the array: word line (gate), and
             bit or source line. No command or setting reaches past them.
         max_width: longest pulse, in units of the front end.
+        unit_cycles: clock cycles of such a unit; a fact of clock and front end and no setting, so
+            that a pulse's longest time is a constant.
         break_cycles: cycles with all write drivers off between two polarities or selections.
 
     Raises:
@@ -66,6 +69,7 @@ class CrossbarConfig:
     max_word_line: int = 700
     max_line: int = 800
     max_width: int = 255
+    unit_cycles: int = 1
     break_cycles: int = 2
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """The product of a tile and int8 vectors, in the controller's integers, on any front end.
 
-Inputs are driven bit by bit, least significant first; each bit is one INTEGRATE of the rows whose
-bit is set and one conversion of every column. A bit of which a column in use saturates is issued
+Inputs are driven bit by bit; each bit is one INTEGRATE of the rows whose bit is set and one
+conversion of every column. A bit of which a column in use saturates is issued
 again in two halves of the rows, whose codes add up. Per column a code is corrected,
 
     corrected = code * gain + offset          (Q12; `offset` counts once for each conversion)
@@ -15,27 +15,25 @@ which a scale brings to units of input x weight, halves rounded up:
 (partial * scale + half) >> shift.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.crossbar.config import INPUT_BITS, CrossbarConfig
+from celosia.golden.crossbar.corrections import (
+    CORRECTION_FRACTION,
+    SCALE_BITS,
+    CorrectionField,
+    CorrectionWrite,
+    table,
+)
 from celosia.golden.crossbar.front_end import GAIN_BITS, GAIN_ONE, FrontEnd, Part
 from celosia.golden.crossbar.mapping import columns_of
 
 Integers = NDArray[np.int64]
 
-CORRECTION_FRACTION = 12
-"""Fractional bits of a column's gain and offset."""
-CORRECTION_GAIN_BITS = 14
-"""Width of a column's gain: below 4."""
-CORRECTION_OFFSET_BITS = 20
-"""Width of a column's offset, signed: up to 127 codes."""
-SCALE_BITS = 16
-"""Width of a tile's scale."""
-SHIFT_BITS = 6
-"""Width of a tile's shift."""
 PRODUCT_SHIFT = 5
 """Bits of `sequence` below the number of the product: input bit (3) and part (2)."""
 
@@ -59,6 +57,18 @@ class TileCorrection:
     gain: Integers
     offset: Integers
     outputs: Integers
+
+    def writes(self, tile: int) -> Iterator[CorrectionWrite]:
+        """What is sent to the controller for a tile."""
+        for field_, values in (
+            (CorrectionField.COLUMN_GAIN, self.gain.tolist()),
+            (CorrectionField.COLUMN_OFFSET, self.offset.tolist()),
+            (CorrectionField.ADC_GAIN, [self.adc_gain]),
+            (CorrectionField.SCALE, [self.scale]),
+            (CorrectionField.SHIFT, [self.shift]),
+            (CorrectionField.OUTPUT, self.outputs.tolist()),
+        ):
+            yield from table(field_, tile, values)
 
 
 @dataclass

@@ -49,9 +49,7 @@ class Setting(IntEnum):
     """Cycles from the read bias to the first conversion."""
     WRITE_SETTLE = 9
     """Cycles from the bias of unselected lines to the pulse, and from its end to their release."""
-    UNIT_CYCLES = 10
-    """Clock cycles of one unit of pulse width, less one."""
-    BIASING = 11
+    BIASING = 10
     """`Biasing` of unselected lines in a write."""
 
 
@@ -121,7 +119,6 @@ SCALARS: dict[Setting, tuple[int, int]] = {
     Setting.FORMED_CODE: (CODE_BITS, 128),
     Setting.READ_SETTLE: (8, 2),
     Setting.WRITE_SETTLE: (8, 2),
-    Setting.UNIT_CYCLES: (8, 0),
     Setting.BIASING: (2, 0),
 }
 """Width and value after reset of each."""

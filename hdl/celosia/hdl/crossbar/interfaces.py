@@ -27,9 +27,8 @@ class FrontEndSignature(wiring.Signature):
     - `tile`, `mode`, `biasing`, `rows` (one bit), `column`, `word_line` and `line` are stable from
       the rise of `inhibit` until after its fall.
     - `inhibit` rises before `pulse` and falls after it; how long is a setting of the controller.
-    - `pulse` rises in a cycle with `ready` and stays for its width: a unit of width is one cycle,
-      unless a setting of the controller stretches it. An abort or a lost interlock ends it early;
-      the cell then got as much as it got.
+    - `pulse` rises in a cycle with `ready` and stays for its width, of `unit_cycles` cycles each.
+      An abort or a lost interlock ends it early; the cell then got as much as it got.
     - After its fall, from the first cycle in which it is low, `ready` says that the cell is done.
 
     Reads (`mode` READ):
