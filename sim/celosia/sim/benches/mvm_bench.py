@@ -23,7 +23,7 @@ def random_correction(
     gain = rng.integers(1, 1 << 14, config.columns)
     physical = rng.permutation(config.outputs + config.spares)[: config.outputs]
     return TileCorrection(
-        adc_gain=(12000, 4096, 200)[tile]  # the first saturates,
+        adc_gain=(12000, 4096, 200)[tile],  # the first saturates
         scale=int(rng.integers(1, 1 << 16)),
         shift=int(rng.choice([0, 1, 12, 27, 40, 63])),
         gain=gain,
