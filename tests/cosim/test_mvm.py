@@ -32,7 +32,7 @@ CASES = {
             "spares": 2,
             "cell_bits": 1,
             "adcs": 64,
-            "adc_bits": 5,
+            "adc_bits": 4,
         },
         {"seed": 6, "product_spread": 3},
     ),
