@@ -69,7 +69,8 @@ def blocked_layers(graph: Graph, config: NpuConfig) -> list[BlockedLayer]:
     layers = []
     for layer in body.layers:
         operator = graph.operators[layer.operator]
-        if isinstance(layer, MatrixLayer) and operator.kind in _KINDS:
+        # Layers that only bring an operator's input into order bear its number, too.
+        if isinstance(layer, MatrixLayer) and layer.kind is operator.kind in _KINDS:
             weights = operator.inputs[1]
             if tensors[weights] is not graph.tensors[weights]:
                 layers.append(_blocked(layer, weights, graph.tensors[weights].shape))

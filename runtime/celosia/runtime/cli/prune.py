@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def prune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .tflite file, or 'digits'.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file, or 'digits'.")
+    ],
     sparsity: Annotated[
         float | None,
         typer.Option(
@@ -56,7 +58,7 @@ def prune(
         typer.Option(
             "--calibration",
             metavar="X.npy",
-            help="Samples on which the remaining weights are refitted.",
+            help="Samples on which the remaining weights of a .tflite file are refitted.",
         ),
     ] = None,
     all_layers: Annotated[
@@ -74,6 +76,7 @@ def prune(
     more.
     """
     from celosia.compiler.importer import is_onnx
+    from celosia.compiler.importer.onnx.rewrite import replace_onnx_weights
     from celosia.compiler.importer.rewrite import replace_constants
     from celosia.compiler.pruning import read_masks, write_masks
     from celosia.golden.config import load_config
@@ -83,8 +86,11 @@ def prune(
     from celosia.runtime.pruning import prune as prune_graph
     from celosia.runtime.session import open_model
 
-    if is_onnx(model):
-        raise CelosiaError(f"model must be a .tflite file to be pruned, not {model!r}")
+    if is_onnx(model) and calibration is not None:
+        raise CelosiaError(
+            "--calibration needs a .tflite file: the biases of an .onnx file, which refitting "
+            "changes, may be computed from several of its constants"
+        )
     with errors.status("pruning"):
         npu = load_config(config)
         graph, content = open_model(model)
@@ -92,7 +98,11 @@ def prune(
         inputs = [graph.tensors[index] for index in graph.inputs]
         samples = [] if calibration is None else load_samples(calibration, inputs)
         pruned = prune_graph(graph, npu, sparsity, masks, samples, all_layers=all_layers)
-        written = replace_constants(content, changed_constants(graph, pruned.graph))
+        changed = changed_constants(graph, pruned.graph)
+        if is_onnx(model):
+            written = replace_onnx_weights(content, Path(model).parent, graph, changed)
+        else:
+            written = replace_constants(content, changed)
     path = (
         Path(f"{graph.name}_pruned{Path(model).suffix or '.tflite'}") if output is None else output
     )
