@@ -1,0 +1,56 @@
+"""The crossbar's programmer and limiter in Verilator."""
+# amaranth: UnusedElaboratable=no
+
+import pytest
+from support.limiter_proof import mutant
+from support.programmer_harness import ProgrammerHarness
+
+from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.emulation import EmulatorConfig
+from celosia.hdl.crossbar.limiter import Limiter
+from celosia.hdl.crossbar.safety_monitor import Rule
+from celosia.sim.block_bench import run_block_bench
+from celosia.sim.simulation import SimulationFailed
+
+PARAMETERS = {
+    "config": {
+        "tiles": 4, "rows": 8, "outputs": 3, "spares": 1, "cell_bits": 4, "adcs": 2,
+        "max_word_line": 680, "max_line": 700, "max_width": 5,
+    },
+    "emulator": {
+        "seed": 3, "unformed": 1, "device_spread": 30, "set_spread": 40, "reset_spread": 40,
+        "read_spread": 6, "stuck_low": 2000, "stuck_high": 2000, "full_width": 1,
+    },
+}  # fmt: skip
+
+BROKEN = {
+    "interlock": (Rule.CUT, ("self.abort | ~self.interlock |", "self.abort |")),
+    "line": (Rule.LIMIT, ("& (request.line <= config.max_line)", "")),
+}
+
+
+def run(limiter=Limiter, **options):
+    def harness(config, emulator):
+        return ProgrammerHarness(CrossbarConfig(**config), EmulatorConfig(**emulator), limiter)
+
+    return run_block_bench(
+        harness,
+        "celosia.sim.benches.programmer_bench",
+        name="programmer",
+        parameters=PARAMETERS,
+        seed=21,
+        **options,
+    )
+
+
+def test_programmer():
+    print(run().log)
+
+
+@pytest.mark.parametrize("name", ["interlock", pytest.param("line", marks=pytest.mark.slow)])
+def test_the_monitor_finds_a_broken_limiter(name):
+    rule, change = BROKEN[name]
+    with pytest.raises(SimulationFailed, match="broken") as caught:
+        run(mutant(change), test_filter="fuzz")
+    bits = int(str(caught.value).split("AssertionError: rules ")[1].split()[0], 2)
+    assert bits >> rule & 1
