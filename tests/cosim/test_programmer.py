@@ -15,7 +15,7 @@ from celosia.sim.simulation import SimulationFailed
 PARAMETERS = {
     "config": {
         "tiles": 4, "rows": 8, "outputs": 3, "spares": 1, "cell_bits": 4, "adcs": 2,
-        "max_word_line": 680, "max_line": 700, "max_width": 5,
+        "max_word_line": 680, "max_line": 700, "max_width": 5, "unit_cycles": 2,
     },
     "emulator": {
         "seed": 3, "unformed": 1, "device_spread": 30, "set_spread": 40, "reset_spread": 40,

@@ -127,8 +127,8 @@ RAMP_WIDTHS: dict[RampField, int] = {
     item: {RampField.WIDTH: PULSE_BITS, RampField.LINE_FIRST: 1}.get(item, VOLTAGE_BITS)
     for item in RampField
 }
-"""Width of each field of a ramp. Ramps are zero at first: no pulse before they are set. Reset leaves
-them, and the windows, as they are."""
+"""Width of each field of a ramp. Ramps are zero at first: no pulse before they are set. Reset
+leaves them, and the windows, as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,6 +103,7 @@ class Emulator(wiring.Component):
         mode = Signal.like(port.mode)
         word_line, line_code = Signal.like(port.word_line), Signal.like(port.line)
         width = Signal(emulator.full_width + 1)
+        unit = Signal(range(config.unit_cycles))  # cycles left of a unit of width
         step = Signal(4)
         port_row = Signal(range(config.rows))
         for index in range(config.rows):
@@ -138,6 +139,7 @@ class Emulator(wiring.Component):
                 m.d.sync += [
                     step.eq(0),
                     width.eq(1),
+                    unit.eq(config.unit_cycles - 1),
                     line.eq(Cat(port_row, port.tile)),
                     column.eq(port.column),
                     mode.eq(port.mode),
@@ -165,8 +167,10 @@ class Emulator(wiring.Component):
             with m.State("PULSE"):
                 with m.If(~port.pulse):
                     m.next = "MOVE"
+                with m.Elif(unit != 0):
+                    m.d.sync += unit.eq(unit - 1)
                 with m.Elif(width < (1 << emulator.full_width)):
-                    m.d.sync += width.eq(width + 1)
+                    m.d.sync += [width.eq(width + 1), unit.eq(config.unit_cycles - 1)]
             with m.State("MOVE"):
                 m.d.sync += step.eq(step + 1)
                 self._move(m, step, draw, mode, word_line, line_code, width)

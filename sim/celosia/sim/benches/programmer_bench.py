@@ -327,15 +327,15 @@ async def fuzz(dut: Any) -> None:
                 task.cancel()
             await bench.reset(rng.randint(1, 3))
             tasks, feeding = [cocotb.start_soon(session.configure(base))], feed()
-        elif action < 0.12:
+        elif action < 0.08:
             dut.abort.value = 1
             await bench.cycles(rng.randint(1, 12))
             dut.abort.value = 0
-        elif action < 0.22:
+        elif action < 0.14:
             dut.interlock.value = 0
             await bench.cycles(rng.randint(1, 40))
             dut.interlock.value = 1
-        elif action < 0.4 and all(task.done() for task in tasks):
+        elif action < 0.3 and all(task.done() for task in tasks):
             # Any value to any setting, within its width or not.
             wild = [(rng.choice(addresses), rng.getrandbits(16)) for _ in range(rng.randint(1, 6))]
             writes = wild if rng.random() < 0.6 else list(base.writes())
