@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The crossbar's emulator in Verilator."""
 
 import pytest

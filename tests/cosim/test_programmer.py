@@ -1,13 +1,13 @@
-"""The crossbar's programmer and limiter in Verilator."""
 # amaranth: UnusedElaboratable=no
+"""The crossbar's programmer and limiter in Verilator."""
 
 import pytest
-from support.limiter_proof import mutant
+from support.mutants import mutated
 from support.programmer_harness import ProgrammerHarness
 
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.emulation import EmulatorConfig
-from celosia.hdl.crossbar.limiter import Limiter
+from celosia.hdl.crossbar import limiter, programmer
 from celosia.hdl.crossbar.safety_monitor import Rule
 from celosia.sim.block_bench import run_block_bench
 from celosia.sim.simulation import SimulationFailed
@@ -29,9 +29,16 @@ BROKEN = {
 }
 
 
-def run(limiter=Limiter, **options):
+WRONG = {
+    "flips": ("m.d.sync += flips.eq(flips + 1)", "m.d.sync += flips.eq(flips + 2)"),
+    "confirm": ("loose = trusting | (confirming != 0)", "loose = trusting"),
+    "start": ("m.d.comb += stepper.start.eq(fresh)", "m.d.comb += stepper.start.eq(1)"),
+}
+
+
+def run(*, test_filter=None, **kinds):
     def harness(config, emulator):
-        return ProgrammerHarness(CrossbarConfig(**config), EmulatorConfig(**emulator), limiter)
+        return ProgrammerHarness(CrossbarConfig(**config), EmulatorConfig(**emulator), **kinds)
 
     return run_block_bench(
         harness,
@@ -39,18 +46,25 @@ def run(limiter=Limiter, **options):
         name="programmer",
         parameters=PARAMETERS,
         seed=21,
-        **options,
+        test_filter=test_filter,
     )
 
 
 def test_programmer():
-    print(run().log)
+    run()
 
 
 @pytest.mark.parametrize("name", ["interlock", pytest.param("line", marks=pytest.mark.slow)])
 def test_the_monitor_finds_a_broken_limiter(name):
     rule, change = BROKEN[name]
     with pytest.raises(SimulationFailed, match="broken") as caught:
-        run(mutant(change), test_filter="fuzz")
+        run(limiter=mutated(limiter, change).Limiter, test_filter="fuzz")
     bits = int(str(caught.value).split("AssertionError: rules ")[1].split()[0], 2)
     assert bits >> rule & 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRONG)
+def test_the_bench_finds_a_wrong_programmer(name):
+    with pytest.raises(SimulationFailed, match="not \\("):
+        run(programmer=mutated(programmer, WRONG[name]).Programmer, test_filter="pulses")

@@ -1,9 +1,12 @@
-"""The safety rules of the front-end port, proved for the limiter under any inputs and resets."""
 # amaranth: UnusedElaboratable=no
+"""The safety rules of the front-end port, proved for the limiter under any inputs and resets."""
 
 import pytest
 from support.formal import check, skip_without_tools
-from support.limiter_proof import CONFIG, LimiterProof, mutant
+from support.limiter_proof import CONFIG, LimiterProof
+from support.mutants import mutated
+
+from celosia.hdl.crossbar import limiter
 
 #: Induction needs to see a longest pulse from its beginning.
 DEPTH = CONFIG.max_width * CONFIG.unit_cycles + CONFIG.break_cycles + 4
@@ -77,13 +80,13 @@ def test_what_is_proved_happens(tmp_path):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_limiter_is_found(name, tmp_path):
     rule, *changes = MUTANTS[name]
-    verdict, broken = check(LimiterProof(mutant(*changes)), "bmc", 16, tmp_path)
+    verdict, broken = check(LimiterProof(mutated(limiter, *changes).Limiter), "bmc", 16, tmp_path)
     assert verdict == "FAIL"
     assert rule in broken, broken
 
 
 def test_the_watchdog_ends_what_the_timer_does_not(tmp_path):
-    stuck = mutant(("with m.If(units == 1):", "with m.If(0):"))
+    stuck = mutated(limiter, ("with m.If(units == 1):", "with m.If(0):")).Limiter
     assert check(LimiterProof(stuck), "prove", DEPTH, tmp_path) == ("PASS", [])
 
 

@@ -1,8 +1,5 @@
 """The limiter under the safety monitor with every input free: what is proved, what covered."""
 
-import types
-from pathlib import Path
-
 from amaranth.hdl import Assert, Cover, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 
@@ -16,17 +13,6 @@ from celosia.hdl.crossbar.safety_monitor import Rule, SafetyMonitor
 CONFIG = CrossbarConfig(
     tiles=3, rows=4, outputs=2, spares=1, cell_bits=4, adcs=2, max_width=3, unit_cycles=2
 )
-
-
-def mutant(*changes):
-    """The limiter's module with fragments of its source replaced, each found exactly once."""
-    source = Path(limiter.__file__).read_text(encoding="utf-8")
-    for old, new in changes:
-        assert source.count(old) == 1, old
-        source = source.replace(old, new)
-    module = types.ModuleType("mutant")
-    exec(compile(source, "mutant", "exec"), module.__dict__)
-    return module.Limiter
 
 
 class LimiterProof(wiring.Component):

@@ -15,8 +15,8 @@ from celosia.hdl.crossbar.settings_store import SETTING_WRITE, SettingsStore
 class ProgrammerHarness(wiring.Component):
     """Commands, settings and targets in; results, and every write that the limiter is asked for."""
 
-    def __init__(self, config, emulator, limiter=Limiter):
-        self._sizes, self._limiter = (config, emulator), limiter
+    def __init__(self, config, emulator, *, limiter=Limiter, programmer=Programmer):
+        self._sizes, self._kinds = (config, emulator), (limiter, programmer)
         super().__init__(
             {
                 "commands": In(stream.Signature(region_command(config))),
@@ -35,9 +35,10 @@ class ProgrammerHarness(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, emulator = self._sizes
+        limiter_kind, programmer_kind = self._kinds
         m.submodules.settings = settings = SettingsStore(config)
-        m.submodules.programmer = programmer = Programmer(config)
-        m.submodules.limiter = limiter = self._limiter(config)
+        m.submodules.programmer = programmer = programmer_kind(config)
+        m.submodules.limiter = limiter = limiter_kind(config)
         m.submodules.emulator = cells = Emulator(config, emulator, rows_per_cycle=4)
         m.submodules.monitor = monitor = SafetyMonitor(config)
         for name, there in (

@@ -77,9 +77,15 @@ class Emulator(wiring.Component):
     def __init__(
         self, config: CrossbarConfig, emulator: EmulatorConfig, *, rows_per_cycle: int = 8
     ) -> None:
+        rows_per_cycle = min(rows_per_cycle, config.rows)
+        if rows_per_cycle & (rows_per_cycle - 1) or not 1 <= rows_per_cycle <= config.rows:
+            raise ValueError(
+                f"rows_per_cycle must be a power of two from 1 to {config.rows}, "
+                f"not {rows_per_cycle!r}"
+            )
         self._config = config
         self._emulator = emulator
-        self._cells = Cells(config, min(rows_per_cycle, config.rows), bool(emulator.unformed))
+        self._cells = Cells(config, rows_per_cycle, bool(emulator.unformed))
         super().__init__(
             {
                 "port": In(FrontEndSignature(config)),

@@ -61,11 +61,6 @@ class Cells(wiring.Component):
     """
 
     def __init__(self, config: CrossbarConfig, rows_per_cycle: int, unformed: bool) -> None:
-        if rows_per_cycle & (rows_per_cycle - 1) or not 1 <= rows_per_cycle <= config.rows:
-            raise ValueError(
-                f"rows_per_cycle must be a power of two from 1 to {config.rows}, "
-                f"not {rows_per_cycle!r}"
-            )
         self._config = config
         self._banks = rows_per_cycle
         self._unformed = unformed
