@@ -111,6 +111,21 @@ class Multiplier:
             return np.empty((0, self.config.outputs), np.int32)
         return np.concatenate(parts)
 
+    def probe(
+        self, tile: int, adc_gain: int, driven: NDArray[np.bool_]
+    ) -> tuple[Integers, NDArray[np.bool_]]:
+        """Codes [n, columns] of row masks [n, rows] as they are, and whether each saturated.
+
+        Each counts as a product of which only the first bit is driven.
+        """
+        counts = self.telemetry
+        number = counts.products + np.arange(len(driven))
+        counts.products += len(driven)
+        counts.integrations += len(driven)
+        counts.conversions += len(driven) * self.config.columns
+        sequence = (number << PRODUCT_SHIFT) & 0xFFFF_FFFF
+        return self.front_end.product(tile, driven, adc_gain, sequence | Part.WHOLE)
+
     def _multiply(
         self, tile: int, correction: TileCorrection, inputs: NDArray[np.int8], unsigned: bool
     ) -> NDArray[np.int32]:
