@@ -1,12 +1,16 @@
 # amaranth: UnusedElaboratable=no
 """The crossbar's programmer and limiter in Verilator."""
 
+import dataclasses
+
 import pytest
 from support.mutants import mutated
 from support.programmer_harness import ProgrammerHarness
 
 from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.emulation import EmulatorConfig
+from celosia.golden.crossbar.recipe import limits_for
 from celosia.hdl.crossbar import limiter, programmer
 from celosia.hdl.crossbar.safety_monitor import Rule
 from celosia.sim.block_bench import run_block_bench
@@ -68,3 +72,23 @@ def test_the_monitor_finds_a_broken_limiter(name):
 def test_the_bench_finds_a_wrong_programmer(name):
     with pytest.raises(SimulationFailed, match="not \\("):
         run(programmer=mutated(programmer, WRONG[name]).Programmer, test_filter="pulses")
+
+
+@pytest.mark.parametrize("rows", [4, pytest.param(256, marks=pytest.mark.slow)])
+def test_the_same_device_cells_take_the_same_pulses(rows):
+    device = load_device("hfox-radar")
+    config = CrossbarConfig(
+        rows=rows, outputs=1, spares=0, cell_bits=2, adc_bits=12, adcs=1, **limits_for(device)
+    )
+
+    def harness(config, device):
+        return ProgrammerHarness(CrossbarConfig(**config), None)
+
+    run_block_bench(
+        harness,
+        "celosia.sim.benches.programmer_physics_bench",
+        name="programmer",
+        parameters={"config": dataclasses.asdict(config), "device": device.name},
+        seed=22,
+        timeout_s=3600,
+    )

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.crossbar.access import write_request
 from celosia.hdl.crossbar.emulator import Emulator
+from celosia.hdl.crossbar.interfaces import FrontEndSignature
 from celosia.hdl.crossbar.limiter import Limiter
 from celosia.hdl.crossbar.programmer import Programmer, cell_result, region_command
 from celosia.hdl.crossbar.safety_monitor import Rule, SafetyMonitor
@@ -13,12 +14,17 @@ from celosia.hdl.crossbar.settings_store import SETTING_WRITE, SettingsStore
 
 
 class ProgrammerHarness(wiring.Component):
-    """Commands, settings and targets in; results, and every write that the limiter is asked for."""
+    """Commands, settings and targets in; results, and every write that the limiter is asked for.
+
+    Without an emulator (None) the front-end port is its own, ``port``.
+    """
 
     def __init__(self, config, emulator, *, limiter=Limiter, programmer=Programmer):
         self._sizes, self._kinds = (config, emulator), (limiter, programmer)
+        port = {} if emulator else {"port": Out(FrontEndSignature(config))}
         super().__init__(
             {
+                **port,
                 "commands": In(stream.Signature(region_command(config))),
                 "settings": In(stream.Signature(SETTING_WRITE)),
                 "targets": In(stream.Signature(config.cell_bits)),
@@ -39,7 +45,6 @@ class ProgrammerHarness(wiring.Component):
         m.submodules.settings = settings = SettingsStore(config)
         m.submodules.programmer = programmer = programmer_kind(config)
         m.submodules.limiter = limiter = limiter_kind(config)
-        m.submodules.emulator = cells = Emulator(config, emulator, rows_per_cycle=4)
         m.submodules.monitor = monitor = SafetyMonitor(config)
         for name, there in (
             ("commands", programmer.commands),
@@ -50,7 +55,12 @@ class ProgrammerHarness(wiring.Component):
         wiring.connect(m, programmer.results, wiring.flipped(self.results))
         wiring.connect(m, programmer.writes, limiter.writes)
         wiring.connect(m, programmer.reads, limiter.reads)
-        wiring.connect(m, limiter.port, cells.port)
+        if emulator:
+            m.submodules.emulator = cells = Emulator(config, emulator, rows_per_cycle=4)
+            wiring.connect(m, limiter.port, cells.port)
+            m.d.comb += cells.answer.ready.eq(1)
+        else:
+            wiring.connect(m, limiter.port, wiring.flipped(self.port))
         for name in limiter.port.signature.members:
             m.d.comb += getattr(monitor.port, name).eq(getattr(limiter.port, name))
         m.d.comb += [
@@ -67,7 +77,6 @@ class ProgrammerHarness(wiring.Component):
             limiter.settle.eq(settings.scalars.write_settle),
             limiter.abort.eq(self.abort),
             limiter.interlock.eq(self.interlock),
-            cells.answer.ready.eq(1),
             monitor.abort.eq(self.abort),
             monitor.interlock.eq(self.interlock),
             monitor.reset.eq(ResetSignal()),

@@ -1,6 +1,8 @@
 """The programming commands of the golden controller: worked cells, and rules on many toy cells."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -294,3 +296,14 @@ def test_windows_for_every_level_must_be_there():
     settings = dataclasses.replace(SETTINGS, windows=WINDOWS[:3])
     with pytest.raises(CelosiaError, match="settings must hold windows for 4 levels, not 3"):
         Programmer(Script(), CONFIG, settings).program(0, [0], [0], [0])
+
+
+def test_the_model_of_the_docs_can_be_programmed():
+    page = Path(__file__).parents[3] / "docs" / "crossbar-controller.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    names = {}
+    exec(code, names)
+    model = names["Tenths"](CONFIG.rows, CONFIG.columns, seed=1)
+    rows, columns = region(0, CONFIG.rows, 0, CONFIG.columns)
+    outcome = Programmer(model, CONFIG, SETTINGS).program(0, rows, columns, rows % CONFIG.levels)
+    assert np.mean(outcome.result == Result.CONVERGED) > 0.95
