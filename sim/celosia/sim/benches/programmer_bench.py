@@ -58,10 +58,10 @@ def default_settings(config: CrossbarConfig) -> Settings:
     step = 255 // (config.levels - 1)
     windows = tuple(
         LevelWindow(
-            read_low=max(level * step - step // 3, 0),
-            read_high=level * step + step // 3,
-            write_low=max(level * step - step // 4, 0),
-            write_high=level * step + step // 4,
+            read_low=max(level * step - step // 4, 0),
+            read_high=level * step + step // 4,
+            write_low=max(level * step - step // 6, 0),
+            write_high=level * step + step // 6,
         )
         for level in range(config.levels)
     )
@@ -208,7 +208,7 @@ async def pulses_codes_and_results_are_the_golden_ones(dut: Any, stalls: bool) -
                 Setting.SCHEME: rng.choice(list(Scheme)),
                 Setting.READ_SHIFT: rng.choice([0, 0, 1, 3]),
                 Setting.CONFIRMS: rng.choice([0, 1, 1, 3]),
-                Setting.MAXIMUM_FLIPS: rng.choice([0, 1, 6]),
+                Setting.MAXIMUM_FLIPS: rng.choice([1, 1, 2, 6]),
                 Setting.MAXIMUM_PULSES: rng.choice([5, 40, 60]),
             },
         )
