@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
 from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.dependencies import order_stores
 from celosia.compiler.layers import (
@@ -53,6 +56,7 @@ from celosia.golden.isa import (
     PostLoop,
     PostOutput,
     PostScale,
+    Product,
     Semaphore,
     Unit,
 )
@@ -75,10 +79,11 @@ class LayerCode:
 
 @dataclass(frozen=True)
 class Code:
-    """The program of a body."""
+    """The program of a body, and the weights [rows, C] of the crossbar tiles that it uses."""
 
     instructions: tuple[Instruction, ...]
     layers: tuple[LayerCode, ...]
+    crossbar: tuple[NDArray[np.int8], ...]
 
 
 def generate(
@@ -111,6 +116,7 @@ class _Generator:
         self._settings: dict[object, Instruction] = {}
         self._last_post = -1
         self._chunks: list[int] = []
+        self._crossbar: list[NDArray[np.int8]] = []
 
     def code(self) -> Code:
         codes = []
@@ -131,10 +137,12 @@ class _Generator:
             self._signal(position, Semaphore.DRAINED)
         self._emit(Halt())
         ordered = order_stores(self._instructions, self._config)
-        return Code(tuple(ordered), tuple(codes))
+        return Code(tuple(ordered), tuple(codes), tuple(self._crossbar))
 
     def _layer(self, layer: AnyLayer, tiling: Tiling, tables: ElementwiseLayer | None) -> None:
         match layer:
+            case MatrixLayer(crossbar=True):
+                self._products(layer, tiling, tables)
             case MatrixLayer():
                 self._matrix(layer, tiling, tables)
             case DepthwiseLayer():
@@ -269,6 +277,75 @@ class _Generator:
                 signal=Semaphore.ACCUMULATED,
             )
         )
+
+    def _products(
+        self, layer: MatrixLayer, tiling: Tiling, tables: ElementwiseLayer | None
+    ) -> None:
+        """A layer on crossbar tiles, one for each box of a column tile."""
+        _check_coordinates(layer)
+        image = layer.image
+        self._set(
+            "matrix input",
+            MatrixInput(height=image.height, width=image.width, padding=image.padding),
+        )
+        firsts = []
+        for tile in layer.tiles:
+            firsts.append(len(self._crossbar))
+            self._add_crossbar_tiles(layer, tile)
+        for chunk, tile, number in walk(tiling.chunks, layer.tiles):
+            self._product_chunk(layer, tile, chunk, firsts[number])
+            self._finish(layer, tile, chunk, tables)
+
+    def _add_crossbar_tiles(self, layer: MatrixLayer, tile: ColumnTile) -> None:
+        sizes = self._config.crossbar
+        assert sizes is not None
+        begin = 0
+        for box in tile.boxes:
+            rows = tile.weights[begin : begin + box.passes].reshape(-1, self._config.columns)
+            weights = np.zeros((sizes.rows, self._config.columns), np.int8)
+            weights[: len(rows)] = rows
+            self._crossbar.append(weights)
+            begin += box.passes
+        if len(self._crossbar) > sizes.tiles:
+            raise DoesNotFit(
+                f"operator {layer.operator} ({layer.kind.value}, output "
+                f"'{short_name(layer.name)}') doesn't fit on the crossbar: its tiles must be more "
+                f"than {sizes.tiles}"
+            )
+
+    def _product_chunk(
+        self, layer: MatrixLayer, tile: ColumnTile, chunk: Chunk, first: int
+    ) -> None:
+        """A PRODUCT for each box: the first one waits, the last one signals."""
+        index = len(self._chunks)
+        offset, y, x = _start(layer.image, layer.window, chunk.image, chunk.row, chunk.column)
+        steps = _steps(layer.image, layer.window)
+        wait = Semaphore.DRAINED if index >= 2 else Semaphore.NONE
+        for number, box in enumerate(tile.boxes):
+            rows, columns, vectors = box.size
+            # As PRODUCT wants them: what a tile takes inside, the pixels outside.
+            counts = (vectors, columns, rows, chunk.columns, chunk.rows)
+            at = [offset, y, x]
+            for level, source in enumerate((2, 3, 4, 0, 1)):
+                _, *step = steps[source]
+                self._matrix_loop(level, (counts[level], step[0], step[1], step[2]))
+                if level < 3:
+                    start = box.first[2 - level]
+                    at = [value + start * by for value, by in zip(at, step, strict=True)]
+            self._emit(
+                Product(
+                    address=self._addresses[layer.source] + at[0],
+                    y=at[1],
+                    x=at[2],
+                    accumulator=self._half(index),
+                    vectors=vectors,
+                    kernel_columns=columns,
+                    tile=first + number,
+                    accumulate=int(number > 0),
+                    wait=wait if number == 0 else Semaphore.NONE,
+                )
+            )
+        self._signal(len(self._instructions) - 1, Semaphore.ACCUMULATED)
 
     def _load_weights(self, address: int, tiles: int) -> None:
         for start in range(0, tiles, _TILES_AT_ONCE):

@@ -1,7 +1,7 @@
 """The compiler's passes in order: from a model to a program."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from celosia.compiler.assembler import ImageBuilder
@@ -17,6 +17,7 @@ from celosia.compiler.lowering import MOST_LAYOUTS, Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
 from celosia.compiler.partition import Partition, partition, variable_inputs
 from celosia.compiler.program import (
+    CrossbarTile,
     LayerInfo,
     Port,
     Program,
@@ -36,13 +37,15 @@ def compile_model(
     *,
     batch: int = 1,
     overlap: bool = False,
+    crossbar: Collection[str] = (),
 ) -> Program:
     """Compile a model (a graph, a .onnx or .tflite file, or the latter's bytes) for one NPU.
 
     `profile` is the graph's own where it is None. A run of the program makes `batch` inferences.
     Where `overlap` asks for it and memory allows it the program has a second entry, so that the
     host can write the inputs of the next run and read the outputs of the last one while a run is
-    under way. The same arguments always give the same program.
+    under way. `crossbar` names the outputs of convolutions and matrix products that go on crossbar
+    tiles. The same arguments always give the same program.
 
     Raises:
         CelosiaError: the model can't be read, can't run on this NPU, or (`DoesNotFit`) is too large
@@ -62,7 +65,7 @@ def compile_model(
         raise CelosiaError(f"outputs of model '{graph.name}' must be different tensors")
     stacked = batched(graph, batch)
     try:
-        return _compile(stacked, config, profile, batch, overlap)
+        return _compile(stacked, config, profile, batch, overlap, crossbar)
     except CelosiaError as error:
         if batch == 1:
             raise
@@ -110,12 +113,17 @@ def _largest_batch(
 
 
 def _compile(
-    graph: Graph, config: NpuConfig, profile: RoundingProfile, batch: int, overlap: bool
+    graph: Graph,
+    config: NpuConfig,
+    profile: RoundingProfile,
+    batch: int,
+    overlap: bool,
+    crossbar: Collection[str] = (),
 ) -> Program:
     """The program of a graph that makes `batch` inferences."""
     graph = drop_dead_channels(fold_padding(graph), profile)
     parts = partition(graph)
-    body, plan = _place(graph, parts, config, profile)
+    body, plan = _place(graph, parts, config, profile, crossbar)
 
     def program(plan: MemoryPlan) -> Program:
         return _program(graph, parts, body, plan, config, profile, batch)
@@ -160,19 +168,24 @@ def _program(
         epilogue=host_stage(graph, parts.epilogue, graph.outputs, profile),
         layers=_layers(codes[0]),
         tensors=_placements(body, plan, config),
+        crossbar=tuple(CrossbarTile(weights) for weights in codes[0].crossbar),
     )
 
 
 def _place(
-    graph: Graph, parts: Partition, config: NpuConfig, profile: RoundingProfile
+    graph: Graph,
+    parts: Partition,
+    config: NpuConfig,
+    profile: RoundingProfile,
+    crossbar: Collection[str] = (),
 ) -> tuple[Body, MemoryPlan]:
     """Lower and plan; packed inputs are given up where the scratchpad can't hold them."""
     most = MOST_LAYOUTS - 1
     for frugality in range(most):
-        body = lower_body(graph, parts, config, profile, frugality=frugality)
+        body = lower_body(graph, parts, config, profile, frugality=frugality, crossbar=crossbar)
         with suppress(DoesNotFit):
             return body, plan_memory(body, config)
-    body = lower_body(graph, parts, config, profile, frugality=most)
+    body = lower_body(graph, parts, config, profile, frugality=most, crossbar=crossbar)
     return body, plan_memory(body, config)
 
 

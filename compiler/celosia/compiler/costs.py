@@ -24,6 +24,7 @@ from celosia.compiler.layers import (
 )
 from celosia.compiler.strips import strip_of
 from celosia.golden.config import NpuConfig
+from celosia.golden.timing import product_cycles
 
 _START = 6
 """From a semaphore that is raised to the first vector of the MATMUL that waits for it."""
@@ -117,7 +118,11 @@ class Timeline:
             start = max(self.matrix, max(needed, self._freed[0]) + _START, self._fetched)
             self._begun = (*self._begun[1:], start)
             planes = len(tile.parameters) // config.columns if tile is not loaded else 0
-            if isinstance(tile, ColumnTile):
+            if isinstance(layer, MatrixLayer) and layer.crossbar:
+                assert isinstance(tile, ColumnTile)
+                products = chunk.pixels * len(tile.boxes)
+                summed = self._matmul(start, products * product_cycles(config))
+            elif isinstance(tile, ColumnTile):
                 constants = _AROUND * config.instruction_vectors + planes
                 cycles = matmul_cycles(config, tile.work, chunk.pixels, constants)
                 summed = self._matmul(start, cycles)

@@ -1,4 +1,4 @@
-"""STORED semaphores: each MATMUL or DEPTHWISE waits until POST has stored what it reads.
+"""STORED semaphores: each MATMUL, DEPTHWISE or PRODUCT waits until POST has stored what it reads.
 
 Worked out from the instructions alone: which vectors of the scratchpad each of them reads and
 writes. POST completes its instructions in order, so that MATRIX waits for the latest of those that
@@ -33,6 +33,7 @@ from celosia.golden.isa import (
     PostLoop,
     PostOutput,
     PostScale,
+    Product,
     Semaphore,
     Unit,
 )
@@ -53,7 +54,7 @@ def order_stores(instructions: Sequence[Instruction], config: NpuConfig) -> list
     last_post = waited = -1
     for position, instruction in enumerate(instructions):
         addresses.take(instruction)
-        if isinstance(instruction, (Matmul, Depthwise)):
+        if isinstance(instruction, (Matmul, Depthwise, Product)):
             latest = int(stored[addresses.read(instruction)].max(initial=-1))
             if latest <= waited:
                 continue
@@ -97,7 +98,7 @@ class _Addresses:
             case PostLoop(level=level, count=count) if level == _CHANNEL_LEVEL:
                 self._pool_vectors = count
 
-    def read(self, instruction: Matmul | Depthwise) -> NDArray[np.int64]:
+    def read(self, instruction: Matmul | Depthwise | Product) -> NDArray[np.int64]:
         """What it reads: its positions inside of the image."""
         image = self._image
         assert image is not None
@@ -106,7 +107,11 @@ class _Addresses:
             levels = [self._matrix[level] for level in range(len(counts))]
         else:
             levels = [self._matrix[level] for level in range(LOOP_LEVELS)]
-            counts = [instruction.columns, instruction.rows, *(level.count for level in levels[2:])]
+            if isinstance(instruction, Product):
+                inner = [instruction.vectors, instruction.kernel_columns]
+            else:
+                inner = [instruction.columns, instruction.rows]
+            counts = [*inner, *(level.count for level in levels[2:])]
         address = _grid(instruction.address, [level.address_step for level in levels], counts)
         y = _grid(instruction.y, [level.y_step for level in levels], counts)
         x = _grid(instruction.x, [level.x_step for level in levels], counts)

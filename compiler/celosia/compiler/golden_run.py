@@ -7,12 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.compiler.program import Program, Write
-from celosia.golden.machine import Machine, MatrixEngine
+from celosia.golden.machine import ExactTiles, Machine, MatrixEngine, TileEngine
 
 
-def load_machine(program: Program, engine: MatrixEngine | None = None) -> Machine:
-    """A machine of the program's configuration with the program in its weight memory."""
-    machine = Machine(program.config, engine)
+def load_machine(
+    program: Program, engine: MatrixEngine | None = None, tiles: TileEngine | None = None
+) -> Machine:
+    """A machine of the program's configuration with the program in its weight memory.
+
+    Its crossbar tiles, where it has some, are exact by default.
+    """
+    if tiles is None and program.crossbar:
+        tiles = ExactTiles(np.stack([tile.weights for tile in program.crossbar]))
+    machine = Machine(program.config, engine, tiles)
     image = np.frombuffer(program.image, np.uint8)
     machine.weights.reshape(-1)[: image.size] = image
     return machine

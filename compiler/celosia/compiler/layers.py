@@ -273,9 +273,13 @@ class SumLayer(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixLayer(SumLayer):
-    """A convolution or matrix product: times column tiles, on the array."""
+    """A convolution or matrix product: times column tiles, on the array.
+
+    `crossbar` says that each box of a tile's passes is a crossbar tile instead.
+    """
 
     tiles: tuple[ColumnTile, ...]
+    crossbar: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,7 +358,7 @@ def engine_of(layer: AnyLayer) -> str:
     """What computes a layer, as reports call it."""
     match layer:
         case MatrixLayer():
-            return "systolic"
+            return "crossbar" if layer.crossbar else "systolic"
         case DepthwiseLayer():
             return "depthwise"
     return "vector"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.layout import Layout, PixelLayout
 from celosia.golden.config import NpuConfig
+from celosia.golden.crossbar.front_end import GAIN_ONE
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Tensor
 from celosia.golden.interpreter import Interpreter, check_inputs
@@ -95,6 +96,17 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
+class CrossbarTile:
+    """What a crossbar tile is programmed with: int8 [rows, C].
+
+    `adc_gain` is the gain code of its conversions.
+    """
+
+    weights: NDArray[np.int8]
+    adc_gain: int = GAIN_ONE
+
+
+@dataclass(frozen=True)
 class TensorPlacement:
     """Where a tensor of the body lives: layers `first` to `last` (both included) need it.
 
@@ -142,6 +154,7 @@ class Program:
         prologue, epilogue: what the host computes before and after.
         layers: layers of the body in order; each sets one mark.
         tensors: where tensors are stored for the first entry, by the order in which they are made.
+        crossbar: what the crossbar's tiles are programmed with, from tile 0 on.
     """
 
     name: str
@@ -158,6 +171,7 @@ class Program:
     epilogue: HostStage
     layers: tuple[LayerInfo, ...]
     tensors: tuple[TensorPlacement, ...]
+    crossbar: tuple[CrossbarTile, ...] = ()
 
     @cached_property
     def modelled(self) -> Profile:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import INSTRUCTION_BYTES
 from celosia.golden.rounding import (
@@ -53,6 +54,8 @@ class NpuConfig:
         depthwise_taps: T, kernel columns that the depthwise engine takes at a time; 0 for none.
         queue_depth: instructions that wait in front of each unit.
         profile_depth: layers whose counters are kept.
+        crossbar: the bank of crossbar tiles beside the array, or None. Its tiles have as many
+            outputs as the array has columns, and their rows are a multiple of the array's.
 
     Raises:
         CelosiaError: a value is of the wrong type, out of range, or doesn't fit the others.
@@ -69,6 +72,7 @@ class NpuConfig:
     depthwise_taps: int = 3
     queue_depth: int = 8
     profile_depth: int = 256
+    crossbar: CrossbarConfig | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -87,11 +91,29 @@ class NpuConfig:
                 f"not {self.accumulator_depth}"
             )
         self._check_profiles()
+        self._check_crossbar()
         least = self.instruction_vectors + self.rows + self.parameter_vectors
         if self.weight_depth < least:
             raise CelosiaError(
                 f"weight_kib must hold at least one instruction, tile and parameter record "
                 f"({least} vectors of {self.columns} bytes), not {self.weight_depth} vectors"
+            )
+
+    def _check_crossbar(self) -> None:
+        tiles = self.crossbar
+        if tiles is None:
+            return
+        if not isinstance(tiles, CrossbarConfig):
+            raise CelosiaError(f"crossbar must be a table of its sizes, not {tiles!r}")
+        if tiles.outputs != self.columns:
+            raise CelosiaError(
+                f"outputs of the crossbar must be the array's columns ({self.columns}), "
+                f"not {tiles.outputs}"
+            )
+        if tiles.rows % self.rows:
+            raise CelosiaError(
+                f"rows of the crossbar must be a multiple of the array's ({self.rows}), "
+                f"not {tiles.rows}"
             )
 
     def _check_profiles(self) -> None:
@@ -244,6 +266,8 @@ def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuCo
             hint = f" (did you mean {near[0]}?)" if near else ""
             raise CelosiaError(f"key must be one of {', '.join(sorted(known))}, not {key!r}{hint}")
     values.setdefault("name", default_name)
+    if isinstance(values.get("crossbar"), Mapping):
+        values["crossbar"] = _crossbar_from_mapping(values["crossbar"])
     if base is not None:
         return replace(PRESETS[base], **values)
     missing = sorted(
@@ -256,10 +280,21 @@ def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuCo
     return NpuConfig(**values)
 
 
+def _crossbar_from_mapping(table: Mapping[str, Any]) -> CrossbarConfig:
+    known = {item.name for item in fields(CrossbarConfig)}
+    for key in table:
+        if key not in known:
+            raise CelosiaError(
+                f"key of the crossbar must be one of {', '.join(sorted(known))}, not {key!r}"
+            )
+    return CrossbarConfig(**table)
+
+
 _REQUIRED = {f.name for f in fields(NpuConfig)} - {
     "depthwise_taps",
     "queue_depth",
     "profile_depth",
+    "crossbar",
 }
 
 

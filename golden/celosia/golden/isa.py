@@ -299,6 +299,30 @@ class Depthwise(Instruction):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Product(Instruction):
+    """Multiply by a crossbar tile, for a chunk of output pixels.
+
+    The loop nest's levels 0, 1 and 2 are the channel vectors, kernel columns and kernel rows that
+    the tile takes, levels 3 and 4 the columns and rows of the chunk; the counts of levels 0 and 1
+    come with the instruction. For every pixel p (row, column) the vectors at the nest's addresses,
+    or `padding` in all lanes where (y, x) lies outside the image, one behind the other, are the
+    inputs of the tile's rows from 0 on; rows beyond them get -128. The sums of x + 128 times the
+    tile's weights overwrite accumulators[accumulator + p], or are added to it with `accumulate`, as
+    for MATMUL.
+    """
+
+    opcode: ClassVar[int] = 0x25
+    address: Address
+    y: Coordinate
+    x: Coordinate
+    accumulator: Annotated[int, Bits(16, "first accumulator vector")]
+    vectors: Annotated[int, Bits(7, "channel vectors, at least 1")]
+    kernel_columns: Annotated[int, Bits(7, "kernel columns, at least 1")]
+    tile: Annotated[int, Bits(10, "crossbar tile")]
+    accumulate: Annotated[int, Bits(1, "1: adds to the sums that are there")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class PostLoop(LoopLevel):
     """Set one level of POST's loop nest.
 
@@ -450,6 +474,7 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
     Matmul,
     DepthwiseWindow,
     Depthwise,
+    Product,
     PostLoop,
     PostInput,
     PostOutput,

@@ -129,7 +129,8 @@ class Counter(IntEnum):
     LOAD_BUSY = 9
     """A weight vector entered the array or the depthwise engine."""
     MATRIX_DEPTHWISE = 10
-    """The depthwise engine took taps, and no activation vector entered the array."""
+    """The depthwise engine took taps, or the crossbar made a product, and no activation vector
+    entered the array."""
 
 
 PROFILE_WORDS = len(Counter)

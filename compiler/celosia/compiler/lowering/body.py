@@ -90,18 +90,22 @@ def lower_body(
     profile: RoundingProfile,
     *,
     frugality: int,
+    crossbar: Collection[str] = (),
 ) -> Body:
     """Lower the body's operators.
 
     Inputs are stored in the layout that costs least cycles, but for the `frugality` first ones,
-    which take more of the scratchpad.
+    which take more of the scratchpad. `crossbar` names the outputs of operators that go on crossbar
+    tiles.
 
     Raises:
         CelosiaError: an operator can't run; the message names it.
     """
     inputs = tuple(variable_inputs(graph, parts.body))
     outputs = _outputs(graph, parts)
-    context = LoweringContext(graph, config, profile, Uses(graph, parts.body, outputs))
+    context = LoweringContext(
+        graph, config, profile, Uses(graph, parts.body, outputs), crossbar=crossbar
+    )
     for index in inputs:
         tensor = graph.tensors[index]
         if tensor.dtype != np.int8:

@@ -1,5 +1,6 @@
 """What lowering knows while it walks over the body: layouts, and how to name what can't run."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import NoReturn
@@ -17,6 +18,9 @@ from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Operator, Tensor
 from celosia.golden.rounding import RoundingProfile
 
+CROSSBAR_OFFSET = 128
+"""Crossbar tiles are driven with x + 128, so that a zero point of -128 drives nothing."""
+
 
 @dataclass
 class LoweringContext:
@@ -31,6 +35,7 @@ class LoweringContext:
         functions: tensors that aren't stored, as functions of stored ones.
         pixel_channels: channels to a pixel of matrix products that are reshaped into an image.
         operator: index of the operator at hand.
+        crossbar: names of the outputs of operators that go on crossbar tiles.
     """
 
     graph: Graph
@@ -45,9 +50,20 @@ class LoweringContext:
     functions: dict[int, ByteFunction] = field(default_factory=dict)
     pixel_channels: dict[int, int] = field(default_factory=dict)
     operator: int = 0
+    crossbar: Collection[str] = ()
 
     def __post_init__(self) -> None:
         self.tensors = list(self.graph.tensors)
+
+    @property
+    def on_crossbar(self) -> bool:
+        """Whether the operator at hand goes on crossbar tiles."""
+        return self.output.name in self.crossbar
+
+    @property
+    def input_offset(self) -> int:
+        """What is driven is an input plus this: 128 on the crossbar."""
+        return CROSSBAR_OFFSET if self.on_crossbar else 0
 
     def fail(self, reason: str) -> NoReturn:
         """Refuse the operator at hand."""

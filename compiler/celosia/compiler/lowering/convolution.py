@@ -75,7 +75,9 @@ def convolution_layer(
     finish = matrix_finish(context, attributes["activation"])
     bias = context.optional_input(2)
     folded = folded_bias(
-        weights.transpose(1, 2, 3, 0), None if bias is None else bias.data, zero_point_of(x)
+        weights.transpose(1, 2, 3, 0),
+        None if bias is None else bias.data,
+        zero_point_of(x) + context.input_offset,
     )
     scales = channel_scales(x, context.input(1), output, out, finish.mode)
     result_height = output.shape[1]
@@ -104,9 +106,15 @@ def convolution_layer(
             vectors=context.step(context.node.outputs[0], out),
         ),
         tiles=column_tiles(
-            context.config, weights, folded, scales, result_height * output.shape[2]
+            context.config,
+            weights,
+            folded,
+            scales,
+            result_height * output.shape[2],
+            crossbar=context.on_crossbar,
         ),
         scale=scales.uniform,
+        crossbar=context.on_crossbar,
     )
 
 

@@ -31,7 +31,8 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
         channels = depth
     finish = matrix_finish(context, attributes["activation"])
     bias = context.optional_input(2)
-    folded = folded_bias(weights.T, None if bias is None else bias.data, zero_point_of(x))
+    offset = zero_point_of(x) + context.input_offset
+    folded = folded_bias(weights.T, None if bias is None else bias.data, offset)
     scales = channel_scales(x, context.input(1), output, out, finish.mode)
     rows = context.config.rows
     pixel = context.pixel_channels.get(context.node.outputs[0]) or out
@@ -59,6 +60,14 @@ def lower_fully_connected(context: LoweringContext) -> MatrixLayer:
         ),
         window=Window(size=(1, joined), stride=(1, joined), dilation=(1, 1), origin=(0, 0)),
         result=OutputImage(height=1, width=layout.pixels // joined, vectors=len(kernel) // rows),
-        tiles=column_tiles(context.config, kernel, folded, scales, layout.pixels // joined),
+        tiles=column_tiles(
+            context.config,
+            kernel,
+            folded,
+            scales,
+            layout.pixels // joined,
+            crossbar=context.on_crossbar,
+        ),
         scale=scales.uniform,
+        crossbar=context.on_crossbar,
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from celosia.compiler.layers import ColumnTile, PassBox, Scale
 from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.passes import choose_boxes
+from celosia.compiler.lowering.tiles import tile_boxes
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import Tensor
 from celosia.golden.ops.stage import quantization_of, scale_of
@@ -75,10 +76,13 @@ def column_tiles(
     bias: Int64Array,
     scales: Scales,
     pixels: int,
+    *,
+    crossbar: bool = False,
 ) -> tuple[ColumnTile, ...]:
     """The column tiles of weights [out, kh, kw, in], for images of `pixels` outputs.
 
-    `bias` [out] has the input's zero point folded in.
+    `bias` [out] has the input's zero point folded in. For the crossbar, boxes are its tiles, zeros
+    and all.
     """
     rows = config.rows
     out, kernel_h, kernel_w, channels = weights.shape
@@ -91,7 +95,11 @@ def column_tiles(
     tiles = []
     for output_vector, output_vectors, slice_, column in _columns(config, out):
         block = padded[..., column].reshape(kernel_h, kernel_w, vectors, rows, config.columns)
-        boxes = choose_boxes((block != 0).any(axis=(3, 4)), at_once, config)
+        if crossbar:
+            assert config.crossbar is not None
+            boxes = tile_boxes((kernel_h, kernel_w, vectors), config.crossbar.rows // rows)
+        else:
+            boxes = choose_boxes((block != 0).any(axis=(3, 4)), at_once, config)
         tiles.append(
             ColumnTile(
                 weights=np.concatenate([_passes(block, box) for box in boxes]),

@@ -18,8 +18,11 @@ MAGNITUDE_BITS = 8
 INPUT_BITS = 8
 """Bits of an input, driven one after the other."""
 
+MAXIMUM_TILES = 1024
+"""Tiles that an instruction can name."""
+
 _LIMITS = {
-    "tiles": (1, 1024),
+    "tiles": (1, MAXIMUM_TILES),
     "rows": (4, 256),
     "outputs": (1, 64),
     "spares": (0, 16),

@@ -102,14 +102,21 @@ def chunk_of(instruction: Matmul | Depthwise | Drain, depth: int) -> slice:
 
     Raises CelosiaError where there are none, or some lie beyond the memory.
     """
-    pixels = instruction.rows * instruction.columns
-    end = instruction.accumulator + pixels
+    return chunk_at(instruction.accumulator, instruction.rows * instruction.columns, depth)
+
+
+def chunk_at(first: int, pixels: int, depth: int) -> slice:
+    """`pixels` accumulators from a first one on, of `depth` in all.
+
+    Raises CelosiaError where there are none, or some lie beyond the memory.
+    """
+    end = first + pixels
     if pixels < 1 or end > depth:
         raise CelosiaError(
             f"rows x columns must be at least 1 and end at accumulator {depth} at the latest, "
             f"not end at {end}"
         )
-    return slice(instruction.accumulator, end)
+    return slice(first, end)
 
 
 def _wrap_coordinate(values: Int64Array) -> Int64Array:

@@ -15,6 +15,7 @@ from celosia.golden.isa import (
     Semaphore,
     decode,
 )
+from celosia.golden.machine.crossbar import CrossbarUnit, TileEngine
 from celosia.golden.machine.depthwise import DepthwiseUnit
 from celosia.golden.machine.engine import ExactEngine, MatrixEngine
 from celosia.golden.machine.matrix import MatrixUnit
@@ -38,12 +39,18 @@ class Machine:
         marks: layers marked since the start.
     """
 
-    def __init__(self, config: NpuConfig, engine: MatrixEngine | None = None) -> None:
+    def __init__(
+        self,
+        config: NpuConfig,
+        engine: MatrixEngine | None = None,
+        tiles: TileEngine | None = None,
+    ) -> None:
         self.config = config
         self.scratchpad = np.zeros((config.scratchpad_depth, config.rows), np.int8)
         self.weights = np.zeros((config.weight_depth, config.columns), np.uint8)
         self.accumulators = np.zeros((config.accumulator_depth, config.columns), np.int32)
         self._engine = ExactEngine() if engine is None else engine
+        self._tiles = tiles
         self.start(0)
         self.halted = True
 
@@ -57,6 +64,9 @@ class Machine:
         depthwise = DepthwiseUnit(
             self.config, matrix.nest, self.scratchpad, self.weights, self.accumulators
         )
+        crossbar = CrossbarUnit(
+            self.config, matrix.nest, self.scratchpad, self.accumulators, self._tiles
+        )
         post = PostUnit(self.config, self.scratchpad, self.weights, self.accumulators)
         self._matrix = matrix
         self._depthwise = depthwise
@@ -64,6 +74,7 @@ class Machine:
             Halt: self._halt,
             **matrix.handlers,
             **depthwise.handlers,
+            **crossbar.handlers,
             **post.handlers,
         }
 

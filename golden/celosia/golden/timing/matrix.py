@@ -12,11 +12,13 @@ from celosia.golden.isa import (
     Matmul,
     MatrixInput,
     MatrixLoop,
+    Product,
     Semaphore,
 )
 from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import Counter
 from celosia.golden.timing.clockwork import Claims, Clock, Condition, Process
+from celosia.golden.timing.crossbar import product_cycles
 from celosia.golden.timing.depthwise import StripLoading
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.records import Records
@@ -52,6 +54,7 @@ class MatrixTiming:
         claims: Claims,
         records: Records,
     ) -> None:
+        self._config = config
         self._latency = array_latency(config)
         self._queue = queue
         self._semaphores = semaphores
@@ -88,7 +91,7 @@ class MatrixTiming:
             self._semaphores.take(instruction.wait)
             free = begin + 1
             match instruction:
-                case Matmul() | Depthwise():
+                case Matmul() | Depthwise() | Product():
                     self._left_counters = None
                     self._runs.append(self._run(instruction, begin))
                     self._issued.notify()
@@ -103,12 +106,16 @@ class MatrixTiming:
                     pass
                 case _:
                     raise AssertionError(f"{instruction} has no timing")
-            if not isinstance(instruction, Matmul | Depthwise):
+            if not isinstance(instruction, Matmul | Depthwise | Product):
                 self._semaphores.signal(instruction.signal, begin + 1)
 
-    def _run(self, instruction: Matmul | Depthwise, begin: int) -> Run:
+    def _run(self, instruction: Matmul | Depthwise | Product, begin: int) -> Run:
         waits = tuple(self._waits)
         self._waits.clear()
+        if isinstance(instruction, Product):
+            pixels = self._nest.count(3) * self._nest.count(4)
+            taken = instruction.vectors * instruction.kernel_columns * self._nest.count(2)
+            return Run(instruction, begin, pixels, taken, waits)
         if isinstance(instruction, Matmul):
             passes = prod(self._nest.count(level) for level in PASS_LEVELS)
             return Run(instruction, begin, passes, instruction.rows * instruction.columns, waits)
@@ -132,6 +139,8 @@ class MatrixTiming:
                 self._leave(run, self._end - POSITIONS_AHEAD)
             if isinstance(run.instruction, Matmul):
                 yield from self._multiply(run, offered)
+            elif isinstance(run.instruction, Product):
+                self._product(run, offered)
             else:
                 self._end, decisive = yield from self._strips.load(run, offered)
                 self._claims.add(offered - 1, self._end - 1)
@@ -168,6 +177,15 @@ class MatrixTiming:
         self._end = offered
         last = still.over(offered - 1, offered - 1 + self._latency)
         self.idle = self._sums.take(last)
+        self._semaphores.signal(run.instruction.signal, self.idle)
+
+    def _product(self, run: Run, offered: int) -> None:
+        """Product after product: the vectors of the next one wait in front of the crossbar."""
+        end = offered + run.passes * product_cycles(self._config)
+        self._records.spend(Counter.MATRIX_DEPTHWISE, offered, end)
+        self._end = end
+        self._leave(run, end)
+        self.idle = self._sums.take(end)
         self._semaphores.signal(run.instruction.signal, self.idle)
 
     def _leave(self, run: Run, cycle: int) -> None:

@@ -1,8 +1,8 @@
-"""What MATRIX runs: the vectors of a MATMUL or DEPTHWISE."""
+"""What MATRIX runs: the vectors of a MATMUL, DEPTHWISE or PRODUCT."""
 
 from dataclasses import dataclass
 
-from celosia.golden.isa import Depthwise, DepthwiseWindow, Matmul
+from celosia.golden.isa import Depthwise, DepthwiseWindow, Matmul, Product
 from celosia.golden.memory_map import Counter
 
 FIRST_VECTOR_CYCLES = 3
@@ -20,7 +20,7 @@ class Run:
     `waits` are the (reason, first cycle, end) of what came before it; `window` is DEPTHWISE's.
     """
 
-    instruction: Matmul | Depthwise
+    instruction: Matmul | Depthwise | Product
     begin: int
     passes: int
     vectors: int

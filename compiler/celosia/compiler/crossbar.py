@@ -1,0 +1,137 @@
+"""Networks on crossbar tiles: which layers, how many tiles, which ranges of the converters."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.compiler.compile import compile_model
+from celosia.compiler.golden_run import load_machine, run_on_machine
+from celosia.compiler.program import Program
+from celosia.golden.config import NpuConfig
+from celosia.golden.crossbar.config import MAXIMUM_TILES, CrossbarConfig
+from celosia.golden.crossbar.mapping import levels_of
+from celosia.golden.crossbar.mvm import driven_bits, gain_for
+from celosia.golden.errors import CelosiaError
+from celosia.golden.graph import Graph, OpKind
+from celosia.golden.machine import ExactTiles
+from celosia.golden.quantization import Int64Array
+from celosia.golden.rounding import RoundingProfile
+
+KINDS = (OpKind.CONV_2D, OpKind.FULLY_CONNECTED)
+"""Operators that crossbar tiles can compute."""
+_ROWS = 64
+
+
+def default_crossbar(config: NpuConfig, limits: Mapping[str, int]) -> CrossbarConfig:
+    """Tiles for a configuration that has none: 64 rows or what its array needs, cells of 4 bits.
+
+    `limits` are fields of `CrossbarConfig` that let a device's pulses through.
+    """
+    rows = max(_ROWS, 1 << (config.rows - 1).bit_length())
+    columns = CrossbarConfig(rows=rows, outputs=config.columns).columns
+    adcs = max(n for n in range(1, 17) if columns % n == 0)
+    return CrossbarConfig(
+        tiles=MAXIMUM_TILES, rows=rows, outputs=config.columns, adcs=adcs, **limits
+    )
+
+
+def placeable(graph: Graph) -> dict[str, OpKind]:
+    """Every operator of a network by its output's name."""
+    return {graph.tensors[node.outputs[0]].name: node.kind for node in graph.operators}
+
+
+def chosen_layers(graph: Graph, engine: str, places: Sequence[str]) -> set[str]:
+    """Outputs of the operators that go on the crossbar.
+
+    `engine` is that of all layers that may go on either, `places` are exceptions `LAYER=ENGINE`.
+
+    Raises:
+        CelosiaError: no such layer or engine, or a layer that can't go on the crossbar.
+    """
+    kinds = placeable(graph)
+    chosen = {name for name, kind in kinds.items() if kind in KINDS and engine == "crossbar"}
+    for place in places:
+        name, separator, wanted = place.rpartition("=")
+        if not separator or wanted not in ("systolic", "crossbar"):
+            raise CelosiaError(f"--place must be LAYER=systolic or LAYER=crossbar, not {place!r}")
+        if name not in kinds:
+            layers = ", ".join(each for each, kind in kinds.items() if kind in KINDS)
+            raise CelosiaError(f"layer must be one of {layers}, not {name!r}")
+        if kinds[name] not in KINDS:
+            raise CelosiaError(
+                f"layer {name!r} ({kinds[name].value}) must be a convolution or a matrix product "
+                f"to be placed"
+            )
+        if wanted == "crossbar":
+            chosen.add(name)
+        else:
+            chosen.discard(name)
+    return chosen
+
+
+def compile_placed(
+    graph: Graph,
+    config: NpuConfig,
+    profile: RoundingProfile | None,
+    chosen: Collection[str],
+    samples: Sequence[Sequence[NDArray[Any]]],
+    limits: Mapping[str, int],
+) -> Program:
+    """Compile a network with some layers on the crossbar, whose ranges fit some samples.
+
+    A configuration without a crossbar gets one of as many tiles as it takes, with `limits`.
+
+    Raises:
+        CelosiaError: as `compile_model` does.
+    """
+    if config.crossbar is None:
+        sizes = default_crossbar(config, limits)
+        whole = replace(config, crossbar=sizes)
+        needed = len(compile_model(graph, whole, profile, crossbar=chosen).crossbar)
+        config = replace(config, crossbar=replace(sizes, tiles=max(1, needed)))
+    program = compile_model(graph, config, profile, crossbar=chosen)
+    return calibrated(program, samples)
+
+
+def calibrated(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> Program:
+    """The program with converter ranges that the largest sums of some samples just fill.
+
+    Sums are those of each driven bit and column of a tile, exactly computed. Larger ones, of other
+    samples, saturate: the controller then issues the bit again in halves.
+    """
+    if not program.crossbar:
+        return program
+    recorder = _Recorder(program)
+    machine = load_machine(program, tiles=recorder)
+    for sample in samples:
+        run_on_machine(program, sample, machine)
+    sizes = program.config.crossbar
+    assert sizes is not None
+    return replace(
+        program,
+        crossbar=tuple(
+            replace(tile, adc_gain=gain_for(float(peak), sizes))
+            for tile, peak in zip(program.crossbar, recorder.peaks, strict=True)
+        ),
+    )
+
+
+class _Recorder(ExactTiles):
+    """Exact tiles that remember the largest sum of levels of a bit and a column."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(np.stack([tile.weights for tile in program.crossbar]))
+        sizes = program.config.crossbar
+        assert sizes is not None
+        self._levels = [levels_of(tile.weights, sizes) for tile in program.crossbar]
+        self.peaks = np.zeros(len(self._levels), np.int64)
+
+    def multiply(self, tile: int, inputs: NDArray[np.int8]) -> Int64Array:
+        """Sums of exact tiles, after a look at what their columns carry."""
+        bits = driven_bits(inputs, unsigned=True).reshape(-1, inputs.shape[1])
+        sums = bits.astype(np.float32) @ self._levels[tile].astype(np.float32)
+        self.peaks[tile] = max(self.peaks[tile], int(sums.max(initial=0)))
+        return super().multiply(tile, inputs)

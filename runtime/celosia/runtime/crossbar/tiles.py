@@ -1,0 +1,116 @@
+"""Crossbar tiles of a program: programmed by the controller's algorithm on a front end."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celosia.compiler.program import Program
+from celosia.golden.crossbar.commands import Result, Scheme
+from celosia.golden.crossbar.devices.device import Device
+from celosia.golden.crossbar.devices.load import load_device
+from celosia.golden.crossbar.emulation import IDEAL, level_step
+from celosia.golden.crossbar.emulator import EmulatorTwin
+from celosia.golden.crossbar.front_end import FrontEnd
+from celosia.golden.crossbar.mapping import levels_of
+from celosia.golden.crossbar.mvm import Multiplier, TileCorrection, plain_correction
+from celosia.golden.crossbar.physics import Physics
+from celosia.golden.crossbar.programming import Programmer, region
+from celosia.golden.crossbar.recipe import settings_for
+from celosia.golden.errors import CelosiaError
+from celosia.golden.machine import AnalogTiles
+
+FRONT_ENDS = ("emulator", "physics")
+RELAXATION_S = 1.0
+"""Time between programming and use, after which published programming errors were measured."""
+
+
+@dataclass(frozen=True)
+class ProgrammedTiles:
+    """Tiles that were programmed, and what it took.
+
+    Attributes:
+        front_end: what they are on.
+        corrections: of every tile.
+        cells, pulses: programmed cells; pulses in all.
+        converged: share of the cells.
+    """
+
+    front_end: FrontEnd
+    corrections: tuple[TileCorrection, ...]
+    cells: int
+    pulses: int
+    converged: float
+
+    def engine(self, program: Program) -> AnalogTiles:
+        """The tiles as the golden machine takes them."""
+        sizes = program.config.crossbar
+        assert sizes is not None
+        return AnalogTiles(Multiplier(self.front_end, sizes), self.corrections)
+
+
+def program_tiles(program: Program, device_name: str, front_end: str, seed: int) -> ProgrammedTiles:
+    """Program every tile of a program, as the controller does.
+
+    On the front end `physics` the device's own cells, formed before, are programmed and used. On the `emulator`
+    the preset `ideal` is programmed itself; any other device's conductances, programmed and relaxed
+    on the physics, are put into the emulator's cells.
+
+    Raises:
+        CelosiaError: no such device or front end, or the device can't be programmed so.
+    """
+    if front_end not in FRONT_ENDS:
+        raise CelosiaError(f"front end must be {' or '.join(FRONT_ENDS)}, not {front_end!r}")
+    device, sizes = load_device(device_name), program.config.crossbar
+    assert sizes is not None
+    if sizes.cell_bits in device.levels:
+        raise CelosiaError(
+            f"device must have equally spaced levels of {sizes.cell_bits} bits for products, and "
+            f"{device.name} has published windows of its own"
+        )
+    emulated = front_end == "emulator" and device.name == "ideal"
+    cells: EmulatorTwin | Physics = (
+        EmulatorTwin(sizes, IDEAL) if emulated else Physics(sizes, device, seed)
+    )
+    if isinstance(cells, Physics):
+        cells.cells.form()
+    counts = _program_cells(program, device, cells)
+    chosen: FrontEnd = cells
+    if isinstance(cells, Physics):
+        cells.cells.wait(RELAXATION_S)
+        if front_end == "emulator":
+            chosen = _emulated(program, device, cells)
+    corrections = tuple(plain_correction(sizes, tile.adc_gain) for tile in program.crossbar)
+    return ProgrammedTiles(chosen, corrections, *counts)
+
+
+def _program_cells(
+    program: Program, device: Device, cells: EmulatorTwin | Physics
+) -> tuple[int, int, float]:
+    """Bring all cells of all tiles to their levels; cells, pulses and the converged share."""
+    sizes = program.config.crossbar
+    assert sizes is not None
+    programmer = Programmer(cells, sizes, settings_for(device, sizes, Scheme.STEP))
+    rows, columns = region(0, sizes.rows, 0, sizes.columns)
+    pulses = good = 0
+    for number, tile in enumerate(program.crossbar):
+        levels = levels_of(tile.weights, sizes)
+        results = programmer.program(number, rows, columns, levels.ravel())
+        pulses += int(results.pulses.sum())
+        good += int((results.result == Result.CONVERGED).sum())
+    count = len(program.crossbar) * rows.size
+    return count, pulses, good / max(1, count)
+
+
+def _emulated(program: Program, device: Device, physics: Physics) -> EmulatorTwin:
+    """An emulator whose cells have the conductances of a device's, as fine as its numbers are."""
+    sizes = program.config.crossbar
+    assert sizes is not None
+    twin = EmulatorTwin(sizes, IDEAL)
+    found: NDArray[Any] = physics.cells.conductances(np.arange(twin.conductance.size))
+    steps = (found - device.window.low_us) * (level_step(sizes) / physics.level_step_us)
+    twin.conductance[:] = (
+        np.clip(np.rint(steps), 0, 1023).astype(np.int64).reshape(twin.conductance.shape)
+    )
+    return twin
