@@ -29,6 +29,31 @@ class Region(IntEnum):
     """Sums: vectors of C int32, which the host can only read."""
     PROFILE = 4
     """All counters as they stood at each mark: a word for each, which the host can only read."""
+    CROSSBAR = 5
+    """Where there is a crossbar: `CrossbarPort`, which the host can only write."""
+
+
+class CrossbarPort(IntEnum):
+    """What is written to region CROSSBAR: bits 26-27 of the address.
+
+    Words of CORRECTION carry entries of the tables (`celosia.golden.crossbar.corrections`), whose
+    field, tile and place are bits 21-23, 11-20 and 0-10 of the address in words. Words of CELL
+    are written to the cell at the cursor, which then moves along the row, and from its end to the
+    next row; CURSOR sets it to the start of row tile x rows + row.
+    """
+
+    CORRECTION = 0
+    """Entries of the tables."""
+    CURSOR = 1
+    """The row of cells that is written next."""
+    CELL = 2
+    """A cell: its conductance, in bits 0-9."""
+
+
+CROSSBAR_PORT_SHIFT = 26
+"""Where `CrossbarPort` stands in an address."""
+CORRECTION_TILE_SHIFT, CORRECTION_FIELD_SHIFT = 11, 21
+"""Where tile and field stand in the address of a correction, in words."""
 
 
 class Register(IntEnum):

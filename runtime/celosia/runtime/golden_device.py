@@ -5,17 +5,22 @@ from collections.abc import Sequence
 
 from celosia.compiler.golden_run import load_machine, read_outputs, write_inputs
 from celosia.compiler.program import Program, Write
+from celosia.runtime.crossbar.tiles import ProgrammedTiles
 from celosia.runtime.device import Inference, Measured
 
 
 class GoldenDevice:
-    """Runs a program on the golden machine, instruction by instruction; cycles are modelled."""
+    """Runs a program on the golden machine, instruction by instruction; cycles are modelled.
+
+    Crossbar tiles are exact where `tiles` doesn't say what became of them.
+    """
 
     cycles_source = "model"
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, tiles: ProgrammedTiles | None = None) -> None:
         self._program = program
-        self._machine = load_machine(program)
+        engine = None if tiles is None else tiles.engine(program)
+        self._machine = load_machine(program, tiles=engine)
         self.measured = Measured()
 
     def run(self, inputs: Sequence[Sequence[Write]]) -> list[Inference]:

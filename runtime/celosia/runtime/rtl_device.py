@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from celosia.compiler.program import Program, Write
+from celosia.runtime.crossbar.tiles import ProgrammedTiles
 from celosia.runtime.device import Inference, Measured
 from celosia.runtime.host_schedule import Runs
 from celosia.sim.host_script import HostScript
@@ -14,16 +15,23 @@ from celosia.sim.verilator_build import Visibility
 class RtlDevice:
     """Builds the RTL for a program's configuration and runs the program in it.
 
-    `waves` names an FST file that the next `run` writes. `visibility` is for benchmarks.
+    `tiles` are what the crossbar's tiles hold. `waves` names an FST file that the next `run`
+    writes. `visibility` is for benchmarks.
     """
 
     cycles_source = "rtl"
 
     def __init__(
-        self, program: Program, *, waves: Path | None = None, visibility: Visibility = "ports"
+        self,
+        program: Program,
+        *,
+        waves: Path | None = None,
+        visibility: Visibility = "ports",
+        tiles: ProgrammedTiles | None = None,
     ) -> None:
         self._program = program
         self._waves = waves
+        self._tiles = tiles
         self._simulation = NpuSimulation(
             program.config, trace_fst=waves is not None, visibility=visibility
         )
@@ -39,6 +47,8 @@ class RtlDevice:
             Hung: a run did not end.
         """
         script = HostScript(self._program.config)
+        if self._tiles is not None:
+            self._tiles.write(script)
         runs = Runs(self._program, script, inputs)
         result = self._simulation.run(script, waves=self._waves)
         inferences = runs.inferences(result)

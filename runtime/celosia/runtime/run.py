@@ -17,6 +17,7 @@ from celosia.golden.interpreter import Interpreter
 from celosia.golden.memory_map import Counter
 from celosia.golden.timing import Profile
 from celosia.runtime.board_device import BoardDevice
+from celosia.runtime.crossbar.tiles import ProgrammedTiles
 from celosia.runtime.device import Device, Inference, Measured
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.inputs import Sample, batches, unbatched
@@ -44,6 +45,26 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
+class CrossbarReport:
+    """What a run's crossbar tiles are, and what they did to the outputs.
+
+    `converged` is the share of cells that reached their level, with `pulses` in all.
+    `differing_bytes` of `output_bytes` aren't those of the exact int8 network; in the share
+    `agreement` of the samples the largest output is the same one.
+    """
+
+    device: str
+    front_end: str
+    tiles: int
+    cells: int
+    converged: float
+    pulses: int
+    differing_bytes: int
+    output_bytes: int
+    agreement: float
+
+
+@dataclass(frozen=True)
 class RunReport:
     """What `celosia run` reports; its fields are the keys of the JSON object.
 
@@ -59,7 +80,8 @@ class RunReport:
 
     A network that is larger than the NPU's memories takes several `pieces`, each with a start
     command: cycles are the sum of theirs, and `cycles_source` is `mixed` where only some were
-    counted. `host_bytes` cross the host's bus for one run, programs included.
+    counted. `host_bytes` cross the host's bus for one run, programs included. With layers on the
+    `crossbar` the golden model is the golden machine on the same tiles.
     """
 
     model: str
@@ -84,6 +106,7 @@ class RunReport:
     sim_cycles_per_s: float | None
     pieces: int
     host_bytes: HostBytes
+    crossbar: CrossbarReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -99,9 +122,16 @@ class RunResult:
 
 
 def open_device(
-    name: str, program: Program, *, waves: Path | None = None, link: HostLink | None = None
+    name: str,
+    program: Program,
+    *,
+    waves: Path | None = None,
+    link: HostLink | None = None,
+    tiles: ProgrammedTiles | None = None,
 ) -> Device:
     """The device of that name (one of `DEVICES`), with the program loaded; a board behind `link`.
+
+    `tiles` are the program's crossbar tiles, where it has some.
 
     Raises:
         CelosiaError: the board isn't what the program was compiled for.
@@ -109,27 +139,69 @@ def open_device(
     if name == "rtl":
         from celosia.runtime.rtl_device import RtlDevice  # imports Amaranth and cocotb
 
-        return RtlDevice(program, waves=waves)
+        return RtlDevice(program, waves=waves, tiles=tiles)
     if name == "board":
         assert link is not None
         return BoardDevice(program, link)
-    return GoldenDevice(program)
+    return GoldenDevice(program, tiles)
 
 
 def run_graph(
-    graph: Graph, program: Program, device: Device, device_name: str, samples: Sequence[Sample]
+    graph: Graph,
+    program: Program,
+    device: Device,
+    device_name: str,
+    samples: Sequence[Sample],
+    tiles: ProgrammedTiles | None = None,
 ) -> RunResult:
-    """Run samples of a network and hold every output byte to the golden operators."""
+    """Run samples of a network and hold every output byte to the golden operators.
+
+    With crossbar tiles the golden machine, on the same tiles, is the judge; how far its outputs are
+    from the operators' is reported beside that.
+    """
     golden = Interpreter(graph, program.profile)
-    expected = [golden.run(sample) for sample in samples]
-    return _run(program, device, device_name, samples, expected)
+    exact = [golden.run(sample) for sample in samples]
+    if tiles is None:
+        return _run(program, device, device_name, samples, exact)
+    _, expected = _infer(program, GoldenDevice(program, tiles), samples)
+    result = _run(program, device, device_name, samples, expected)
+    report = replace(result.report, crossbar=_crossbar_report(tiles, result.outputs, exact))
+    return replace(result, report=report)
+
+
+def _crossbar_report(
+    tiles: ProgrammedTiles, outputs: list[NDArray[Any]], exact: list[list[NDArray[Any]]]
+) -> CrossbarReport:
+    """What the tiles did to the outputs [samples, ...] of the exact network."""
+    wanted = [
+        np.concatenate([np.atleast_1d(v) for v in values]) for values in zip(*exact, strict=True)
+    ]
+    differing = sum(_differing_bytes(a, b) for a, b in zip(outputs, wanted, strict=True))
+    first, exactly = (
+        values[0].reshape(len(values[0]), -1).argmax(axis=1) for values in (outputs, wanted)
+    )
+    return CrossbarReport(
+        device=tiles.device,
+        front_end=tiles.kind,
+        tiles=len(tiles.corrections),
+        cells=tiles.cells,
+        converged=round(tiles.converged, 6),
+        pulses=tiles.pulses,
+        differing_bytes=differing,
+        output_bytes=sum(values.nbytes for values in wanted),
+        agreement=round(float((first == exactly).mean()), 6),
+    )
 
 
 def run_program(
-    program: Program, device: Device, device_name: str, samples: Sequence[Sample]
+    program: Program,
+    device: Device,
+    device_name: str,
+    samples: Sequence[Sample],
+    tiles: ProgrammedTiles | None = None,
 ) -> RunResult:
     """Run samples of a program whose network isn't at hand; the golden machine is the judge."""
-    judge = GoldenDevice(program)
+    judge = GoldenDevice(program, tiles)
     _, expected = _infer(program, judge, samples)
     return _run(program, device, device_name, samples, expected)
 

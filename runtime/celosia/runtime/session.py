@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from celosia.compiler.crossbar import chosen_layers, compile_placed
 from celosia.compiler.importer import is_onnx, load_onnx, load_tflite
 from celosia.compiler.program import Program
 from celosia.compiler.program_file import MAGIC, decode_program
 from celosia.compiler.streaming import StreamedProgram, compile_network
-from celosia.golden.config import load_config
+from celosia.golden.config import NpuConfig, load_config
+from celosia.golden.crossbar.devices.load import load_device
+from celosia.golden.crossbar.recipe import limits_for
 from celosia.golden.errors import CelosiaError
 from celosia.golden.files import write_atomically
 from celosia.golden.graph import Graph
 from celosia.golden.rounding import RoundingProfile
+from celosia.runtime.crossbar.tiles import ProgrammedTiles, program_tiles
 from celosia.runtime.inputs import Sample, load_samples, random_samples
 from celosia.runtime.link.host_link import HostLink
 from celosia.runtime.models import embedded_data
@@ -29,14 +33,38 @@ EMBEDDED = "digits"
 """Name of the model that the package carries."""
 
 _SEED = 1
+_CALIBRATION = 4
+"""Random samples that set the ranges of crossbar tiles: their inputs are as large as any."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which layers go on which engine, and what crossbar tiles are made of.
+
+    `engine` is that of all layers that may go on either, `places` are exceptions `LAYER=ENGINE`.
+    `device` is a preset or a TOML file, `front_end` is `emulator` or `physics`, `seed` that of all
+    that is drawn.
+    """
+
+    engine: str = "systolic"
+    places: tuple[str, ...] = ()
+    device: str = "ideal"
+    front_end: str = "emulator"
+    seed: int = 1
 
 
 class Session:
     """A compiled network: the graph it came from, if it is known, and the program."""
 
-    def __init__(self, program: Program | StreamedProgram, graph: Graph | None) -> None:
+    def __init__(
+        self,
+        program: Program | StreamedProgram,
+        graph: Graph | None,
+        placement: Placement | None = None,
+    ) -> None:
         self.program = program
         self.graph = graph
+        self._placement = placement or Placement()
         self._run: Callable[[list[Sample]], RunResult] | None = None
 
     def samples(self, path: Path | None) -> list[Sample]:
@@ -67,11 +95,23 @@ class Session:
             return
         if pieces is not None:
             raise CelosiaError(f"--pieces must be left out: '{program.name}' fits in one piece")
-        opened = open_device(device, program, waves=waves, link=link)
+        tiles = self._tiles(device)
+        opened = open_device(device, program, waves=waves, link=link, tiles=tiles)
         if graph is None:
-            self._run = partial(run_program, program, opened, device)
+            self._run = partial(run_program, program, opened, device, tiles=tiles)
         else:
-            self._run = partial(run_graph, graph, program, opened, device)
+            self._run = partial(run_graph, graph, program, opened, device, tiles=tiles)
+
+    def _tiles(self, device: str) -> ProgrammedTiles | None:
+        """The program's crossbar tiles, programmed; None where it has none."""
+        placement, program = self._placement, self.program
+        if isinstance(program, StreamedProgram) or not program.crossbar:
+            return None
+        if device != "golden" and placement.front_end != "emulator":
+            raise CelosiaError("--front-end physics needs --device golden: it isn't in hardware")
+        if device == "board":
+            raise CelosiaError("--device board must have all layers on the systolic array")
+        return program_tiles(program, placement.device, placement.front_end, placement.seed)
 
     def run(self, samples: list[Sample]) -> RunResult:
         """Run samples on the opened device."""
@@ -92,7 +132,13 @@ class Session:
 
 
 def open_session(
-    model: str, config: str, rounding: str | None, *, batch: int = 1, overlap: bool = False
+    model: str,
+    config: str,
+    rounding: str | None,
+    *,
+    batch: int = 1,
+    overlap: bool = False,
+    placement: Placement | None = None,
 ) -> Session:
     """Compile a model for a configuration and a rounding profile, or load a program.
 
@@ -104,12 +150,28 @@ def open_session(
     """
     content = _read(model)
     if content.startswith(MAGIC):
-        return Session(decode_program(content), None)
+        return Session(decode_program(content), None, placement)
     graph = _load(model, content)
     profile = None if rounding is None else _profile(rounding)
     npu = load_config(config)
+    if placement is not None and (placement.engine != "systolic" or placement.places):
+        if batch != 1 or overlap:
+            raise CelosiaError("layers on the crossbar take neither --batch nor --overlap yet")
+        return Session(_compile_placed(graph, npu, profile, placement), graph, placement)
     program = compile_network(graph, npu, profile, batch=batch, overlap=overlap)
     return Session(program, graph)
+
+
+def _compile_placed(
+    graph: Graph, npu: NpuConfig, profile: RoundingProfile | None, placement: Placement
+) -> Program:
+    if placement.engine not in ("systolic", "crossbar"):
+        raise CelosiaError(f"engine must be systolic or crossbar, not {placement.engine!r}")
+    chosen = chosen_layers(graph, placement.engine, placement.places)
+    inputs = [graph.tensors[index] for index in graph.inputs]
+    calibration = random_samples(inputs, _CALIBRATION, _SEED)
+    limits = limits_for(load_device(placement.device))
+    return compile_placed(graph, npu, profile, chosen, calibration, limits)
 
 
 def open_model(model: str) -> tuple[Graph, bytes]:

@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.config import NpuConfig
+from celosia.golden.crossbar.corrections import CorrectionWrite
 from celosia.golden.isa import Semaphore, Unit
 from celosia.golden.memory_map import (
+    CORRECTION_FIELD_SHIFT,
+    CORRECTION_TILE_SHIFT,
+    CROSSBAR_PORT_SHIFT,
     REGION_SHIFT,
     WORD_BYTES,
     Control,
     Counter,
+    CrossbarPort,
     Region,
     Register,
     Status,
@@ -36,6 +41,7 @@ class AccessKind(IntEnum):
 
 
 STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
+_CELLS_AT_ONCE = 1 << 20
 _UNIT_NAMES = [unit.name.lower() for unit in Unit]
 
 
@@ -147,6 +153,27 @@ class HostScript:
         if len(words):
             self._words += [header, words.astype(np.uint32)]
 
+    def write_correction(self, entry: CorrectionWrite) -> None:
+        """Write an entry of the crossbar's tables."""
+        place = (
+            entry.field << CORRECTION_FIELD_SHIFT
+            | entry.tile << CORRECTION_TILE_SHIFT
+            | entry.place
+        )
+        address = _crossbar_address(CrossbarPort.CORRECTION) + place * WORD_BYTES
+        self._words.append(np.array([AccessKind.WRITE, address, 1, entry.value], np.uint32))
+
+    def write_cells(self, conductance: NDArray[np.int64]) -> None:
+        """Write the cells of all tiles: their conductances [tiles, rows, columns]."""
+        cursor = _crossbar_address(CrossbarPort.CURSOR)
+        self._words.append(np.array([AccessKind.WRITE, cursor, 1, 0], np.uint32))
+        # Every word goes to the cursor, whatever the address behind the port's number.
+        cells = conductance.reshape(-1).astype(np.uint32)
+        for first in range(0, len(cells), _CELLS_AT_ONCE):
+            some = cells[first : first + _CELLS_AT_ONCE]
+            header = [AccessKind.WRITE, _crossbar_address(CrossbarPort.CELL), len(some)]
+            self._words += [np.array(header, np.uint32), some]
+
     def read_vectors(self, region: Region, first: int, count: int) -> slice:
         """Read consecutive vectors; returns their place among the answers."""
         geometry = memory_geometry(self._config, region)
@@ -222,6 +249,10 @@ class HostScript:
         place = slice(self.answers, self.answers + count)
         self.answers += count
         return place
+
+
+def _crossbar_address(port: CrossbarPort) -> int:
+    return (Region.CROSSBAR << REGION_SHIFT) | port << CROSSBAR_PORT_SHIFT
 
 
 def state_of(answers: Sequence[int] | NDArray[np.uint32]) -> NpuState:

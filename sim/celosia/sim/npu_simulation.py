@@ -19,7 +19,10 @@ from celosia.sim.verilator_build import Visibility, build_simulation
 
 NPU_TOP = "celosia_npu"
 HARNESS_TOP = "npu_harness"
-_SPECIFICATION = ("config.py", "isa.py", "memory_map.py", "rounding.py")
+_SPECIFICATION = (
+    *("config.py", "isa.py", "memory_map.py", "rounding.py", "timing/crossbar.py"),
+    *(f"crossbar/{name}.py" for name in ("config", "corrections", "emulation", "front_end", "mvm")),
+)
 
 
 class NpuSimulation:

@@ -1,11 +1,21 @@
 """The header: a program without its image, as JSON."""
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from celosia.compiler.assembler import disassemble
-from celosia.compiler.program import LayerInfo, Port, Program, TensorPlacement
+from celosia.compiler.program import (
+    CrossbarTile,
+    LayerInfo,
+    Port,
+    Program,
+    TensorPlacement,
+)
 from celosia.compiler.program_file.fields import MAX_INDEX, Field
 from celosia.compiler.program_file.host import decode_stage, encode_stage
 from celosia.compiler.program_file.tensors import (
@@ -16,6 +26,7 @@ from celosia.compiler.program_file.tensors import (
 )
 from celosia.compiler.streaming.program import StreamedProgram
 from celosia.golden.config import NpuConfig, config_from_mapping, config_to_mapping
+from celosia.golden.crossbar.front_end import GAIN_BITS
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Tensor
 from celosia.golden.rounding import RoundingProfile
@@ -56,6 +67,13 @@ def encode_header(program: Program) -> dict[str, Any]:
             }
             for place in program.tensors
         ],
+        "crossbar": [
+            {
+                "weights": base64.b64encode(tile.weights.tobytes()).decode("ascii"),
+                "adc_gain": tile.adc_gain,
+            }
+            for tile in program.crossbar
+        ],
     }
 
 
@@ -88,6 +106,7 @@ def decode_header(header: Any, image: bytes) -> Program:
         tensors=tuple(
             _decode_placement(item, config, len(layers)) for item in root["tensors"].items()
         ),
+        crossbar=tuple(_decode_tile(item, config) for item in root["crossbar"].items()),
     )
     check_batch(program)
     _check_image(program)
@@ -172,6 +191,23 @@ def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPla
         within=field["within"].integer(0, MAX_INDEX),
         first=first,
         last=field["last"].integer(first, layers - 1),
+    )
+
+
+def _decode_tile(field: Field, config: NpuConfig) -> CrossbarTile:
+    sizes = config.crossbar
+    if sizes is None:
+        field.fail("left out, as the configuration has no crossbar")
+    shape = (sizes.rows, sizes.outputs)
+    try:
+        data = base64.b64decode(field["weights"].text(), validate=True)
+    except binascii.Error:
+        data = b""
+    if len(data) != shape[0] * shape[1]:
+        field["weights"].fail(f"{shape[0] * shape[1]} bytes in base64")
+    return CrossbarTile(
+        weights=np.frombuffer(data, np.int8).reshape(shape),
+        adc_gain=field["adc_gain"].integer(1, (1 << GAIN_BITS) - 1),
     )
 
 

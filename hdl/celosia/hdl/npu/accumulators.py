@@ -56,8 +56,8 @@ class Accumulators(wiring.Component):
         stay below ``depth``, and within a half.
     sums : In(stream.Signature(vector(columns, 32)))
         From the engine that computes them.
-    depthwise : Out(1)
-        Which one that is for the job at hand, as the job says; from a register.
+    depthwise, crossbar : Out(1)
+        Which one that is for the job at hand, as the job says; from registers.
     signal : Out(7)
         Set of semaphores that go up in this cycle.
     read : In(MemoryReadSignature(vector(columns, 32), tag))
@@ -70,6 +70,7 @@ class Accumulators(wiring.Component):
     jobs: stream.Interface
     sums: stream.Interface
     depthwise: Signal
+    crossbar: Signal
     signal: Signal
     read: wiring.PureInterface
     busy: Signal
@@ -86,6 +87,7 @@ class Accumulators(wiring.Component):
                 "jobs": In(stream.Signature(AccumulateJob)),
                 "sums": In(stream.Signature(vector(columns, SUM_BITS))),
                 "depthwise": Out(1),
+                "crossbar": Out(1),
                 "signal": Out(SEMAPHORES),
                 "read": In(MemoryReadSignature(vector(columns, SUM_BITS), tag)),
                 "busy": Out(1),
@@ -171,6 +173,7 @@ class Accumulators(wiring.Component):
                 distance.eq(_pixels(job)),
                 overwrite.eq(job.overwrite),
                 self.depthwise.eq(job.depthwise),
+                self.crossbar.eq(job.crossbar),
                 job_signal.eq(job.signal),
             ]
 

@@ -8,16 +8,22 @@ from amaranth.utils import ceil_log2
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import ADDRESS_BITS, Semaphore
 from celosia.golden.memory_map import (
+    CORRECTION_FIELD_SHIFT,
+    CORRECTION_TILE_SHIFT,
+    CROSSBAR_PORT_SHIFT,
     IDENTITY,
     REGION_SHIFT,
     WORD_BYTES,
     Control,
     Counter,
+    CrossbarPort,
     Region,
     Register,
     memory_geometry,
 )
 from celosia.golden.rounding import RoundingProfile
+from celosia.hdl.crossbar.emulator import cell_access
+from celosia.hdl.crossbar.product_corrector import correction_write
 from celosia.hdl.npu.counters import COUNTERS
 from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
 from celosia.hdl.npu.semaphores import COUNT_BITS
@@ -47,6 +53,7 @@ class HostPort(wiring.Component):
         request: stream of `HostRequest`. response: one 32-bit word for each read, in order.
         scratchpad_read, weights_read, accumulators_read, profile_read: readers of the memories.
         scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
+        corrections, cells: to the crossbar, where there is one.
         start, step: pulses. step_mode, program: registers of the host.
         status, program_counter, units, queues, semaphores, marks, counters: what it can read.
     """
@@ -54,8 +61,15 @@ class HostPort(wiring.Component):
     def __init__(self, config: NpuConfig) -> None:
         self._config = config
         rows, columns = config.rows, config.columns
+        crossbar = {}
+        if config.crossbar is not None:
+            crossbar = {
+                "corrections": Out(stream.Signature(correction_write(config.crossbar))),
+                "cells": Out(stream.Signature(cell_access(config.crossbar))),
+            }
         super().__init__(
             {
+                **crossbar,
                 "request": In(stream.Signature(HostRequest)),
                 "response": Out(stream.Signature(32)),
                 "scratchpad_read": Out(MemoryReadSignature(vector(rows))),
@@ -105,6 +119,9 @@ class HostPort(wiring.Component):
                             self._write_word(m, Region.SCRATCHPAD, self.scratchpad_write)
                         with m.Case(Region.WEIGHTS):
                             self._write_word(m, Region.WEIGHTS, self.weights_write)
+                        if self._config.crossbar is not None:
+                            with m.Case(Region.CROSSBAR):
+                                self._write_crossbar(m, offset, access.data)
                 with m.Elif(self.request.valid & held.next):
                     m.d.sync += answer.eq(held.word)
                     m.next = "ANSWER"
@@ -164,6 +181,38 @@ class HostPort(wiring.Component):
             port.payload.mask.eq(lanes),
             self.request.ready.eq(port.ready | ~exists),
         ]
+
+    def _write_crossbar(self, m: Module, offset: object, value: object) -> None:
+        """An entry of the crossbar's tables, the cursor, or the cell at the cursor."""
+        tiles = self._config.crossbar
+        assert tiles is not None
+        line = Signal(range(max(2, tiles.tiles * tiles.rows)))
+        column = Signal(range(tiles.columns))
+        corrections, cells = self.corrections, self.cells
+        m.d.comb += [
+            corrections.payload.field.eq(offset >> CORRECTION_FIELD_SHIFT),
+            corrections.payload.tile.eq(offset >> CORRECTION_TILE_SHIFT),
+            corrections.payload.place.eq(offset),
+            corrections.payload.value.eq(value),
+            cells.payload.write.eq(1),
+            cells.payload.line.eq(line),
+            cells.payload.column.eq(column),
+            cells.payload.value.as_value().eq(value),
+        ]
+        with m.Switch(offset >> (CROSSBAR_PORT_SHIFT - ceil_log2(WORD_BYTES))):
+            with m.Case(CrossbarPort.CORRECTION):
+                m.d.comb += [
+                    corrections.valid.eq(1),
+                    self.request.ready.eq(corrections.ready),
+                ]
+            with m.Case(CrossbarPort.CURSOR):
+                m.d.sync += [line.eq(value), column.eq(0)]
+            with m.Case(CrossbarPort.CELL):
+                m.d.comb += [cells.valid.eq(1), self.request.ready.eq(cells.ready)]
+                with m.If(cells.ready):
+                    m.d.sync += column.eq(column + 1)
+                    with m.If(column == tiles.columns - 1):
+                        m.d.sync += [column.eq(0), line.eq(line + 1)]
 
     def _ask(self, m: Module, region: Region, answer: Signal) -> None:
         port = self._readers()[region]

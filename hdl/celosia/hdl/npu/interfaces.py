@@ -13,12 +13,14 @@ from celosia.golden.isa import (
     Extent,
     Instruction,
     Matmul,
+    Product,
 )
 from celosia.golden.isa import SEMAPHORES as SEMAPHORES
 
 __all__ = [
     "SEMAPHORES",
     "AccumulateJob",
+    "CrossbarEngineSignature",
     "DepthwiseEngineSignature",
     "DepthwiseJob",
     "InstructionStream",
@@ -162,11 +164,12 @@ AccumulateJob = data.StructLayout(
         "overwrite": 1,
         "signal": unsigned(SEMAPHORES),
         "depthwise": 1,
+        "crossbar": 1,
     }
 )
-"""One pass of a MATMUL, or a DEPTHWISE: rows * columns sums are on their way, in order, for the
-accumulators from `base`, from the engine that `depthwise` tells. `overwrite` replaces what was
-there; `signal` is raised once the last is written."""
+"""One pass of a MATMUL, a DEPTHWISE or a PRODUCT: rows * columns sums are on their way, in order,
+for the accumulators from `base`, from the engine that `depthwise` and `crossbar` tell. `overwrite`
+replaces what was there; `signal` is raised once the last is written."""
 
 DepthwiseJob = data.StructLayout(
     {
@@ -184,6 +187,34 @@ DepthwiseJob = data.StructLayout(
     }
 )
 """What the depthwise engine knows of a DEPTHWISE: its outputs, and the window as it was set."""
+
+
+class CrossbarEngineSignature(wiring.Signature):
+    """The crossbar's contract as an engine of MATRIX, seen from the engine.
+
+    Members:
+        vectors: stream of the vectors of output pixels: `vector` (R int8), `tile`, and `pixel_end`
+            on the last of a pixel.
+        sums: stream of C int32, one for each pixel, in order.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__(
+            {
+                "vectors": In(
+                    stream.Signature(
+                        data.StructLayout(
+                            {
+                                "vector": vector(rows),
+                                "tile": unsigned(field_width(Product, "tile")),
+                                "pixel_end": 1,
+                            }
+                        )
+                    )
+                ),
+                "sums": Out(stream.Signature(vector(columns, 32))),
+            }
+        )
 
 
 class DepthwiseEngineSignature(wiring.Signature):

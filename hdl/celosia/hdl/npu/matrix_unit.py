@@ -4,12 +4,20 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.isa import Depthwise, DepthwiseWindow, Matmul, MatrixInput, MatrixLoop
+from celosia.golden.isa import (
+    Depthwise,
+    DepthwiseWindow,
+    Matmul,
+    MatrixInput,
+    MatrixLoop,
+    Product,
+)
 from celosia.golden.memory_map import UnitState
 from celosia.hdl.npu.address_generator import AddressGenerator
 from celosia.hdl.npu.interfaces import (
     SEMAPHORES,
     AccumulateJob,
+    CrossbarEngineSignature,
     DepthwiseEngineSignature,
     DepthwiseJob,
     InstructionStream,
@@ -36,6 +44,9 @@ RequestTag = data.StructLayout(
         "depthwise": 1,
         "column_end": 1,
         "strip_end": 1,
+        "crossbar": 1,
+        "pixel_end": 1,
+        "tile": unsigned(field_width(Product, "tile")),
     }
 )
 """What becomes of the vector that the scratchpad answers with."""
@@ -49,9 +60,11 @@ RunTag = data.StructLayout(
         "signal": unsigned(SEMAPHORES),
         "padding": signed(field_width(MatrixInput, "padding")),
         "depthwise": 1,
+        "crossbar": 1,
+        "tile": unsigned(field_width(Product, "tile")),
     }
 )
-"""What the positions of a MATMUL or DEPTHWISE need to know of it."""
+"""What the positions of a MATMUL, DEPTHWISE or PRODUCT need to know of it."""
 
 
 class MatrixUnit(wiring.Component):
@@ -94,6 +107,8 @@ class MatrixUnit(wiring.Component):
         To the matrix engine.
     depthwise_jobs, depthwise_vectors : Out
         ``jobs`` and ``vectors`` of `DepthwiseEngineSignature`, where the configuration has one.
+    crossbar_vectors : Out
+        ``vectors`` of `CrossbarEngineSignature`, where the configuration has a crossbar.
     jobs : Out(stream.Signature(AccumulateJob))
         To the accumulators.
     state : Out(4)
@@ -126,6 +141,9 @@ class MatrixUnit(wiring.Component):
             depthwise = DepthwiseEngineSignature(config.rows, config.columns)
             members["depthwise_jobs"] = depthwise.members["jobs"].flip()
             members["depthwise_vectors"] = depthwise.members["vectors"].flip()
+        if config.crossbar is not None:
+            crossbar = CrossbarEngineSignature(config.rows, config.columns)
+            members["crossbar_vectors"] = crossbar.members["vectors"].flip()
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -141,7 +159,10 @@ class MatrixUnit(wiring.Component):
         # A position is a request, and the first of a pass is a job as well.
         position, run = generator.positions, generator.positions.payload.tag
         request, response = self.read.request, self.read.response
-        is_first = position.payload.first[:2].all()
+        # A PRODUCT is one pass over all levels, with one job.
+        passes = position.payload.first[:2].all() & ~run.crossbar
+        is_first = Signal()
+        m.d.comb += is_first.eq(passes | position.payload.first.all())
         m.d.comb += [
             request.valid.eq(position.valid & (~is_first | jobs.i.ready)),
             request.payload.address.eq(position.payload.address),
@@ -151,14 +172,20 @@ class MatrixUnit(wiring.Component):
             request.payload.tag.depthwise.eq(run.depthwise),
             request.payload.tag.column_end.eq(position.payload.last[0]),
             request.payload.tag.strip_end.eq(position.payload.last[:2].all()),
+            request.payload.tag.crossbar.eq(run.crossbar),
+            request.payload.tag.pixel_end.eq(position.payload.last[:3].all()),
+            request.payload.tag.tile.eq(run.tile),
             position.ready.eq(request.ready & (~is_first | jobs.i.ready)),
             jobs.i.valid.eq(position.valid & is_first & request.ready),
             jobs.i.payload.base.eq(run.accumulator),
             jobs.i.payload.rows.eq(run.rows),
             jobs.i.payload.columns.eq(run.columns),
             jobs.i.payload.overwrite.eq(position.payload.first[2:].all() & ~run.accumulate),
-            jobs.i.payload.signal.eq(Mux(position.payload.last[2:].all(), run.signal, 0)),
+            jobs.i.payload.signal.eq(
+                Mux(position.payload.last[2:].all() | run.crossbar, run.signal, 0)
+            ),
             jobs.i.payload.depthwise.eq(run.depthwise),
+            jobs.i.payload.crossbar.eq(run.crossbar),
         ]
         self._deliver(m)
 
@@ -193,9 +220,21 @@ class MatrixUnit(wiring.Component):
         m.d.comb += [
             activation.payload.vector.eq(filled),
             activation.payload.first.eq(tag.first),
-            activation.valid.eq(response.valid),
+        ]
+        m.d.comb += [
+            activation.valid.eq(response.valid & ~tag.depthwise & ~tag.crossbar),
             response.ready.eq(activation.ready),
         ]
+        if self.config.crossbar is not None:
+            pixels = self.crossbar_vectors
+            m.d.comb += [
+                pixels.payload.vector.eq(filled),
+                pixels.payload.tile.eq(tag.tile),
+                pixels.payload.pixel_end.eq(tag.pixel_end),
+                pixels.valid.eq(response.valid & tag.crossbar),
+            ]
+            with m.If(tag.crossbar):
+                m.d.comb += response.ready.eq(pixels.ready)
         if self.config.depthwise_taps:
             strip = self.depthwise_vectors
             m.d.comb += [
@@ -203,9 +242,9 @@ class MatrixUnit(wiring.Component):
                 strip.payload.column_end.eq(tag.column_end),
                 strip.payload.strip_end.eq(tag.strip_end),
                 strip.valid.eq(response.valid & tag.depthwise),
-                activation.valid.eq(response.valid & ~tag.depthwise),
-                response.ready.eq(Mux(tag.depthwise, strip.ready, activation.ready)),
             ]
+            with m.If(tag.depthwise):
+                m.d.comb += response.ready.eq(strip.ready)
 
     def _start(self, m, generator):
         """Hand the next instruction to the generator; returns whether it isn't a setting."""
@@ -246,6 +285,9 @@ class MatrixUnit(wiring.Component):
         if self.config.depthwise_taps:
             self._start_depthwise(m, run, startable)
             is_work |= matmul.opcode == Depthwise.opcode
+        if self.config.crossbar is not None:
+            self._start_product(m, generator, startable)
+            is_work |= matmul.opcode == Product.opcode
         start = self.instructions.valid & self.instructions.ready
         m.d.comb += self.semaphores.take.eq(start)
         with m.If(self.instructions.valid):
@@ -255,6 +297,35 @@ class MatrixUnit(wiring.Component):
         with m.If(start & (matmul.opcode == MatrixInput.opcode)):
             m.d.sync += padding.eq(image.padding)
         return is_work
+
+    def _start_product(self, m, generator, startable):
+        """PRODUCT is a run over all levels, the chunk's outermost: a job of its pixels."""
+        word, run = self.instructions.payload, generator.runs
+        product, loop = (
+            data.View(instruction_layout(kind), word) for kind in (Product, MatrixLoop)
+        )
+        pixels = [Signal(AccumulateJob[name].shape, name=name) for name in ("columns", "rows")]
+        with m.If((loop.opcode == MatrixLoop.opcode) & self.instructions.valid):
+            with m.If(self.instructions.ready):
+                for level, count in zip((3, 4), pixels, strict=True):
+                    with m.If(loop.level == level):
+                        m.d.sync += count.eq(loop.count)
+        with m.If(product.opcode == Product.opcode):
+            m.d.comb += [
+                run.payload.address.eq(product.address),
+                run.payload.y.eq(product.y),
+                run.payload.x.eq(product.x),
+                run.payload.counts[0].eq(product.vectors),
+                run.payload.counts[1].eq(product.kernel_columns),
+                run.payload.tag.accumulator.eq(product.accumulator),
+                run.payload.tag.accumulate.eq(product.accumulate),
+                run.payload.tag.columns.eq(pixels[0]),
+                run.payload.tag.rows.eq(pixels[1]),
+                run.payload.tag.crossbar.eq(1),
+                run.payload.tag.tile.eq(product.tile),
+                run.valid.eq(startable),
+                self.instructions.ready.eq(self.semaphores.grant & run.ready),
+            ]
 
     def _start_depthwise(self, m, run, startable):
         """DEPTHWISE is a run over its strip, and a job of the depthwise engine."""

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import INSTRUCTION_BITS, Semaphore, Unit
 from celosia.golden.memory_map import Counter, UnitState
+from celosia.hdl.crossbar.engine import CrossbarEngine
 from celosia.hdl.npu.accumulators import Accumulators
 from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.hdl.npu.depthwise_engine import DepthwiseEngine
@@ -104,7 +105,8 @@ class Npu(wiring.Component):
         wiring.connect(m, load.weights, engine.weights)
         wiring.connect(m, matrix.activations, engine.activations)
         wiring.connect(m, matrix.jobs, accumulators.jobs)
-        depthwise = self._sums(m, restarted, load, matrix, engine, accumulators)
+        crossbar = self._crossbar(m, restarted, host, matrix)
+        depthwise = self._sums(m, restarted, load, matrix, engine, accumulators, crossbar)
 
         units = {Unit.LOAD: load, Unit.MATRIX: matrix, Unit.POST: post}
         waiting = {}
@@ -137,7 +139,9 @@ class Npu(wiring.Component):
             host.units.eq(Cat(sequencer.state, load.state, matrix.state, post.state)),
             host.queues.eq(Cat(*waiting.values())),
             counters.mark.eq(post.mark),
-            counters.events.eq(self._events(m, sequencer, load, matrix, post, engine, depthwise)),
+            counters.events.eq(
+                self._events(m, sequencer, load, matrix, post, engine, depthwise, crossbar)
+            ),
         ]
         return m
 
@@ -149,33 +153,56 @@ class Npu(wiring.Component):
         matrix: MatrixUnit,
         engine: SystolicArray,
         accumulators: Accumulators,
+        crossbar: CrossbarEngine | None,
     ) -> DepthwiseEngine | None:
         """Connect the accumulators to the engines; returns the depthwise one, if there is one.
 
         Jobs are in program order, so that each engine's next sums are those of its next job.
         """
-        if not self._config.depthwise_taps:
+        chosen: list[tuple[Signal | Const, stream.Interface]] = []
+        depthwise = None
+        if self._config.depthwise_taps:
+            depthwise = DepthwiseEngine(self._config)
+            m.submodules.depthwise = restarted(depthwise)
+            wiring.connect(m, load.depthwise, depthwise.weights)
+            wiring.connect(m, matrix.depthwise_jobs, depthwise.jobs)
+            wiring.connect(m, matrix.depthwise_vectors, depthwise.vectors)
+            chosen.append((accumulators.depthwise, depthwise.sums))
+        if crossbar is not None:
+            chosen.append((accumulators.crossbar, crossbar.sums))
+        if not chosen:
             wiring.connect(m, engine.sums, accumulators.sums)
             return None
-        depthwise = DepthwiseEngine(self._config)
-        m.submodules.depthwise = restarted(depthwise)
-        wiring.connect(m, load.depthwise, depthwise.weights)
-        wiring.connect(m, matrix.depthwise_jobs, depthwise.jobs)
-        wiring.connect(m, matrix.depthwise_vectors, depthwise.vectors)
         sums = accumulators.sums
-        with m.If(accumulators.depthwise):
+
+        def take(source: stream.Interface) -> None:
             m.d.comb += [
-                sums.payload.eq(depthwise.sums.payload),
-                sums.valid.eq(depthwise.sums.valid),
-                depthwise.sums.ready.eq(sums.ready),
+                sums.payload.eq(source.payload),
+                sums.valid.eq(source.valid),
+                source.ready.eq(sums.ready),
             ]
+
+        with m.If(chosen[0][0]):
+            take(chosen[0][1])
+        for condition, source in chosen[1:]:
+            with m.Elif(condition):
+                take(source)
         with m.Else():
-            m.d.comb += [
-                sums.payload.eq(engine.sums.payload),
-                sums.valid.eq(engine.sums.valid),
-                engine.sums.ready.eq(sums.ready),
-            ]
+            take(engine.sums)
         return depthwise
+
+    def _crossbar(
+        self, m: Module, restarted: ResetInserter, host: HostPort, matrix: MatrixUnit
+    ) -> CrossbarEngine | None:
+        """The crossbar, if there is one; START ends its products, and leaves its cells."""
+        if self._config.crossbar is None:
+            return None
+        crossbar = CrossbarEngine(self._config)
+        m.submodules.crossbar = restarted(crossbar)
+        wiring.connect(m, matrix.crossbar_vectors, crossbar.vectors)
+        wiring.connect(m, host.corrections, crossbar.corrections)
+        wiring.connect(m, host.cells, crossbar.cells)
+        return crossbar
 
     @staticmethod
     def _count(m: Module, name: str, queue: StreamFifo, clear: Signal) -> Signal:
@@ -228,12 +255,14 @@ class Npu(wiring.Component):
         post: PostUnit,
         engine: SystolicArray,
         depthwise: DepthwiseEngine | None,
+        crossbar: CrossbarEngine | None,
     ) -> Signal:
         """Events of this cycle, bit by `Counter`; exactly one MATRIX_* while a program runs."""
         events = Signal(len(Counter))
         valid, ready = engine.activations.valid, engine.activations.ready
         computing = Const(0) if depthwise is None else depthwise.computing
         waiting = Const(0) if depthwise is None else depthwise.waiting
+        beside = Const(0) if crossbar is None else crossbar.busy
         with m.If(sequencer.running):
             m.d.comb += [
                 events[Counter.CYCLES].eq(1),
@@ -243,7 +272,7 @@ class Npu(wiring.Component):
             ]
             with m.If(valid & ready):
                 m.d.comb += events[Counter.MATRIX_BUSY].eq(1)
-            with m.Elif(computing):
+            with m.Elif(computing | beside):
                 m.d.comb += events[Counter.MATRIX_DEPTHWISE].eq(1)
             with m.Elif(valid | waiting):
                 m.d.comb += events[Counter.MATRIX_WEIGHTS].eq(1)

@@ -11,6 +11,7 @@ from celosia.golden.isa import (
     INSTRUCTION_BITS,
     INSTRUCTIONS,
     Halt,
+    Product,
     Unit,
 )
 from celosia.golden.memory_map import UnitState
@@ -113,6 +114,8 @@ class Sequencer(wiring.Component):
             with m.State("DISPATCH"):
                 m.d.comb += self.state.eq(UnitState.WAITING_QUEUE)
                 absent = () if self._config.depthwise_taps else DEPTHWISE_INSTRUCTIONS
+                if self._config.crossbar is None:
+                    absent = (*absent, Product)
                 known = [i for i in INSTRUCTIONS if i not in absent]
                 with m.Switch(opcode):
                     for unit, queue in queues.items():

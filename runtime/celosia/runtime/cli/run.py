@@ -32,7 +32,7 @@ _CONFIG = "npu8x8"
 _COLUMNS = 68  # what the columns beside a layer's name take
 
 if TYPE_CHECKING:
-    from celosia.runtime.run import RunReport
+    from celosia.runtime.run import CrossbarReport, RunReport
 
 
 def run(
@@ -95,6 +95,42 @@ def run(
         ),
     ] = None,
     overlap: Overlap = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="systolic|crossbar",
+            help="Where convolutions and matrix products are computed.",
+        ),
+    ] = "systolic",
+    place: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--place",
+            metavar="LAYER=ENGINE",
+            help="An exception for one layer (may be repeated).",
+            show_default=False,
+        ),
+    ] = None,
+    crossbar: Annotated[
+        str,
+        typer.Option(
+            "--crossbar",
+            metavar="NAME|FILE.toml",
+            help="What the crossbar's cells are made of: a device preset, or a TOML file.",
+        ),
+    ] = "ideal",
+    front_end: Annotated[
+        str,
+        typer.Option(
+            "--front-end",
+            metavar="emulator|physics",
+            help="What stands for the crossbar: its fixed-point emulator, or the device's physics.",
+        ),
+    ] = "emulator",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Of all that the crossbar's cells draw.")
+    ] = 1,
     outputs: Annotated[
         Path | None,
         typer.Option("--outputs", metavar="Y.npy", help="Write the outputs, [n, ...]."),
@@ -124,7 +160,7 @@ def run(
     """
     from celosia.runtime.link.host_link import HostLink
     from celosia.runtime.run import DEVICES
-    from celosia.runtime.session import open_session
+    from celosia.runtime.session import Placement, open_session
 
     if device not in DEVICES:
         raise CelosiaError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
@@ -140,6 +176,7 @@ def run(
             rounding,
             batch=1 if batch is None else batch,
             overlap=overlap,
+            placement=Placement(engine, tuple(place or ()), crossbar, front_end, seed),
         )
         if session.graph is None and (config or rounding or overlap or batch is not None):
             raise CelosiaError(
@@ -185,6 +222,8 @@ def print_report(report: "RunReport") -> None:
     plural = "s" if report.samples > 1 else ""
     subject = f"{report.samples} sample{plural} of {escape(report.model)}"
     where = f"{report.device} device, {escape(report.config)}, rounding {report.rounding}"
+    if report.crossbar is not None:
+        _print_crossbar(report.crossbar)
     if report.outputs_match:
         results.print(f"[green]every byte equals the golden model's[/]: {subject} ({where})")
     else:
@@ -192,6 +231,17 @@ def print_report(report: "RunReport") -> None:
             f"[bold red]{report.mismatches} bytes differ from the golden model's[/]: "
             f"{subject} ({where})"
         )
+
+
+def _print_crossbar(crossbar: "CrossbarReport") -> None:
+    results.print(
+        f"crossbar: {crossbar.tiles} tiles of {escape(crossbar.device)} ({crossbar.front_end}), "
+        f"{crossbar.converged:.1%} of {crossbar.cells:,} cells converged in {crossbar.pulses:,} "
+        f"pulses; {crossbar.differing_bytes:,} of {crossbar.output_bytes:,} output bytes aren't "
+        f"those of exact int8, and {crossbar.agreement:.1%} of the samples have the same largest "
+        f"output",
+        soft_wrap=True,
+    )
 
 
 def _print_layers(report: "RunReport") -> None:

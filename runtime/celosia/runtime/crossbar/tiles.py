@@ -20,6 +20,7 @@ from celosia.golden.crossbar.programming import Programmer, region
 from celosia.golden.crossbar.recipe import settings_for
 from celosia.golden.errors import CelosiaError
 from celosia.golden.machine import AnalogTiles
+from celosia.sim.host_script import HostScript
 
 FRONT_ENDS = ("emulator", "physics")
 RELAXATION_S = 1.0
@@ -31,12 +32,15 @@ class ProgrammedTiles:
     """Tiles that were programmed, and what it took.
 
     Attributes:
+        device, kind: names of the device and of the kind of front end.
         front_end: what they are on.
         corrections: of every tile.
         cells, pulses: programmed cells; pulses in all.
         converged: share of the cells.
     """
 
+    device: str
+    kind: str
     front_end: FrontEnd
     corrections: tuple[TileCorrection, ...]
     cells: int
@@ -49,13 +53,26 @@ class ProgrammedTiles:
         assert sizes is not None
         return AnalogTiles(Multiplier(self.front_end, sizes), self.corrections)
 
+    def write(self, script: HostScript) -> None:
+        """Write tables and cells into an NPU's emulator.
+
+        Raises:
+            CelosiaError: the tiles are on another front end.
+        """
+        if not isinstance(self.front_end, EmulatorTwin):
+            raise CelosiaError("crossbar tiles must be on the emulator to be in hardware")
+        for number, correction in enumerate(self.corrections):
+            for entry in correction.writes(number):
+                script.write_correction(entry)
+        script.write_cells(self.front_end.conductance)
+
 
 def program_tiles(program: Program, device_name: str, front_end: str, seed: int) -> ProgrammedTiles:
     """Program every tile of a program, as the controller does.
 
-    On the front end `physics` the device's own cells, formed before, are programmed and used. On the `emulator`
-    the preset `ideal` is programmed itself; any other device's conductances, programmed and relaxed
-    on the physics, are put into the emulator's cells.
+    On the front end `physics` the device's own cells, formed before, are programmed and used. On
+    the `emulator` the preset `ideal` is programmed itself; any other device's conductances,
+    programmed and relaxed on the physics, are put into the emulator's cells.
 
     Raises:
         CelosiaError: no such device or front end, or the device can't be programmed so.
@@ -82,7 +99,7 @@ def program_tiles(program: Program, device_name: str, front_end: str, seed: int)
         if front_end == "emulator":
             chosen = _emulated(program, device, cells)
     corrections = tuple(plain_correction(sizes, tile.adc_gain) for tile in program.crossbar)
-    return ProgrammedTiles(chosen, corrections, *counts)
+    return ProgrammedTiles(device.name, front_end, chosen, corrections, *counts)
 
 
 def _program_cells(
