@@ -23,6 +23,8 @@ from celosia.golden.rounding import RoundingProfile
 KINDS = (OpKind.CONV_2D, OpKind.FULLY_CONNECTED)
 """Operators that crossbar tiles can compute."""
 _ROWS = 64
+_LEAST_TILES = 64
+"""Tiles of a default crossbar at least: small networks then share one simulation."""
 
 
 def default_crossbar(config: NpuConfig, limits: Mapping[str, int]) -> CrossbarConfig:
@@ -91,7 +93,8 @@ def compile_placed(
         sizes = default_crossbar(config, limits)
         whole = replace(config, crossbar=sizes)
         needed = len(compile_model(graph, whole, profile, crossbar=chosen).crossbar)
-        config = replace(config, crossbar=replace(sizes, tiles=max(1, needed)))
+        tiles = max(_LEAST_TILES, 1 << (needed - 1).bit_length()) if needed else 1
+        config = replace(config, crossbar=replace(sizes, tiles=tiles))
     program = compile_model(graph, config, profile, crossbar=chosen)
     return calibrated(program, samples)
 

@@ -18,7 +18,7 @@ from celosia.golden.isa import (
 from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import Counter
 from celosia.golden.timing.clockwork import Claims, Clock, Condition, Process
-from celosia.golden.timing.crossbar import product_cycles
+from celosia.golden.timing.crossbar import FIRST_PRODUCT_CYCLES, product_cycles
 from celosia.golden.timing.depthwise import StripLoading
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.records import Records
@@ -180,8 +180,9 @@ class MatrixTiming:
         self._semaphores.signal(run.instruction.signal, self.idle)
 
     def _product(self, run: Run, offered: int) -> None:
-        """Product after product: the vectors of the next one wait in front of the crossbar."""
-        end = offered + run.passes * product_cycles(self._config)
+        """Product after product, as if no bit were issued twice: how many are depends on data."""
+        each = product_cycles(self._config) + run.vectors
+        end = offered + FIRST_PRODUCT_CYCLES + run.passes * each
         self._records.spend(Counter.MATRIX_DEPTHWISE, offered, end)
         self._end = end
         self._leave(run, end)

@@ -1,0 +1,123 @@
+"""Networks with layers on crossbar tiles, in RTL: the golden machine's bytes, and exact ones."""
+
+import json
+
+import numpy as np
+import pytest
+
+from celosia.runtime.cli import main
+from celosia.runtime.models import embedded_data
+from celosia.runtime.session import Placement, open_session
+
+SLACK = 0.005
+"""What an ideal crossbar with calibrated 8-bit converters may lose against int8."""
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from io import BytesIO
+
+    with np.load(BytesIO(embedded_data("digits_heldout.npz"))) as data:
+        return data["x"], data["y"]
+
+
+def run(digits, where, count, **placement):
+    x, y = digits
+    session = open_session(
+        "digits", "npu8x8", None, placement=Placement(engine="crossbar", **placement)
+    )
+    session.open(where)
+    result = session.run([[image[None]] for image in x[:count]])
+    right = (result.outputs[0].reshape(count, -1).argmax(axis=1) == y[:count]).mean()
+    return result.report, float(right)
+
+
+def accuracy_of_int8(digits, count):
+    x, y = digits
+    session = open_session("digits", "npu8x8", None)
+    session.open("golden")
+    outputs = session.run([[image[None]] for image in x[:count]]).outputs[0]
+    return float((outputs.reshape(count, -1).argmax(axis=1) == y[:count]).mean())
+
+
+def test_digits_on_the_crossbar_in_rtl(digits):
+    count = 8
+    report, right = run(digits, "rtl", count)
+    assert report.mismatches == 0
+    assert report.crossbar.converged == 1
+    assert {layer.engine for layer in report.layers if layer.macs} == {"crossbar"}
+    assert right >= accuracy_of_int8(digits, count) - SLACK
+    # The model leaves out bits that are issued twice.
+    modelled, _ = run(digits, "golden", 1)
+    assert abs(modelled.cycles - report.cycles) / report.cycles < 0.02
+
+
+@pytest.mark.slow
+def test_200_digits_on_the_crossbar_in_rtl(digits):
+    report, right = run(digits, "rtl", 200)
+    assert report.mismatches == 0
+    assert right >= accuracy_of_int8(digits, 200) - SLACK
+
+
+@pytest.mark.parametrize("where", ["golden", pytest.param("rtl", marks=pytest.mark.slow)])
+def test_other_cells_in_the_emulator(digits, where):
+    """Conductances of a filamentary device, programmed and relaxed, change the sums."""
+    report, _ = run(digits, where, 2, device="hfox-neurram")
+    assert report.mismatches == 0
+    assert report.crossbar.converged > 0.99
+    assert report.crossbar.differing_bytes > 0
+
+
+def test_resnet8_with_a_layer_on_the_crossbar(capsys, models_dir):
+    model = models_dir / "ic_resnet8_int8.tflite"
+    layers = json.loads(cli(capsys, "run", model, "--json")[1])["layers"]
+    name = next(layer["name"] for layer in layers[2:] if layer["op"] == "CONV_2D")
+    status, out, err = cli(
+        capsys, "run", model, "--place", f"{name}=crossbar", "--device", "rtl", "--json"
+    )
+    assert (status, err) == (0, "")
+    report = json.loads(out)
+    assert report["outputs_match"]
+    assert [x["engine"] for x in report["layers"]].count("crossbar") == 1
+
+
+def cli(capsys, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    streams = capsys.readouterr()
+    return ended.value.code, streams.out, streams.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engine", "magic"], "engine must be systolic or crossbar, not 'magic'"),
+        (["--place", "left"], "--place must be LAYER=systolic or LAYER=crossbar, not 'left'"),
+        (
+            ["--place", "no=crossbar"],
+            "layer must be one of stem, left, right, widen, last, head, not",
+        ),
+        (
+            ["--place", "max=crossbar"],
+            "layer 'max' (MAX_POOL_2D) must be a convolution or a matrix product to be placed",
+        ),
+        (["--engine", "crossbar", "--crossbar", "no"], "device must be one of "),
+        (["--engine", "crossbar", "--front-end", "no"], "front end must be emulator or physics"),
+        (
+            ["--engine", "crossbar", "--front-end", "physics", "--device", "rtl"],
+            "--front-end physics needs --device golden: it isn't in hardware",
+        ),
+        (
+            ["--engine", "crossbar", "--batch", "2"],
+            "layers on the crossbar take neither --batch nor --overlap yet",
+        ),
+        (
+            ["--engine", "crossbar", "--crossbar", "sky130"],
+            "bits must leave levels of sky130 further apart",
+        ),
+    ],
+)
+def test_mistakes_get_a_sentence(capsys, arguments, message):
+    status, _, err = cli(capsys, "run", "digits", *arguments)
+    assert status == 2
+    assert message in err
