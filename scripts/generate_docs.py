@@ -58,7 +58,7 @@ def memory_map_page() -> Iterator[str]:
     yield "|---|---|" + "---|" * len(presets) + "---|"
     for region, doc in _member_docs(Region, memory_map):
         base = region << memory_map.REGION_SHIFT
-        if region is Region.REGISTERS:
+        if region not in memory_map.MEMORIES:
             sizes = ["-"] * len(presets)
         else:
             shapes = [memory_geometry(config, region) for config in presets]
@@ -71,6 +71,7 @@ def memory_map_page() -> Iterator[str]:
         ("STATUS", memory_map.Status),
         ("CONTROL", memory_map.Control),
         ("Unit states", memory_map.UnitState),
+        ("CROSSBAR", memory_map.CrossbarPort),
     ):
         yield from ("", f"## {title}", "", "| value | name | meaning |", "|---|---|---|")
         for member, doc in _member_docs(enum, memory_map):

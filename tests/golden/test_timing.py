@@ -8,6 +8,7 @@ from support.cycles import assert_counters_modelled, assert_layers_modelled
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
 from celosia.golden.config import PRESETS
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     INSTRUCTIONS,
@@ -162,7 +163,8 @@ def test_every_instruction_has_its_time(kind):
     if kind in (LoadWeights, LoadDepthwise):
         after += [other for other in after if type(other) is _USERS[kind]]
     program = [*before, *([] if kind is Halt else [instruction]), *after, Halt()]
-    assert model_cycles(CONFIG, program).counters[Counter.CYCLES] > len(program)
+    config = replace(CONFIG, crossbar=CrossbarConfig(rows=64, outputs=CONFIG.columns))
+    assert model_cycles(config, program).counters[Counter.CYCLES] > len(program)
 
 
 _USERS = {LoadWeights: Matmul, LoadDepthwise: Depthwise}

@@ -158,6 +158,8 @@ class Counter(IntEnum):
     entered the array."""
 
 
+MEMORIES = (Region.SCRATCHPAD, Region.WEIGHTS, Region.ACCUMULATORS, Region.PROFILE)
+"""Regions that are memories of vectors."""
 PROFILE_WORDS = len(Counter)
 IDENTITY = int.from_bytes(b"CEL1", "little")
 
@@ -182,7 +184,7 @@ class MemoryGeometry:
 
 
 def memory_geometry(config: NpuConfig, region: Region) -> MemoryGeometry:
-    """Depth and vector size of a memory region; REGISTERS has none."""
+    """Depth and vector size of a region of `MEMORIES`."""
     depth, size = {
         Region.SCRATCHPAD: (config.scratchpad_depth, config.rows),
         Region.WEIGHTS: (config.weight_depth, config.columns),

@@ -11,6 +11,7 @@ from celosia.golden.config import NpuConfig, config_from_mapping
 from celosia.golden.isa import ADDRESS_BITS
 from celosia.golden.memory_map import (
     IDENTITY,
+    MEMORIES,
     PROFILE_WORDS,
     REGION_SHIFT,
     WORD_BYTES,
@@ -28,7 +29,6 @@ from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall
 
 ACCESSES = 200
-MEMORIES: list[Region] = [region for region in Region if region is not Region.REGISTERS]
 WRITABLE = {Region.SCRATCHPAD: "scratchpad_write", Region.WEIGHTS: "weights_write"}
 INPUTS = {
     "status": Register.STATUS,

@@ -12,6 +12,7 @@ from celosia.golden.isa import (
     INSTRUCTION_BITS,
     INSTRUCTIONS,
     Halt,
+    Product,
     Unit,
 )
 from celosia.golden.memory_map import UnitState
@@ -20,7 +21,7 @@ from celosia.sim.memory_model import MemoryModel
 from celosia.sim.stalls import Stall
 
 QUEUES: list[Unit] = [unit for unit in Unit if unit is not Unit.SEQUENCER]
-OPCODES = {i.opcode: i.unit() for i in INSTRUCTIONS if i is not Halt}
+OPCODES = {i.opcode: i.unit() for i in INSTRUCTIONS if i not in (Halt, Product)}
 ILLEGAL = sorted(set(range(256)) - {*OPCODES, Halt.opcode})
 END = 1 << ADDRESS_BITS
 
