@@ -46,3 +46,10 @@ def test_the_bench_finds_units_that_do_not_wait_for_each_other():
     change = ("mvm.hold.eq(self.commands.valid | programmer.busy)", "mvm.hold.eq(0)")
     with pytest.raises(SimulationFailed):
         run(controller=mutated(controller, change).Controller, test_filter="both")
+
+
+@pytest.mark.slow
+def test_the_monitor_finds_an_interlock_that_is_not_connected():
+    change = ("limiter.interlock.eq(self.interlock)", "limiter.interlock.eq(1)")
+    with pytest.raises(SimulationFailed, match=r"rules .* broken"):
+        run(controller=mutated(controller, change).Controller, test_filter="fuzz")

@@ -4,6 +4,7 @@ Products are made on tile 0 while others are programmed: what comes out doesn't 
 order, so that golden programmer and multiplier, one after the other, say what it must be.
 """
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from celosia.sim.block_bench import BlockBench
 from celosia.sim.stalls import Stall
 
 VECTORS = 60
+FUZZ_CYCLES = 100_000
 PLAN = (Command.PROGRAM, Command.READ, Command.SCRUB, Command.BIST, Command.PROGRAM, Command.READ)
 
 
@@ -202,3 +204,55 @@ async def aborts_leave_both_units_in_step(dut: Any) -> None:
     assert aborted_once
     assert Result.ABORTED in results
     assert Result.CONVERGED in results
+
+
+@cocotb.test()
+async def fuzz(dut: Any) -> None:
+    """Commands, products, aborts, interlock and resets at random for 100,000 cycles."""
+    bench = await BlockBench.start(dut, timeout_cycles=10 * FUZZ_CYCLES)
+    bank = Bank(dut, bench, 1, stalls=False)
+    await bank.prepare()
+    config, rng = bank.config, bench.rng
+    start = bench.cycle
+    rises = products = 0
+    levels = (rng.randrange(config.levels) for _ in itertools.count())
+    feeding = cocotb.start_soon(bank.sources["targets"].send(levels))
+    tasks: dict[str, Any] = {}
+    while bench.cycle - start < FUZZ_CYCLES:
+        action = rng.random()
+        if action < 0.02:
+            for task in (*tasks.values(), feeding):
+                task.cancel()
+            await bench.reset(rng.randint(2, 4))
+            await bank.prepare()
+            tasks = {}
+            feeding = cocotb.start_soon(bank.sources["targets"].send(levels))
+        elif action < 0.1:
+            dut.abort.value = 1
+            await bench.cycles(rng.randint(1, 12))
+            dut.abort.value = 0
+        elif action < 0.16:
+            dut.interlock.value = 0
+            await bench.cycles(rng.randint(1, 40))
+            dut.interlock.value = 1
+        else:
+            name = rng.choice(["commands", "requests"])
+            place = (rng.randrange(config.rows), rng.randint(0, 4), rng.randrange(8), 3)
+            names = ("first_row", "rows", "first_column", "columns")
+            command = rng.choice([*PLAN, Command.FORM, rng.randrange(16)])
+            fields = {"command": int(command), "tile": rng.randrange(config.tiles), "tag": 0}
+            fields |= dict(zip(names, place, strict=True))
+            beats = [packed(region_command(config), **fields)]
+            if name == "requests":
+                beats = bank.products(rng.randint(1, 8))[0]
+            if name not in tasks or tasks[name].done():
+                tasks[name] = cocotb.start_soon(bank.sources[name].send(beats))
+        for _ in range(rng.randint(1, 120)):
+            before = int(dut.pulse.value)
+            await bench.cycles(1)
+            rises += not before and int(dut.pulse.value)
+            products += int(dut.issued.value)
+        bank.check_safe()
+    print(f"{bench.cycle - start} cycles, {rises} pulses, {products} integrations")
+    assert rises > 100
+    assert products > 100
