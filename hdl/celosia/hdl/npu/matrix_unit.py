@@ -1,6 +1,6 @@
 """MATRIX: turns instructions into the vectors of the matrix and the depthwise engine."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,35 +36,40 @@ IN_FLIGHT_BITS = 8
 MEMORY_CYCLES = 16
 """Latency of the scratchpad up to which jobs of short passes find room without a pause."""
 
-RequestTag = data.StructLayout(
-    {
-        "first": 1,
-        "inside": 1,
-        "padding": signed(field_width(MatrixInput, "padding")),
-        "depthwise": 1,
-        "column_end": 1,
-        "strip_end": 1,
-        "crossbar": 1,
-        "pixel_end": 1,
-        "tile": unsigned(field_width(Product, "tile")),
-    }
-)
-"""What becomes of the vector that the scratchpad answers with."""
+TILE = unsigned(field_width(Product, "tile"))
 
-RunTag = data.StructLayout(
-    {
-        "accumulator": unsigned(field_width(Matmul, "accumulator")),
-        "rows": unsigned(field_width(Matmul, "rows")),
-        "columns": unsigned(field_width(Matmul, "columns")),
-        "accumulate": 1,
-        "signal": unsigned(SEMAPHORES),
-        "padding": signed(field_width(MatrixInput, "padding")),
-        "depthwise": 1,
-        "crossbar": 1,
-        "tile": unsigned(field_width(Product, "tile")),
-    }
-)
-"""What the positions of a MATMUL, DEPTHWISE or PRODUCT need to know of it."""
+
+def request_tag(config):
+    """What becomes of the vector that the scratchpad answers with."""
+    crossbar = {} if config.crossbar is None else {"crossbar": 1, "pixel_end": 1, "tile": TILE}
+    return data.StructLayout(
+        {
+            "first": 1,
+            "inside": 1,
+            "padding": signed(field_width(MatrixInput, "padding")),
+            "depthwise": 1,
+            "column_end": 1,
+            "strip_end": 1,
+            **crossbar,
+        }
+    )
+
+
+def run_tag(config):
+    """What the positions of a MATMUL, DEPTHWISE or PRODUCT need to know of it."""
+    crossbar = {} if config.crossbar is None else {"crossbar": 1, "tile": TILE}
+    return data.StructLayout(
+        {
+            "accumulator": unsigned(field_width(Matmul, "accumulator")),
+            "rows": unsigned(field_width(Matmul, "rows")),
+            "columns": unsigned(field_width(Matmul, "columns")),
+            "accumulate": 1,
+            "signal": unsigned(SEMAPHORES),
+            "padding": signed(field_width(MatrixInput, "padding")),
+            "depthwise": 1,
+            **crossbar,
+        }
+    )
 
 
 class MatrixUnit(wiring.Component):
@@ -101,7 +106,7 @@ class MatrixUnit(wiring.Component):
         MATRIX's instructions, in order; taken when they start.
     semaphores : Out(SemaphoreSignature())
         ``signal`` is for settings only: the others signal through their last job.
-    read : Out(MemoryReadSignature(vector(rows), RequestTag))
+    read : Out(MemoryReadSignature(vector(rows), request_tag(config)))
         The scratchpad.
     activations : Out(stream.Signature({"vector", "first"}))
         To the matrix engine.
@@ -131,7 +136,7 @@ class MatrixUnit(wiring.Component):
         members = {
             "instructions": In(InstructionStream),
             "semaphores": Out(SemaphoreSignature()),
-            "read": Out(MemoryReadSignature(vector(config.rows), RequestTag)),
+            "read": Out(MemoryReadSignature(vector(config.rows), request_tag(config))),
             "activations": engine.members["activations"].flip(),
             "jobs": Out(stream.Signature(AccumulateJob)),
             "state": Out(4),
@@ -148,7 +153,9 @@ class MatrixUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.generator = generator = AddressGenerator(run_levels=(0, 1), tag=RunTag)
+        m.submodules.generator = generator = AddressGenerator(
+            run_levels=(0, 1), tag=run_tag(self.config)
+        )
         rows, columns = self.config.rows, self.config.columns
         passes_in_flight = -(-(rows + columns + MEMORY_CYCLES) // rows) + 2
         m.submodules.jobs = jobs = StreamFifo(shape=AccumulateJob, depth=passes_in_flight)
@@ -159,10 +166,12 @@ class MatrixUnit(wiring.Component):
         # A position is a request, and the first of a pass is a job as well.
         position, run = generator.positions, generator.positions.payload.tag
         request, response = self.read.request, self.read.response
+        has_crossbar = self.config.crossbar is not None
+        on_crossbar = run.crossbar if has_crossbar else Const(0)
         # A PRODUCT is one pass over all levels, with one job.
-        passes = position.payload.first[:2].all() & ~run.crossbar
-        is_first = Signal()
-        m.d.comb += is_first.eq(passes | position.payload.first.all())
+        is_first = position.payload.first[:2].all()
+        if has_crossbar:
+            is_first = (is_first & ~on_crossbar) | position.payload.first.all()
         m.d.comb += [
             request.valid.eq(position.valid & (~is_first | jobs.i.ready)),
             request.payload.address.eq(position.payload.address),
@@ -172,9 +181,6 @@ class MatrixUnit(wiring.Component):
             request.payload.tag.depthwise.eq(run.depthwise),
             request.payload.tag.column_end.eq(position.payload.last[0]),
             request.payload.tag.strip_end.eq(position.payload.last[:2].all()),
-            request.payload.tag.crossbar.eq(run.crossbar),
-            request.payload.tag.pixel_end.eq(position.payload.last[:3].all()),
-            request.payload.tag.tile.eq(run.tile),
             position.ready.eq(request.ready & (~is_first | jobs.i.ready)),
             jobs.i.valid.eq(position.valid & is_first & request.ready),
             jobs.i.payload.base.eq(run.accumulator),
@@ -182,11 +188,18 @@ class MatrixUnit(wiring.Component):
             jobs.i.payload.columns.eq(run.columns),
             jobs.i.payload.overwrite.eq(position.payload.first[2:].all() & ~run.accumulate),
             jobs.i.payload.signal.eq(
-                Mux(position.payload.last[2:].all() | run.crossbar, run.signal, 0)
+                Mux(position.payload.last[2:].all() | on_crossbar, run.signal, 0)
             ),
             jobs.i.payload.depthwise.eq(run.depthwise),
-            jobs.i.payload.crossbar.eq(run.crossbar),
+            jobs.i.payload.crossbar.eq(on_crossbar),
         ]
+        if has_crossbar:
+            tag = request.payload.tag
+            m.d.comb += [
+                tag.crossbar.eq(run.crossbar),
+                tag.pixel_end.eq(position.payload.last[:3].all()),
+                tag.tile.eq(run.tile),
+            ]
         self._deliver(m)
 
         in_flight = Signal(IN_FLIGHT_BITS)
@@ -222,7 +235,7 @@ class MatrixUnit(wiring.Component):
             activation.payload.first.eq(tag.first),
         ]
         m.d.comb += [
-            activation.valid.eq(response.valid & ~tag.depthwise & ~tag.crossbar),
+            activation.valid.eq(response.valid & ~tag.depthwise),
             response.ready.eq(activation.ready),
         ]
         if self.config.crossbar is not None:
@@ -234,7 +247,7 @@ class MatrixUnit(wiring.Component):
                 pixels.valid.eq(response.valid & tag.crossbar),
             ]
             with m.If(tag.crossbar):
-                m.d.comb += response.ready.eq(pixels.ready)
+                m.d.comb += [response.ready.eq(pixels.ready), activation.valid.eq(0)]
         if self.config.depthwise_taps:
             strip = self.depthwise_vectors
             m.d.comb += [
