@@ -33,6 +33,7 @@ from celosia.runtime.cli import (
     crossbar,
     demo,
     doctor,
+    energy,
     inspect,
     models,
     prune,
@@ -60,6 +61,7 @@ app.command()(verilog.verilog)
 app.command()(bench.bench)
 app.add_typer(crossbar.app)
 app.command()(serve.serve)
+app.command()(energy.energy)
 app.add_typer(models.app)
 app.command()(doctor.doctor)
 
