@@ -1,12 +1,16 @@
 """Energy: events of a program against a run of it, and costs against the published table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
+from celosia.compiler.crossbar import chosen_layers
 from celosia.compiler.importer import load_tflite
 from celosia.golden.config import PRESETS
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.energy import Event, count_events, npu_costs, sram_pj_per_byte
 from celosia.golden.energy.published import BENCHMARKS, PROCESSORS, scaled
 from celosia.golden.machine.engine import ExactEngine
@@ -54,6 +58,19 @@ def test_every_layer_has_events(program):
     for layer, events in zip(program.layers, per_layer, strict=True):
         assert events[Event.SCRATCHPAD_BYTE] > 0, layer.name
         assert (events[Event.MAC] > 0) == (layer.engine == "systolic"), layer.name
+        assert events[Event.CONVERSION] == 0
+
+
+def test_a_crossbar_s_events_are_those_of_its_products():
+    config = replace(PRESETS["npu8x8"], crossbar=CrossbarConfig(tiles=64))
+    graph = load_tflite(embedded_data("digits_int8.tflite"))
+    program = compile_model(graph, config, crossbar=chosen_layers(graph, "crossbar", []))
+    counted = events_of(program)
+    # A product converts each of 36 columns for each of 8 bits; the stem has two column tiles.
+    assert config.crossbar.columns == 36
+    assert counted[0][Event.CONVERSION] == 14 * 14 * 2 * 8 * 36
+    assert sum(events[Event.MAC] for events in counted) == 0
+    assert counted[0][Event.CELL_READ] == counted[0][Event.ROW_DRIVE] * 36
 
 
 def test_memories_cost_what_was_published():

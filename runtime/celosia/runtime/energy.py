@@ -83,10 +83,10 @@ class EnergyReport:
 
 def energy_report(programs: dict[str, Program | StreamedProgram], clock_mhz: float) -> EnergyReport:
     """Programs of one network by what tells them apart, beside the processors."""
-    first = next(iter(programs.values()))
+    first, last = (list(programs.values())[place] for place in (0, -1))
     costs = {
         event.name.lower(): {"event": str(event), **asdict(cost)}
-        for event, cost in npu_costs(first.config).items()
+        for event, cost in npu_costs(last.config).items()
     }
     benchmark = BENCHMARKS.get(first.macs)
     return EnergyReport(

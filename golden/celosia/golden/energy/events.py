@@ -5,6 +5,7 @@ from enum import StrEnum
 from math import prod
 
 from celosia.golden.config import NpuConfig
+from celosia.golden.crossbar.config import INPUT_BITS
 from celosia.golden.isa import (
     INSTRUCTION_BYTES,
     Depthwise,
@@ -20,6 +21,7 @@ from celosia.golden.isa import (
     MatrixLoop,
     Pool,
     PostLoop,
+    Product,
 )
 from celosia.golden.machine.loops import LoopNest
 
@@ -35,6 +37,10 @@ class Event(StrEnum):
     SCRATCHPAD_BYTE = "byte read from or written to the scratchpad"
     ACCUMULATOR_BYTE = "byte read from or written to the accumulators"
     REQUANTISATION = "sum that POST scales, rounds and clamps"
+    ROW_DRIVE = "bit that a crossbar's row driver puts on its row"
+    CELL_READ = "cell of a crossbar that a driven row puts under the read voltage"
+    CONVERSION = "conversion of a crossbar's column"
+    SHIFT_ADD = "code of a crossbar that joins its column's sum"
 
 
 Events = dict[Event, int]
@@ -45,7 +51,8 @@ def count_events(config: NpuConfig, program: Iterable[Instruction], layers: int)
     """Events of each of `layers` layers of a program; the last one has what follows its mark.
 
     Every cell of the array counts with every vector that passes it, whether a channel uses it or
-    not: an upper bound, as cells that multiply zeros switch little.
+    not: an upper bound, as cells that multiply zeros switch little. So does every cell of a
+    crossbar tile for every bit of its inputs, as if all bits were set, and none issued twice.
     """
     counter = _Counter(config)
     for instruction in program:
@@ -96,6 +103,8 @@ class _Counter:
                 self._taps = instruction.rows * instruction.groups * config.depthwise_taps
             case Depthwise():
                 self._multiply_lanes(instruction)
+            case Product():
+                self._product(instruction)
             case Drain():
                 pixels = instruction.rows * instruction.columns
                 self._now[Event.ACCUMULATOR_BYTE] += 4 * config.columns * pixels
@@ -129,6 +138,22 @@ class _Counter:
         self._now[Event.SCRATCHPAD_BYTE] += strip * config.rows
         self._now[Event.MAC] += outputs * self._taps * config.depthwise_lanes
         self._now[Event.ACCUMULATOR_BYTE] += 4 * config.columns * outputs
+
+    def _product(self, product: Product) -> None:
+        """A crossbar tile, for every pixel of a chunk."""
+        config, nest = self._config, self._matrix
+        tiles = config.crossbar
+        assert tiles is not None
+        pixels = nest.count(3) * nest.count(4)
+        vectors = product.vectors * product.kernel_columns * nest.count(2)
+        bits = pixels * INPUT_BITS
+        self._now[Event.SCRATCHPAD_BYTE] += pixels * vectors * config.rows
+        self._now[Event.ROW_DRIVE] += bits * vectors * config.rows
+        self._now[Event.CELL_READ] += bits * vectors * config.rows * tiles.columns
+        self._now[Event.CONVERSION] += bits * tiles.columns
+        self._now[Event.SHIFT_ADD] += bits * tiles.columns
+        accesses = 2 if product.accumulate else 1
+        self._now[Event.ACCUMULATOR_BYTE] += 4 * config.columns * pixels * accesses
 
     def _store(self, vectors: int) -> None:
         """Vectors through the requantiser into the scratchpad."""

@@ -37,17 +37,23 @@ def energy(
     """Show energy and time of one inference, by layer and by what costs it.
 
     Events are counted in the program and cycles come from the cycle model; what an event costs is a
-    published figure of a chip, named with its source in the output. Beside them stand processors
-    with published results of the same network, or of ResNet8 scaled to its size.
+    published figure of a chip, named with its source in the output. Systolic array, crossbar and
+    processors with published results of the same network, or of ResNet8 scaled to its size, stand
+    side by side.
     """
     from celosia.runtime.energy import energy_report
-    from celosia.runtime.session import open_session
+    from celosia.runtime.session import Placement, open_session
 
     if not clock_mhz > 0:
         raise CelosiaError(f"--clock-mhz must be above 0, not {clock_mhz:g}")
     with errors.status("compiling"):
         session = open_session(model, config, rounding)
-        report = energy_report({"systolic array": session.program}, clock_mhz)
+        programs = {"systolic array": session.program}
+        if session.graph is not None:
+            placement = Placement(engine="crossbar")
+            placed = open_session(model, config, rounding, placement=placement)
+            programs["crossbar"] = placed.program
+        report = energy_report(programs, clock_mhz)
     if roofline is not None:
         from celosia.golden.files import write_atomically
         from celosia.runtime.roofline import draw_roofline
@@ -136,6 +142,6 @@ def _print_costs(report: "EnergyReport") -> None:
     table.add_column("figure", no_wrap=True)
     table.add_column("source")
     for cost in report.costs.values():
-        figure = "published" if cost["published"] else "interpolated"
+        figure = "published" if cost["published"] else "derived"
         table.add_row(cost["event"], f"{cost['pj']:.3g}", figure, cost["source"])
     results.print(table)
