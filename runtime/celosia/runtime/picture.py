@@ -1,7 +1,7 @@
 """The picture that ends a demonstration: what the network saw and where the cycles went."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -31,16 +31,32 @@ def require_matplotlib() -> None:
         )
 
 
+def _draw_layers(axis: Any, layers: Sequence[tuple[str, dict[Counter, int]]]) -> None:
+    """Bars of layers' cycles, by what the array did."""
+    names = [name for name, _ in layers]
+    start = np.zeros(len(layers))
+    for counter, meaning in MEANINGS.items():
+        cycles = np.array([counts[counter] for _, counts in layers], float)
+        if cycles.any():
+            axis.barh(names, cycles, left=start, color=COLOURS[counter], label=meaning)
+        start += cycles
+    axis.invert_yaxis()
+    axis.set_xlabel("clock cycles of one inference")
+    axis.legend(fontsize=7, loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
+
+
 def draw_run(
     images: NDArray[np.int8],
     labels: Sequence[int],
     predictions: Sequence[int],
-    layers: Sequence[tuple[str, dict[Counter, int]]],
+    engines: Mapping[str, Sequence[tuple[str, dict[Counter, int]]]],
     title: str,
 ) -> bytes:
     """A PNG: digits [n, height, width] with what the hardware took them for, and layer cycles.
 
-    `layers` names each layer and the cycles that its counters grew by.
+    `engines` has for each engine its layers: the name of each, and the cycles that its counters
+    grew by.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -61,18 +77,11 @@ def draw_run(
             color="#3b7a57" if right else "#c8553d",
             fontsize=10,
         )
-    axis = bottom.subplots()
-    names = [name for name, _ in layers]
-    start = np.zeros(len(layers))
-    for counter, meaning in MEANINGS.items():
-        cycles = np.array([counts[counter] for _, counts in layers], float)
-        if cycles.any():
-            axis.barh(names, cycles, left=start, color=COLOURS[counter], label=meaning)
-        start += cycles
-    axis.invert_yaxis()
-    axis.set_xlabel("clock cycles of one inference, by what the array did")
-    axis.legend(fontsize=8, loc="lower right")
-    axis.spines[["top", "right"]].set_visible(False)
+    for axis, (engine, layers) in zip(
+        np.atleast_1d(bottom.subplots(1, len(engines))), engines.items(), strict=True
+    ):
+        _draw_layers(axis, layers)
+        axis.set_title(f"on the {engine}", fontsize=10)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
