@@ -29,6 +29,7 @@ from celosia.golden.config import NpuConfig, config_from_mapping, config_to_mapp
 from celosia.golden.crossbar.front_end import GAIN_BITS
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Tensor
+from celosia.golden.isa import Product
 from celosia.golden.rounding import RoundingProfile
 
 MAX_COUNT = (1 << 53) - 1
@@ -106,7 +107,7 @@ def decode_header(header: Any, image: bytes) -> Program:
         tensors=tuple(
             _decode_placement(item, config, len(layers)) for item in root["tensors"].items()
         ),
-        crossbar=tuple(_decode_tile(item, config) for item in root["crossbar"].items()),
+        crossbar=_decode_tiles(root["crossbar"], config),
     )
     check_batch(program)
     _check_image(program)
@@ -194,6 +195,13 @@ def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPla
     )
 
 
+def _decode_tiles(field: Field, config: NpuConfig) -> tuple[CrossbarTile, ...]:
+    tiles = tuple(_decode_tile(item, config) for item in field.items())
+    if config.crossbar is not None and len(tiles) > config.crossbar.tiles:
+        field.fail(f"a list of at most {config.crossbar.tiles} elements")
+    return tiles
+
+
 def _decode_tile(field: Field, config: NpuConfig) -> CrossbarTile:
     sizes = config.crossbar
     if sizes is None:
@@ -234,6 +242,12 @@ def _check_image(program: Program) -> None:
     ends = [layer.end for layer in program.layers]
     for start in program.starts:
         listing = disassemble(config, program.image, start)
+        used = [item.tile for _, item in listing if isinstance(item, Product)]
+        if max(used, default=-1) >= len(program.crossbar):
+            raise CelosiaError(
+                f"program's crossbar must have the {max(used) + 1} tiles that its instructions "
+                f"use, not {len(program.crossbar)}"
+            )
         marks = sum(instruction.mark for _, instruction in listing)
         if marks != len(program.layers) or any(end > len(listing) for end in ends):
             raise CelosiaError(

@@ -178,10 +178,11 @@ def run(
             overlap=overlap,
             placement=Placement(engine, tuple(place or ()), crossbar, front_end, seed),
         )
-        if session.graph is None and (config or rounding or overlap or batch is not None):
+        chosen = config or rounding or overlap or batch is not None
+        if session.graph is None and (chosen or place or engine != "systolic"):
             raise CelosiaError(
-                f"--config, --rounding, --batch and --overlap must be left out for {model!r}: "
-                f"a program brings its own"
+                f"--config, --rounding, --batch, --overlap, --engine and --place must be left out "
+                f"for {model!r}: a program brings its own"
             )
         samples = session.samples(inputs)
         status.update("building the simulation" if device == "rtl" else "preparing")
