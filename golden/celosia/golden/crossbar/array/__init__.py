@@ -1,0 +1,1 @@
+"""The array: line resistance, biasing, converters, and how weights become levels of cells."""
