@@ -45,8 +45,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := plots
-# MORE adds extras that need more than pip: continuous integration says MORE=,badcrossbar.
-$(VENV)/.installed-test: EXTRAS := test,plots,boards,vela$(MORE)
+$(VENV)/.installed-test: EXTRAS := test,plots,boards,vela
 
 $(VENV)/.installed-demo $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@echo "installing celosia[$(EXTRAS)] into $(VENV)"

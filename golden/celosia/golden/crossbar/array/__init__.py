@@ -1,1 +1,1 @@
-"""The array: line resistance, biasing, converters, and how weights become levels of cells."""
+"""The array: its line resistance, and how its lines are biased in a write."""

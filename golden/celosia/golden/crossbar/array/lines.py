@@ -53,8 +53,7 @@ def transfer(conductance: FloatArray, lines: Lines) -> FloatArray:
 
     `conductance` is [rows, columns] in siemens, none negative. All rows are driven, those at 0 V
     too. Two neighbouring blocks of cells become one by eliminating the nodes between them, until
-    there is one block left (nested dissection): 64 x 64 cells take 10 ms, 256 x 256 a quarter of a
-    second on one core of a desktop computer.
+    there is one block left (nested dissection). docs/crossbar-physics.md has its times.
     """
     if not any(getattr(lines, field.name) for field in fields(lines)):
         return np.ascontiguousarray(conductance.T)
