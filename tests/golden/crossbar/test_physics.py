@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from celosia.golden.crossbar.array.lines import Lines
+from celosia.golden.crossbar.array.nodal import Network
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.devices.load import device_from_mapping, load_device
 from celosia.golden.crossbar.front_end import BiasMode
@@ -96,3 +98,22 @@ def test_noise_of_products_is_that_of_their_cells_and_of_nothing_else():
     some = np.random.default_rng(1).permutation(4000)[:50]
     again, _ = front_end.product(0, driven[some], 4096 * 6, sequence[some])
     np.testing.assert_array_equal(again, codes[some])
+
+
+@pytest.mark.parametrize(("ohm", "equal"), [(0.0, True), (20.0, False)])
+def test_products_see_their_lines(ohm, equal):
+    device, lines = load_device("ideal"), Lines(row=ohm, column=ohm / 2, driver=ohm, sense=ohm)
+    ideal, _ = physics(device)
+    front_end = Physics(ideal.config, device, 1, lines)
+    cells = np.arange(len(front_end.cells))
+    front_end.cells.write(cells, ideal.cells.conductances(cells))
+    driven = np.random.default_rng(6).random((10, 64)) < 0.5
+    codes, _ = front_end.product(1, driven, 4096, np.arange(10))
+    assert np.array_equal(codes, ideal.product(1, driven, 4096, np.arange(10))[0]) is equal
+    # Every node of the array, solved another way.
+    shape = ideal.config.rows, ideal.config.columns
+    siemens = 1e-6 * ideal.cells.conductances(shape[0] * shape[1] + np.arange(np.prod(shape)))
+    network = Network(lines, np.ones(shape[0], bool), np.ones(shape[1], bool))
+    nodes = network.solve(siemens.reshape(shape), driven.astype(float), np.zeros(shape[1]))
+    steps = nodes.column_currents * 1e6 / ideal.level_step_us
+    assert np.abs(codes - steps).max() < 0.5 + 1e-6

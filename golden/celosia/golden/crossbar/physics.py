@@ -1,12 +1,15 @@
-"""The physics behind the front-end port: tiles of device cells on lines without resistance.
+"""The physics behind the front-end port: device cells on lines with or without resistance.
 
 Cell (row, column) of a tile is number (tile * rows + row) * columns + column of the device's cells,
 which is what its draws depend on.
 """
 
+from dataclasses import fields
+
 import numpy as np
 from numpy.typing import NDArray
 
+from celosia.golden.crossbar.array.lines import Lines, transfer
 from celosia.golden.crossbar.config import VOLTS_PER_CODE, CrossbarConfig
 from celosia.golden.crossbar.devices.cells import DeviceCells, Polarity
 from celosia.golden.crossbar.devices.device import Device
@@ -22,6 +25,8 @@ POLARITIES = {
     BiasMode.FORM: Polarity.FORM,
 }
 """What a bias mode does to the selected cell."""
+
+NO_RESISTANCE = Lines(row=0.0, column=0.0)
 
 
 class CellFrontEnd:
@@ -83,12 +88,19 @@ class CellFrontEnd:
 class Physics(CellFrontEnd):
     """A whole front end: the sums of cells, with their noise, as an ideal converter gives them.
 
-    Args are those of `CellFrontEnd`. A level step, the unit of a product's codes, is the window of
-    the device divided by the levels of a cell less one.
+    Args are those of `CellFrontEnd`, and the resistances of each tile's lines, which products see
+    exactly; single cells are read and written as if there were none. A level step, the unit of a
+    product's codes, is the window of the device divided by the levels of a cell less one.
     """
 
-    def __init__(self, config: CrossbarConfig, device: Device, seed: int) -> None:
+    def __init__(
+        self, config: CrossbarConfig, device: Device, seed: int, lines: Lines = NO_RESISTANCE
+    ) -> None:
         super().__init__(config, device, seed)
+        # Conductances are in uS, so that resistances must be in megaohm.
+        self._megaohm = Lines(
+            **{field.name: getattr(lines, field.name) * 1e-6 for field in fields(lines)}
+        )
         window = device.window
         self.level_step_us = (window.high_us - window.low_us) / (config.levels - 1)
         self._matrices: dict[int, tuple[int, FloatArray, FloatArray]] = {}
@@ -102,7 +114,8 @@ class Physics(CellFrontEnd):
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """INTEGRATE of each row mask (driven [n, rows]) and CONVERT of all columns.
 
-        The noise of a column is that of its driven cells together, drawn by (column, sequence).
+        The noise of a column is that of its driven cells together, drawn by (column, sequence);
+        lines don't weaken it.
         Returns codes [n, columns] and whether each was saturated: at the converter's last code.
         """
         conductances, variances = self._matrix(tile)
@@ -116,7 +129,8 @@ class Physics(CellFrontEnd):
         return found, found == highest
 
     def _matrix(self, tile: int) -> tuple[FloatArray, FloatArray]:
-        """Conductances and read variances [rows, columns] of a tile, kept until a cell changes."""
+        """What a driven row adds to each column, and its read variance, both [rows, columns] of a
+        tile, kept until a cell changes."""
         if tile not in self._matrices or self._matrices[tile][0] != self.cells.changes:
             shape = (self.config.rows, self.config.columns)
             cells = tile * shape[0] * shape[1] + np.arange(shape[0] * shape[1])
@@ -124,7 +138,7 @@ class Physics(CellFrontEnd):
             sigma = self.cells.read_sigma(cells, values)
             self._matrices[tile] = (
                 self.cells.changes,
-                values.reshape(shape),
+                np.ascontiguousarray(transfer(values.reshape(shape), self._megaohm).T),
                 (sigma**2).reshape(shape),
             )
         return self._matrices[tile][1:]
