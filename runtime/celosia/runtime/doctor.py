@@ -36,6 +36,7 @@ PACKAGES = {
     "cocotb": "testbenches",
     "find-libpython": "Python inside the simulator",
     "numpy": "golden model",
+    "pyserial": "line to boards",
     "rich": "tables and progress",
     "scipy": "crossbar physics",
     "threadpoolctl": "golden model's speed",
