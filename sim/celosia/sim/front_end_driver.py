@@ -89,6 +89,13 @@ class FrontEndDriver:
         await self._edge
         return codes, saturated
 
+    async def strobe_in_safe(self, name: str) -> None:
+        """A strobe that means nothing; `ready` is not waited for."""
+        self._port[name].value = 1
+        await self._edge
+        self.safe()
+        await self._edge
+
     async def _integrate(self, tile: int, rows: int, sequence: int, column: int) -> None:
         port = self._port
         for name, value in (

@@ -20,7 +20,7 @@ from celosia.golden.crossbar.emulation import (
     level_step,
     top,
 )
-from celosia.golden.crossbar.front_end import GAIN_ONE, BiasMode
+from celosia.golden.crossbar.front_end import GAIN_ONE, WRITE_MODES, BiasMode
 
 Integers = NDArray[np.int64]
 _HIGHEST = (1 << CONDUCTANCE_BITS) - 1
@@ -92,7 +92,12 @@ class EmulatorTwin:
         line: Integers,
         width: int,
     ) -> None:
-        """One write pulse to each of the cells (rows [n], columns [n], no cell twice)."""
+        """One write pulse to each of the cells (rows [n], columns [n], no cell twice).
+
+        In SAFE and READ it means nothing, as the port's contract has it.
+        """
+        if mode not in WRITE_MODES:
+            return
         emulator, place = self._emulator, self._place(tile, rows, columns)
         cells = (tile, rows, columns)
         own = scaled(draw(emulator.seed, CELL_PURPOSE, place, _FIRST), emulator.device_spread)

@@ -36,6 +36,10 @@ class BiasMode(IntEnum):
     """As SET, with forming voltages."""
 
 
+WRITE_MODES = (BiasMode.SET, BiasMode.RESET, BiasMode.FORM)
+"""In which a pulse means something."""
+
+
 class Biasing(IntEnum):
     """How unselected lines are held in a write."""
 

@@ -4,7 +4,7 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.crossbar.config import PULSE_BITS, VOLTAGE_BITS, CrossbarConfig
-from celosia.golden.crossbar.front_end import PORT, BiasMode, port_widths
+from celosia.golden.crossbar.front_end import PORT, port_widths
 from celosia.hdl.crossbar.interfaces import FrontEndSignature
 
 __all__ = [
@@ -90,6 +90,3 @@ def pulse_event(config: CrossbarConfig) -> data.StructLayout:
 
 def _index_bits(count: int) -> int:
     return (count - 1).bit_length()
-
-
-WRITE_MODES = (BiasMode.SET, BiasMode.RESET, BiasMode.FORM)

@@ -18,7 +18,7 @@ from celosia.golden.crossbar.emulation import (
     EmulatorConfig,
     top,
 )
-from celosia.golden.crossbar.front_end import BiasMode, ReadRange
+from celosia.golden.crossbar.front_end import WRITE_MODES, BiasMode, ReadRange
 from celosia.hdl.crossbar.emulator_cells import CELL, Cells
 from celosia.hdl.crossbar.emulator_converters import Converters
 from celosia.hdl.crossbar.emulator_draws import LATENCY, Draw
@@ -115,6 +115,11 @@ class Emulator(wiring.Component):
         for index in range(config.rows):
             with m.If(port.rows[index]):
                 m.d.comb += port_row.eq(index)
+        reading, writing = Signal(), Signal()  # strobes, or pulses, mean something
+        m.d.comb += [
+            reading.eq(port.mode == BiasMode.READ),
+            writing.eq(Cat(port.mode == mode for mode in WRITE_MODES).any()),
+        ]
         code = Signal(CODE_BITS)
         single = Signal()  # the codes are those of one cell
         m.d.comb += [
@@ -152,15 +157,15 @@ class Emulator(wiring.Component):
                     word_line.eq(port.word_line),
                     line_code.eq(port.line),
                 ]
-                with m.If(port.pulse):
+                with m.If(writing & port.pulse):
                     m.next = "PULSE"
-                with m.Elif(port.integrate):
+                with m.Elif(reading & port.integrate):
                     m.d.sync += driven.eq(port.rows)
                     m.next = "INTEGRATE"
-                with m.Elif(port.convert & (port.range == ReadRange.CELL)):
+                with m.Elif(reading & port.convert & (port.range == ReadRange.CELL)):
                     m.d.sync += single.eq(1)
                     m.next = "READ"
-                with m.Elif(port.convert):
+                with m.Elif(reading & port.convert):
                     m.d.comb += converters.start.eq(1)
                     m.d.sync += single.eq(0)
                     m.next = "CONVERT"

@@ -5,11 +5,10 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.crossbar.config import CrossbarConfig
-from celosia.golden.crossbar.front_end import Biasing, BiasMode
+from celosia.golden.crossbar.front_end import WRITE_MODES, Biasing, BiasMode
 from celosia.hdl.crossbar.access import (
     DRIVE_BITS,
     READ_STROBES,
-    WRITE_MODES,
     Outcome,
     ReadSignature,
     pulse_event,

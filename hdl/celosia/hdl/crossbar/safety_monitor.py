@@ -5,8 +5,8 @@ from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.crossbar.config import CrossbarConfig
-from celosia.golden.crossbar.front_end import BiasMode
-from celosia.hdl.crossbar.access import READ_STROBES, WRITE_MODES
+from celosia.golden.crossbar.front_end import WRITE_MODES, BiasMode
+from celosia.hdl.crossbar.access import READ_STROBES
 from celosia.hdl.crossbar.interfaces import FrontEndSignature
 
 __all__ = ["Rule", "SafetyMonitor"]
