@@ -13,7 +13,8 @@ from pathlib import Path
 
 from celosia.golden import isa, memory_map, rounding
 from celosia.golden.config import PRESETS
-from celosia.golden.crossbar import commands, settings
+from celosia.golden.crossbar import commands, settings, telemetry
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.memory_map import Region, memory_geometry
 from celosia.hdl.crossbar import safety_monitor
 
@@ -84,7 +85,7 @@ def memory_map_page() -> Iterator[str]:
 
 def crossbar_settings() -> Iterator[str]:
     """docs/crossbar-settings.md, line by line."""
-    yield from (NOTE, "", "# Crossbar controller: commands, settings, rules", "")
+    yield from (NOTE, "", "# Crossbar controller: commands, settings, status, rules", "")
     for title, enum, module in (
         ("Commands", commands.Command, commands),
         ("Results", commands.Result, commands),
@@ -112,6 +113,17 @@ def crossbar_settings() -> Iterator[str]:
     yield from ("", "| offset | field | meaning |", "|---|---|---|")
     for item, doc in _member_docs(settings.WindowField, settings):
         yield f"| {item} | {item.name} | {doc} |"
+    yield from ("", "## Status", "", _prose(telemetry), "", "### Regions", "")
+    yield "Addresses are those of the default configuration."
+    yield from ("", "| address | words | region | holds |", "|---|---|---|---|")
+    regions = telemetry.status_regions(CrossbarConfig())
+    for region, doc in _member_docs(telemetry.StatusRegion, telemetry):
+        places = regions[region]
+        yield f"| {places.start:#05x} | {len(places)} | {region.name} | {doc} |"
+    yield from ("", "### Counters", "", _prose(telemetry.Counter), "")
+    yield from ("| address | name | meaning |", "|---|---|---|")
+    for counter, doc in _member_docs(telemetry.Counter, telemetry):
+        yield f"| {counter:#04x} | {counter.name} | {doc} |"
     yield from ("", "## Safety rules of the front-end port", "", "| bit | rule | what holds |")
     yield "|---|---|---|"
     for rule, doc in _member_docs(safety_monitor.Rule, safety_monitor):

@@ -73,9 +73,10 @@ class TileCorrection:
 
 @dataclass
 class Telemetry:
-    """Counts of products and of what they took."""
+    """Counts of products and of what they took; `probes` of the products were row masks."""
 
     products: int = 0
+    probes: int = 0
     integrations: int = 0
     conversions: int = 0
     reissues: int = 0
@@ -121,6 +122,7 @@ class Multiplier:
         counts = self.telemetry
         number = counts.products + np.arange(len(driven))
         counts.products += len(driven)
+        counts.probes += len(driven)
         counts.integrations += len(driven)
         counts.conversions += len(driven) * self.config.columns
         sequence = (number << PRODUCT_SHIFT) & 0xFFFF_FFFF

@@ -1,21 +1,25 @@
 """The controller of a bank of tiles: programming and products on one front-end port."""
 
-from amaranth.hdl import Module, Mux, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from celosia.golden.crossbar.commands import MAINTENANCE
 from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.telemetry import WORD_BITS, status_address_bits
 from celosia.hdl.crossbar.access import pulse_event
 from celosia.hdl.crossbar.interfaces import FrontEndSignature
 from celosia.hdl.crossbar.limiter import Limiter
+from celosia.hdl.crossbar.maintenance import Maintenance
 from celosia.hdl.crossbar.mvm_unit import MvmUnit, product_request
 from celosia.hdl.crossbar.product_corrector import correction_write
 from celosia.hdl.crossbar.programmer import Programmer, cell_result, region_command
 from celosia.hdl.crossbar.settings_store import SETTING_WRITE, SettingsStore
+from celosia.hdl.crossbar.status import Status
 
 __all__ = ["Controller"]
 
-_REPORTS = ("dropped", "issued", "reissued", "clipped")
+_REPORTS = ("multiplied", "dropped", "issued", "reissued", "clipped")
 
 
 class Controller(wiring.Component):
@@ -23,8 +27,10 @@ class Controller(wiring.Component):
 
     `Programmer` and `MvmUnit` share the limiter, which alone drives the port. A command that waits
     comes before products: the one at hand is completed, then the command has the port until its
-    last result is taken, then products go on. Results, sums and codes are those of the golden
-    programmer and multiplier, as nothing of a tile depends on when it is accessed.
+    last result is taken, then products go on. Commands are executed one after the other, each by
+    `Programmer` or `Maintenance`, and answered in their order. Results, sums, codes and status are
+    those of `celosia.golden.crossbar.controller.Controller`, as nothing of a tile depends on when
+    it is accessed.
 
     Latency: a command starts 1 cycle after the product before it has left the port, which takes as
     long as a product at most.
@@ -32,7 +38,7 @@ class Controller(wiring.Component):
     Members
     -------
     commands, targets, results
-        As for `Programmer`.
+        As for `Programmer`, with the commands of `Maintenance`.
     requests, corrections, sums
         As for `MvmUnit`. Products that an abort drops give no sums.
     settings : In(stream.Signature(SETTING_WRITE))
@@ -51,8 +57,12 @@ class Controller(wiring.Component):
         Strobe, and `pulse_event`: a pulse was made, for counters of wear and energy.
     converted : Out(1)
         Strobe: the programmer has made a conversion.
-    dropped, issued, reissued, clipped : Out
+    multiplied, dropped, issued, reissued, clipped : Out
         Strobes of the products, as for `ProductReader`.
+    status_address : In
+        Address of a word, as in `celosia.golden.crossbar.telemetry`.
+    status_word : Out(32)
+        What stood there; `STATUS_LATENCY` cycles after the address, at any time.
     """
 
     def __init__(self, config: CrossbarConfig) -> None:
@@ -74,10 +84,13 @@ class Controller(wiring.Component):
                 "pulsed": Out(1),
                 "event": Out(pulse_event(config)),
                 "converted": Out(1),
+                "multiplied": Out(1),
                 "dropped": Out(1),
                 "issued": Out(1),
                 "reissued": Out(1),
                 "clipped": Out(range(config.columns + 1)),
+                "status_address": In(status_address_bits(config)),
+                "status_word": Out(WORD_BITS),
             }
         )
 
@@ -88,6 +101,8 @@ class Controller(wiring.Component):
         m.submodules.programmer = programmer = Programmer(config)
         m.submodules.mvm = mvm = MvmUnit(config)
         m.submodules.limiter = limiter = Limiter(config)
+        m.submodules.maintenance = maintenance = Maintenance(config)
+        m.submodules.status = status = Status(config)
         for outer, inner in (
             (self.targets, programmer.targets),
             (self.requests, mvm.requests),
@@ -95,13 +110,14 @@ class Controller(wiring.Component):
             (self.settings, settings.writes),
         ):
             wiring.connect(m, wiring.flipped(outer), inner)
-        wiring.connect(m, programmer.results, wiring.flipped(self.results))
         wiring.connect(m, mvm.sums, wiring.flipped(self.sums))
         wiring.connect(m, programmer.writes, limiter.writes)
         wiring.connect(m, limiter.port, wiring.flipped(self.port))
-        self._arbitrate(m, programmer, mvm, limiter)
+        self._arbitrate(m, programmer, maintenance, mvm, limiter)
+        self._answer(m, programmer, maintenance, status)
+        self._report(m, programmer, mvm, limiter, maintenance, status)
         m.d.comb += [
-            settings.hold.eq(programmer.busy | mvm.busy),
+            settings.hold.eq(programmer.busy | maintenance.busy | mvm.busy),
             settings.ramp.eq(programmer.ramp),
             settings.level.eq(programmer.level),
             programmer.scalars.eq(settings.scalars),
@@ -116,25 +132,67 @@ class Controller(wiring.Component):
             limiter.settle.eq(settings.scalars.write_settle),
             limiter.abort.eq(self.abort),
             limiter.interlock.eq(self.interlock),
-            self.busy.eq(programmer.busy | mvm.busy),
+            self.busy.eq(programmer.busy | maintenance.busy | mvm.busy),
             self.tripped.eq(limiter.tripped),
-            self.pulsed.eq(limiter.pulsed),
-            self.event.eq(limiter.event),
-            self.converted.eq(programmer.converted),
-            *(getattr(self, name).eq(getattr(mvm, name)) for name in _REPORTS),
         ]
         return m
 
-    def _arbitrate(self, m, programmer, mvm, limiter):
+    def _arbitrate(self, m, programmer, maintenance, mvm, limiter):
         """Commands wait for products to leave the port, and products for commands to end."""
-        free = ~mvm.reads.enable
+        asked = self.commands.payload
+        mine = sum((asked.command == command.value for command in MAINTENANCE), start=0) != 0
+        free = ~mvm.reads.enable & ~programmer.busy & ~maintenance.busy
         m.d.comb += [
-            mvm.hold.eq(self.commands.valid | programmer.busy),
-            programmer.commands.payload.eq(self.commands.payload),
-            programmer.commands.valid.eq(self.commands.valid & free),
-            self.commands.ready.eq(programmer.commands.ready & free),
+            mvm.hold.eq(self.commands.valid | programmer.busy | maintenance.busy),
+            self.commands.ready.eq(free),
         ]
+        for unit, chosen in ((programmer, ~mine), (maintenance, mine)):
+            m.d.comb += [
+                unit.commands.payload.eq(asked),
+                unit.commands.valid.eq(self.commands.valid & free & chosen),
+            ]
         self._share(m, programmer.reads, mvm.reads, programmer.busy, limiter.reads)
+
+    def _answer(self, m, programmer, maintenance, status):
+        """Results of whoever has some, and what they leave in counters and map."""
+        m.d.comb += [
+            self.results.payload.eq(
+                Mux(programmer.busy, programmer.results.payload, maintenance.results.payload)
+            ),
+            self.results.valid.eq(programmer.results.valid | maintenance.results.valid),
+            programmer.results.ready.eq(self.results.ready),
+            maintenance.results.ready.eq(self.results.ready),
+        ]
+        tile = Signal.like(self.commands.payload.tile)
+        with m.If(self.commands.valid & self.commands.ready):
+            m.d.sync += tile.eq(self.commands.payload.tile)
+        answer = programmer.results.payload
+        m.d.comb += [
+            status.answered.eq(programmer.results.valid & programmer.results.ready),
+            status.tile.eq(tile),
+            *(
+                getattr(status, name).eq(getattr(answer, name))
+                for name in ("command", "result", "row", "column")
+            ),
+        ]
+
+    def _report(self, m, programmer, mvm, limiter, maintenance, status):
+        """What the units do, to the outside and to the counters."""
+        for name, value in (
+            ("pulsed", limiter.pulsed),
+            ("event", limiter.event),
+            ("converted", programmer.converted),
+            *((name, getattr(mvm, name)) for name in _REPORTS),
+        ):
+            m.d.comb += [getattr(self, name).eq(value), getattr(status, name).eq(value)]
+        m.d.comb += [
+            status.clear.eq(maintenance.clear),
+            status.renew.eq(maintenance.renew),
+            status.renewed.eq(maintenance.renewed),
+            status.scanned.eq(maintenance.scanned),
+            status.address.eq(self.status_address),
+            self.status_word.eq(status.word),
+        ]
 
     def _share(self, m, first, second, chosen, reads):
         """Reads of two clients through one port; who isn't chosen finds it closed."""

@@ -54,6 +54,7 @@ def product_signals(config: CrossbarConfig) -> dict[str, wiring.Member]:
         "hold": In(1),
         "abort": In(1),
         "settle": In(8),
+        "multiplied": Out(1),
         "dropped": Out(1),
         "issued": Out(1),
         "reissued": Out(1),
@@ -86,8 +87,9 @@ class ProductReader(wiring.Component):
         What each product's codes add up to.
     reads : Out(ReadSignature(config))
         The front end, through the limiter.
-    dropped, issued, reissued : Out(1)
-        Strobes: a job was dropped; a bit, or half of one, was converted; a bit was issued again.
+    multiplied, dropped, issued, reissued : Out(1)
+        Strobes: a job gave its sums; one was dropped; a bit, or half of one, was converted; a bit
+        was issued again.
     clipped : Out
         Used columns that stayed saturated in a half, with ``issued``.
     busy : Out(1)
@@ -207,6 +209,7 @@ class ProductReader(wiring.Component):
                 # The next product may begin where this one ends.
                 m.d.comb += [reads.enable.eq(1), sums.valid.eq(1), self.jobs.ready.eq(sums.ready)]
                 with m.If(sums.ready):
+                    m.d.comb += self.multiplied.eq(1)
                     m.d.sync += number.eq(number + 1)
                     m.next = "NEXT"
             with m.State("NEXT"):

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.crossbar.commands import Command, Result, Scheme
+from celosia.golden.crossbar.commands import ON_CELLS, TARGETED, Command, Result, Scheme
 from celosia.golden.crossbar.config import CODE_BITS, CrossbarConfig
 from celosia.golden.crossbar.front_end import BiasMode, port_widths
 from celosia.golden.crossbar.settings import PULSE_COUNT_BITS, Ramp, RampField
@@ -13,10 +13,17 @@ from celosia.hdl.crossbar.cell_reader import READ_SUM_BITS, CellReader
 from celosia.hdl.crossbar.ramp_stepper import RampStepper
 from celosia.hdl.crossbar.settings_store import RAMP, SCALAR_VALUES, WINDOW
 
-__all__ = ["COMMANDS", "COUNT_BITS", "TAG_BITS", "Programmer", "cell_result", "region_command"]
+__all__ = [
+    "COUNT_BITS",
+    "RESULT_BITS",
+    "TAG_BITS",
+    "Programmer",
+    "cell_result",
+    "region_command",
+]
 
-COMMANDS = (Command.FORM, Command.PROGRAM, Command.READ, Command.SCRUB, Command.BIST)
 TAG_BITS = 8
+RESULT_BITS = 4
 COUNT_BITS = PULSE_COUNT_BITS + 1
 """BIST programs a cell twice."""
 
@@ -38,14 +45,14 @@ def region_command(config: CrossbarConfig) -> data.StructLayout:
 
 
 def cell_result(config: CrossbarConfig) -> data.StructLayout:
-    """How a command ended for a cell, as in `celosia.golden.crossbar.programming.CellResults`."""
+    """How a command ended for a cell, as in `celosia.golden.crossbar.controller.Answer`."""
     return data.StructLayout(
         {
             "command": 4,
             "tag": TAG_BITS,
             "row": range(config.rows),
             "column": port_widths(config)["column"],
-            "result": 3,
+            "result": RESULT_BITS,
             "code": CODE_BITS,
             "pulses": COUNT_BITS,
             "set_pulses": COUNT_BITS,
@@ -55,7 +62,7 @@ def cell_result(config: CrossbarConfig) -> data.StructLayout:
 
 
 class Programmer(wiring.Component):
-    """Executes `COMMANDS`; every pulse, code and result is that of the golden programmer.
+    """Executes `ON_CELLS`; every pulse, code and result is that of the golden programmer.
 
     Cells go row by row. Each gives one result, the region's last one with `last`. A region that
     isn't on its tile, or empty, or another command, is answered by one ABORTED with `last`.
@@ -109,7 +116,7 @@ class Programmer(wiring.Component):
         columns_left = Signal.like(command.columns)
         stopping = Signal()  # the command is over, but for its answers
         first, forming, trusting = Signal(), Signal(), Signal()
-        result, earlier = Signal(3), Signal(3)
+        result, earlier = Signal(RESULT_BITS), Signal(RESULT_BITS)
         pulses = Signal(PULSE_COUNT_BITS)  # of this cell, and with BIST of this level
         total, set_total = Signal(COUNT_BITS), Signal(COUNT_BITS)
         code = Signal(CODE_BITS)
@@ -211,7 +218,7 @@ class Programmer(wiring.Component):
                     m.next = "CHECK"
             with m.State("CHECK"):
                 with m.If(
-                    is_a(*COMMANDS)
+                    is_a(*ON_CELLS)
                     & (command.tile < config.tiles)
                     & (command.rows != 0)
                     & (command.columns != 0)
@@ -227,7 +234,7 @@ class Programmer(wiring.Component):
                     ]
                     m.next = "ANSWER"
             with m.State("TARGET"):
-                needs = is_a(Command.PROGRAM, Command.SCRUB)
+                needs = is_a(*TARGETED)
                 top = Mux(is_a(Command.BIST), config.levels - 1, 0)
                 m.d.comb += self.targets.ready.eq(needs)
                 m.d.sync += [
