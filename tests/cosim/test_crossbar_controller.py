@@ -43,7 +43,8 @@ def test_controller():
 
 @pytest.mark.slow
 def test_the_bench_finds_units_that_do_not_wait_for_each_other():
-    change = ("mvm.hold.eq(self.commands.valid | programmer.busy)", "mvm.hold.eq(0)")
+    held = "self.commands.valid | programmer.busy | maintenance.busy"
+    change = (f"mvm.hold.eq({held})", "mvm.hold.eq(0)")
     with pytest.raises(SimulationFailed):
         run(controller=mutated(controller, change).Controller, test_filter="both")
 
