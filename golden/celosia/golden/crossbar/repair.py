@@ -13,7 +13,7 @@ Defects = NDArray[np.bool_]
 
 
 def defects_of(results: CellResults, config: CrossbarConfig) -> Defects:
-    """The map [rows, columns]: cells of FORM, BIST or PROGRAM that didn't converge.
+    """The map [rows, columns]: cells of FORM, PROGRAM, SCRUB or BIST that didn't converge.
 
     Cells that weren't finished, and those that weren't tried, aren't entered.
     """
