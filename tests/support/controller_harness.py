@@ -10,18 +10,23 @@ from celosia.hdl.crossbar.safety_monitor import Rule, SafetyMonitor
 
 
 class ControllerHarness(wiring.Component):
-    """All of the controller's ports but the front end's, and the emulator's back door."""
+    """All of the controller's ports but the front end's, and the emulator's back door.
+
+    Without an emulator (None) the front end's port is there as well.
+    """
 
     def __init__(self, config, emulator, *, controller=Controller):
         self._sizes = config, emulator
         self._controller = controller(config)
         members = dict(self._controller.signature.members.items())
-        del members["port"]
+        if emulator is not None:
+            del members["port"]
         self._passed = tuple(members)
+        memory = {"memory": In(stream.Signature(cell_access(config)))} if emulator else {}
         super().__init__(
             {
                 **members,
-                "memory": In(stream.Signature(cell_access(config))),
+                **memory,
                 "pulse": Out(1),
                 "broken": Out(len(Rule)),
             }
@@ -31,7 +36,6 @@ class ControllerHarness(wiring.Component):
         m = Module()
         config, emulator = self._sizes
         m.submodules.controller = controller = self._controller
-        m.submodules.emulator = cells = Emulator(config, emulator, rows_per_cycle=4)
         m.submodules.monitor = monitor = SafetyMonitor(config)
         for name in self._passed:
             inner, outer = getattr(controller, name), getattr(self, name)
@@ -41,12 +45,14 @@ class ControllerHarness(wiring.Component):
                 m.d.comb += outer.eq(inner)
             else:
                 m.d.comb += inner.eq(outer)
-        wiring.connect(m, wiring.flipped(self.memory), cells.memory)
-        wiring.connect(m, controller.port, cells.port)
+        if emulator is not None:
+            m.submodules.emulator = cells = Emulator(config, emulator, rows_per_cycle=4)
+            wiring.connect(m, wiring.flipped(self.memory), cells.memory)
+            wiring.connect(m, controller.port, cells.port)
+            m.d.comb += cells.answer.ready.eq(1)
         for name in controller.port.signature.members:
             m.d.comb += getattr(monitor.port, name).eq(getattr(controller.port, name))
         m.d.comb += [
-            cells.answer.ready.eq(1),
             monitor.abort.eq(self.abort),
             monitor.interlock.eq(self.interlock),
             monitor.reset.eq(ResetSignal()),

@@ -56,6 +56,10 @@ def test_writes_name_fields_in_order():
             "read_shift must be an integer from 0 to 4, not 5",
         ),
         (
+            {"scalars": {Setting.CALIBRATION_AVERAGE: 7}},
+            "calibration_average must be an integer from 0 to 6, not 7",
+        ),
+        (
             {"ramps": {Ramp.SET: RampSettings(line_stop=1024)}},
             "line_stop of ramp set must be an integer from 0 to 1023, not 1024",
         ),

@@ -34,6 +34,7 @@ from celosia.golden.crossbar.mvm import (
     plain_correction,
     used_columns,
 )
+from celosia.golden.crossbar.settings import AVERAGE_MAXIMUM
 from celosia.golden.errors import CelosiaError
 
 LEAK_FRACTION = 8
@@ -41,7 +42,8 @@ LEAK_FRACTION = 8
 SMALLEST_SUM = 16
 """Columns of fewer level steps keep a gain of one: noise would be all of what is measured, and
 there is little to be corrected."""
-_GAIN_SHIFT = (GAIN_ONE.bit_length() - 1) + LEAK_FRACTION - CORRECTION_FRACTION
+GAIN_SHIFT = (GAIN_ONE.bit_length() - 1) + LEAK_FRACTION - CORRECTION_FRACTION
+"""What remains of LEAK_FRACTION, of GAIN_ONE and of Q12 in the divisor of a gain."""
 _RANGE_STEPS = 3
 
 
@@ -75,8 +77,10 @@ def measure(
     rows = multiplier.config.rows
     if parts not in [1 << k for k in range(rows.bit_length())]:
         raise CelosiaError(f"parts must be a power of two from 1 to {rows}, not {parts!r}")
-    if average not in range(7):
-        raise CelosiaError(f"average must be an integer from 0 to 6, not {average!r}")
+    if average not in range(AVERAGE_MAXIMUM + 1):
+        raise CelosiaError(
+            f"average must be an integer from 0 to {AVERAGE_MAXIMUM}, not {average!r}"
+        )
     masks = np.zeros((parts + 1, rows), bool)
     masks[1 + np.arange(rows) % parts, np.arange(rows)] = True
     codes, saturated = multiplier.probe(tile, adc_gain, np.repeat(masks, 1 << average, axis=0))
@@ -102,9 +106,16 @@ def calibrate(
         their gain or offset is beyond its width. These, and columns that conduct hardly anything,
         keep a gain of one, and lose their offset all the same.
     """
-    expected = (levels.sum(axis=0) << LEAK_FRACTION) + len(levels) * leak
+    return calibrate_columns(correction, measurement, levels.sum(axis=0), len(levels), leak)
+
+
+def calibrate_columns(
+    correction: TileCorrection, measurement: Measurement, sums: Integers, rows: int, leak: int
+) -> tuple[TileCorrection, NDArray[np.bool_]]:
+    """`calibrate` with the sum of the levels of each column [columns], of so many rows."""
+    expected = (sums << LEAK_FRACTION) + rows * leak
     numerator = expected * correction.adc_gain << measurement.average
-    divisor = np.maximum(measurement.total, 1) << _GAIN_SHIFT
+    divisor = np.maximum(measurement.total, 1) << GAIN_SHIFT
     gain = (2 * numerator + divisor) // (2 * divisor)
     tried = expected >= SMALLEST_SUM << LEAK_FRACTION
     good = (measurement.total > 0) & ~measurement.saturated & (gain < 1 << CORRECTION_GAIN_BITS)

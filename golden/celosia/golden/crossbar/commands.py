@@ -39,7 +39,14 @@ ON_CELLS = (Command.FORM, Command.PROGRAM, Command.READ, Command.SCRUB, Command.
 others: it comes as a request with its vector."""
 TARGETED = (Command.PROGRAM, Command.SCRUB)
 """Those that take a level for each cell."""
-MAINTENANCE = (Command.NOP, Command.CLEAR, Command.RENEW)
+MAINTENANCE = (
+    Command.NOP,
+    Command.CALIBRATE,
+    Command.REPAIR,
+    Command.COMPENSATE,
+    Command.CLEAR,
+    Command.RENEW,
+)
 """Commands that take no notice of the rectangle."""
 
 

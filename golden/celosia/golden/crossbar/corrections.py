@@ -16,10 +16,12 @@ SCALE_BITS = 16
 """Width of a tile's scale."""
 SHIFT_BITS = 6
 """Width of a tile's shift."""
+LEVEL_SUM_BITS = 12
+"""Width of a column's sum of levels: 256 rows of 15."""
 
 
 class CorrectionField(IntEnum):
-    """What a correction is: of a column, of a tile, or of an output of it."""
+    """What an entry is: of a column, of a tile, or of an output of it. Reset leaves all entries."""
 
     COLUMN_GAIN = 0
     """Q12 factor of a column's codes; `place` is the column."""
@@ -33,6 +35,9 @@ class CorrectionField(IntEnum):
     """Places that this is shifted down by, halves rounded up."""
     OUTPUT = 5
     """Physical output that stands for logical output `place`."""
+    LEVELS = 6
+    """Sum of the levels that the cells of column `place` were programmed to: CALIBRATE compares
+    with it. Products don't need it."""
 
 
 WIDTHS: dict[CorrectionField, int] = {
@@ -42,6 +47,7 @@ WIDTHS: dict[CorrectionField, int] = {
     CorrectionField.SCALE: SCALE_BITS,
     CorrectionField.SHIFT: SHIFT_BITS,
     CorrectionField.OUTPUT: 7,
+    CorrectionField.LEVELS: LEVEL_SUM_BITS,
 }
 """Width of each on its way to the controller."""
 VALUE_BITS = max(WIDTHS.values())

@@ -22,6 +22,8 @@ PULSE_COUNT_BITS = 12
 """Width of a cell's pulse counts."""
 READ_SHIFT_MAXIMUM = 4
 """Up to 16 conversions make a read."""
+AVERAGE_MAXIMUM = 6
+"""Up to 64 conversions are averaged in a calibration."""
 MAXIMUM_LEVELS = 16
 """Levels that the table of windows has room for."""
 
@@ -51,6 +53,12 @@ class Setting(IntEnum):
     """Cycles from the bias of unselected lines to the pulse, and from its end to their release."""
     BIASING = 10
     """`Biasing` of unselected lines in a write."""
+    CALIBRATION_PARTS = 11
+    """CALIBRATE drives every 2**CALIBRATION_PARTS-th row at once; as many masks as rows at most."""
+    CALIBRATION_AVERAGE = 12
+    """CALIBRATE drives each mask 2**CALIBRATION_AVERAGE times."""
+    LEAK = 13
+    """What a cell of level 0 conducts, in 1/256 of a level step; CALIBRATE expects it."""
 
 
 class Ramp(IntEnum):
@@ -120,6 +128,9 @@ SCALARS: dict[Setting, tuple[int, int]] = {
     Setting.READ_SETTLE: (8, 2),
     Setting.WRITE_SETTLE: (8, 2),
     Setting.BIASING: (2, 0),
+    Setting.CALIBRATION_PARTS: (4, 2),
+    Setting.CALIBRATION_AVERAGE: (3, 3),
+    Setting.LEAK: (8, 0),
 }
 """Width and value after reset of each."""
 
@@ -196,6 +207,8 @@ class Settings:
         for setting, value in self.scalars.items():
             _check(setting.name.lower(), value, (1 << SCALARS[setting][0]) - 1)
         _check("read_shift", self.scalars[Setting.READ_SHIFT], READ_SHIFT_MAXIMUM)
+        average = self.scalars[Setting.CALIBRATION_AVERAGE]
+        _check("calibration_average", average, AVERAGE_MAXIMUM)
         for ramp, values in self.ramps.items():
             for entry in fields(values):
                 width = RAMP_WIDTHS[RampField[entry.name.upper()]]

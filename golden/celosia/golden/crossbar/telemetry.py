@@ -12,6 +12,7 @@ BIST writes a cell's bit either way; FORM, PROGRAM and SCRUB enter cells that do
 take none out. Cells that were ABORTED, and those that weren't tried, stay as they were.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from celosia.golden.crossbar.commands import Command, Result
 from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.corrections import CorrectionField, CorrectionWrite
 from celosia.golden.crossbar.front_end import BiasMode, FrontEnd
 from celosia.golden.crossbar.mvm import Telemetry
 from celosia.golden.crossbar.programming import CellResults
@@ -106,6 +108,14 @@ class StatusRegion(IntEnum):
     MAP = 2
     """The map of defects: word w of line l of tile t is at
     (t x (rows + 1) + l) x line_words + w, where line_words is columns / 32, rounded up."""
+    CALIBRATION = 3
+    """What CALIBRATE or COMPENSATE wrote last, of whatever tile: the gain of column c at 2 c, its
+    offset at 2 c + 1 (20 bits, two's complement); behind the columns the scale, and the shift."""
+
+
+def calibration_words(config: CrossbarConfig) -> int:
+    """Words of region CALIBRATION."""
+    return 2 * config.columns + 2
 
 
 def line_words(config: CrossbarConfig) -> int:
@@ -119,6 +129,7 @@ def status_regions(config: CrossbarConfig) -> dict[StatusRegion, range]:
         StatusRegion.COUNTERS: COUNTER_WORDS,
         StatusRegion.WEAR: config.tiles * config.rows,
         StatusRegion.MAP: config.tiles * (config.rows + 1) * line_words(config),
+        StatusRegion.CALIBRATION: calibration_words(config),
     }
     regions, free = {}, 0
     for region in StatusRegion:
@@ -143,6 +154,7 @@ class TelemetryTwin:
         defects: the map's lines of rows [tiles, rows, columns].
         uncalibrated: its last lines [tiles, columns].
         drive: the energy proxy.
+        calibration: words of region CALIBRATION.
     """
 
     def __init__(self, config: CrossbarConfig) -> None:
@@ -152,6 +164,7 @@ class TelemetryTwin:
         self.defects = np.zeros((config.tiles, config.rows, config.columns), bool)
         self.uncalibrated = np.zeros((config.tiles, config.columns), bool)
         self.drive = 0
+        self.calibration = np.zeros(calibration_words(config), np.int64)
 
     def pulses(self, tile: int, rows: Integers, mode: BiasMode, line: Integers, width: int) -> None:
         """Pulses on cells of rows [n], with line codes [n]."""
@@ -169,6 +182,20 @@ class TelemetryTwin:
             tested = results.result != Result.ABORTED
             self.defects[tile, results.rows[tested], results.columns[tested]] = False
         self.defects[tile] |= bad
+
+    def corrected(self, entries: Iterable[CorrectionWrite]) -> None:
+        """Entries that CALIBRATE or COMPENSATE wrote."""
+        columns = self._config.columns
+        for entry in entries:
+            match entry.field:
+                case CorrectionField.COLUMN_GAIN:
+                    self.calibration[2 * entry.place] = entry.value
+                case CorrectionField.COLUMN_OFFSET:
+                    self.calibration[2 * entry.place + 1] = entry.value
+                case CorrectionField.SCALE:
+                    self.calibration[2 * columns] = entry.value
+                case CorrectionField.SHIFT:
+                    self.calibration[2 * columns + 1] = entry.value
 
     def refused(self) -> None:
         """A command on cells that couldn't be."""
@@ -202,6 +229,7 @@ class TelemetryTwin:
             StatusRegion.COUNTERS: counters % (1 << WORD_BITS),
             StatusRegion.WEAR: np.minimum(self.wear, (1 << WEAR_BITS) - 1).reshape(-1),
             StatusRegion.MAP: (padded.reshape(-1, WORD_BITS) * places).sum(axis=1),
+            StatusRegion.CALIBRATION: self.calibration,
         }
 
 

@@ -19,7 +19,7 @@ from celosia.hdl.crossbar.status import Status
 
 __all__ = ["Controller"]
 
-_REPORTS = ("multiplied", "dropped", "issued", "reissued", "clipped")
+_REPORTS = ("multiplied", "probed", "dropped", "issued", "reissued", "clipped")
 
 
 class Controller(wiring.Component):
@@ -40,7 +40,8 @@ class Controller(wiring.Component):
     commands, targets, results
         As for `Programmer`, with the commands of `Maintenance`.
     requests, corrections, sums
-        As for `MvmUnit`. Products that an abort drops give no sums.
+        As for `MvmUnit`. Products that an abort drops give no sums. Entries of the tables wait for
+        a command of `Maintenance`, and such a command waits for sums to be taken before it writes.
     settings : In(stream.Signature(SETTING_WRITE))
         Taken while nothing is under way; a value holds from the next command or product on.
     abort : In(1)
@@ -57,7 +58,7 @@ class Controller(wiring.Component):
         Strobe, and `pulse_event`: a pulse was made, for counters of wear and energy.
     converted : Out(1)
         Strobe: the programmer has made a conversion.
-    multiplied, dropped, issued, reissued, clipped : Out
+    multiplied, probed, dropped, issued, reissued, clipped : Out
         Strobes of the products, as for `ProductReader`.
     status_address : In
         Address of a word, as in `celosia.golden.crossbar.telemetry`.
@@ -85,6 +86,7 @@ class Controller(wiring.Component):
                 "event": Out(pulse_event(config)),
                 "converted": Out(1),
                 "multiplied": Out(1),
+                "probed": Out(1),
                 "dropped": Out(1),
                 "issued": Out(1),
                 "reissued": Out(1),
@@ -106,7 +108,6 @@ class Controller(wiring.Component):
         for outer, inner in (
             (self.targets, programmer.targets),
             (self.requests, mvm.requests),
-            (self.corrections, mvm.corrections),
             (self.settings, settings.writes),
         ):
             wiring.connect(m, wiring.flipped(outer), inner)
@@ -115,6 +116,7 @@ class Controller(wiring.Component):
         wiring.connect(m, limiter.port, wiring.flipped(self.port))
         self._arbitrate(m, programmer, maintenance, mvm, limiter)
         self._answer(m, programmer, maintenance, status)
+        self._correct(m, maintenance, mvm, status)
         self._report(m, programmer, mvm, limiter, maintenance, status)
         m.d.comb += [
             settings.hold.eq(programmer.busy | maintenance.busy | mvm.busy),
@@ -127,6 +129,8 @@ class Controller(wiring.Component):
             programmer.done.eq(limiter.done),
             programmer.outcome.eq(limiter.outcome),
             programmer.pulsed.eq(limiter.pulsed),
+            maintenance.scalars.eq(settings.scalars),
+            maintenance.abort.eq(self.abort),
             mvm.abort.eq(self.abort),
             mvm.settle.eq(settings.scalars.read_settle),
             limiter.settle.eq(settings.scalars.write_settle),
@@ -166,14 +170,34 @@ class Controller(wiring.Component):
         tile = Signal.like(self.commands.payload.tile)
         with m.If(self.commands.valid & self.commands.ready):
             m.d.sync += tile.eq(self.commands.payload.tile)
-        answer = programmer.results.payload
+        answer = self.results.payload
         m.d.comb += [
+            status.judged.eq(maintenance.judged),
+            status.bad.eq(maintenance.bad),
             status.answered.eq(programmer.results.valid & programmer.results.ready),
             status.tile.eq(tile),
             *(
                 getattr(status, name).eq(getattr(answer, name))
                 for name in ("command", "result", "row", "column")
             ),
+        ]
+
+    def _correct(self, m, maintenance, mvm, status):
+        """Entries of the tables: the maintenance unit's while it works, or those from outside."""
+        outer, inner = self.corrections, maintenance.writes
+        working = maintenance.busy
+        wiring.connect(m, maintenance.probes, mvm.probes)
+        wiring.connect(m, mvm.responses, maintenance.responses)
+        m.d.comb += [
+            mvm.amend.eq(working),
+            mvm.corrections.payload.eq(Mux(working, inner.payload, outer.payload)),
+            mvm.corrections.valid.eq(Mux(working, inner.valid, outer.valid)),
+            inner.ready.eq(mvm.corrections.ready & working),
+            outer.ready.eq(mvm.corrections.ready & ~working),
+            maintenance.written.eq(mvm.corrections.valid & mvm.corrections.ready),
+            maintenance.entry.eq(mvm.corrections.payload),
+            status.amended.eq(inner.valid & inner.ready),
+            status.entry.eq(inner.payload),
         ]
 
     def _report(self, m, programmer, mvm, limiter, maintenance, status):
@@ -190,6 +214,7 @@ class Controller(wiring.Component):
             status.renew.eq(maintenance.renew),
             status.renewed.eq(maintenance.renewed),
             status.scanned.eq(maintenance.scanned),
+            maintenance.scan_word.eq(status.scan_word),
             status.address.eq(self.status_address),
             self.status_word.eq(status.word),
         ]

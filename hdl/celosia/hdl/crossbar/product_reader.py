@@ -25,11 +25,16 @@ ISSUES_BITS = INPUT_BITS + 3
 
 
 def product_job(config: CrossbarConfig) -> data.StructLayout:
-    """A product to be made; `used` has a bit for each column that belongs to an output."""
+    """A product to be made; `used` has a bit for each column that belongs to an output.
+
+    With `probe` only the lowest bit of the inputs is driven, once, whether columns saturate or not;
+    `unsigned` is 1 then.
+    """
     return data.StructLayout(
         {
             "tile": range(max(2, config.tiles)),
             "unsigned": 1,
+            "probe": 1,
             "adc_gain": GAIN_BITS,
             "used": config.columns,
             "inputs": data.ArrayLayout(signed(INPUT_BITS), config.rows),
@@ -55,6 +60,7 @@ def product_signals(config: CrossbarConfig) -> dict[str, wiring.Member]:
         "abort": In(1),
         "settle": In(8),
         "multiplied": Out(1),
+        "probed": Out(1),
         "dropped": Out(1),
         "issued": Out(1),
         "reissued": Out(1),
@@ -70,6 +76,9 @@ class ProductReader(wiring.Component):
     instead. The last bit's strobes are followed by those of the next product without leaving mode
     READ while jobs are there. A read that is cut off by an abort is dropped: its job gives no sums.
 
+    A probe is a job that isn't `hold`'s matter: it begins in any case, and when an abort drops it,
+    its number is used again. Its codes and flags are those of its one conversion.
+
     Throughput: a product takes 8 x (integrate + groups x convert + 2) cycles and 2 more, with what
     the front end takes for each.
 
@@ -84,12 +93,14 @@ class ProductReader(wiring.Component):
     settle : In(8)
         Cycles between mode READ and the first strobe.
     sums : Out(stream.Signature(code_sums(config)))
-        What each product's codes add up to.
+        What each job's codes add up to.
+    saturated : Out(columns)
+        Columns that were at the converters' end in the last conversion, with ``sums``.
     reads : Out(ReadSignature(config))
         The front end, through the limiter.
-    multiplied, dropped, issued, reissued : Out(1)
-        Strobes: a job gave its sums; one was dropped; a bit, or half of one, was converted; a bit
-        was issued again.
+    multiplied, probed, dropped, issued, reissued : Out(1)
+        Strobes: a product gave its sums; a probe did; a product was dropped; a bit, or half of one,
+        was converted; a bit was issued again.
     clipped : Out
         Used columns that stayed saturated in a half, with ``issued``.
     busy : Out(1)
@@ -102,6 +113,7 @@ class ProductReader(wiring.Component):
             {
                 "jobs": In(stream.Signature(product_job(config))),
                 "sums": Out(stream.Signature(code_sums(config))),
+                "saturated": Out(config.columns),
                 "reads": Out(ReadSignature(config)),
                 **product_signals(config),
                 "busy": Out(1),
@@ -139,20 +151,23 @@ class ProductReader(wiring.Component):
             sums.payload.tile.eq(job.tile),
             sums.payload.issues.eq(issues),
             sums.payload.columns.eq(totals),
+            self.saturated.eq(full),
         ]
 
-        top_bit = bit == INPUT_BITS - 1
+        begun = Mux(job.probe, 0, INPUT_BITS - 1)
+        held = self.hold & ~job.probe
+        top_bit = bit == begun
         negative = top_bit & ~job.unsigned
         some_full = (full & job.used) != 0
         again = Signal()
-        m.d.comb += again.eq(some_full & (part == Part.WHOLE))
+        m.d.comb += again.eq(some_full & (part == Part.WHOLE) & ~job.probe)
 
         with m.FSM(name="product"):
             with m.State("REST"):
-                m.d.sync += [settled.eq(self.settle), bit.eq(INPUT_BITS - 1), part.eq(Part.WHOLE)]
+                m.d.sync += [settled.eq(self.settle), bit.eq(begun), part.eq(Part.WHOLE)]
                 with m.If(self.jobs.valid & self.abort):
                     m.next = "DROP"
-                with m.Elif(self.jobs.valid & ~self.hold):
+                with m.Elif(self.jobs.valid & ~held):
                     m.next = "OPEN"
             with m.State("OPEN"):
                 m.d.comb += reads.enable.eq(1)
@@ -209,18 +224,18 @@ class ProductReader(wiring.Component):
                 # The next product may begin where this one ends.
                 m.d.comb += [reads.enable.eq(1), sums.valid.eq(1), self.jobs.ready.eq(sums.ready)]
                 with m.If(sums.ready):
-                    m.d.comb += self.multiplied.eq(1)
+                    m.d.comb += [self.multiplied.eq(~job.probe), self.probed.eq(job.probe)]
                     m.d.sync += number.eq(number + 1)
                     m.next = "NEXT"
             with m.State("NEXT"):
-                m.d.comb += reads.enable.eq(self.jobs.valid & ~self.hold)
-                m.d.sync += [bit.eq(INPUT_BITS - 1), part.eq(Part.WHOLE)]
+                m.d.comb += reads.enable.eq(self.jobs.valid & ~held)
+                m.d.sync += [bit.eq(begun), part.eq(Part.WHOLE)]
                 m.next = "REST"
                 with m.If(reads.enable):
                     m.next = "INTEGRATE"
             with m.State("DROP"):
-                m.d.comb += [self.jobs.ready.eq(1), self.dropped.eq(1)]
-                m.d.sync += number.eq(number + 1)
+                m.d.comb += [self.jobs.ready.eq(1), self.dropped.eq(~job.probe)]
+                m.d.sync += number.eq(number + ~job.probe)
                 m.next = "REST"
         return m
 

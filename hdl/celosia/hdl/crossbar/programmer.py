@@ -19,6 +19,7 @@ __all__ = [
     "TAG_BITS",
     "Programmer",
     "cell_result",
+    "place_answer",
     "region_command",
 ]
 
@@ -59,6 +60,12 @@ def cell_result(config: CrossbarConfig) -> data.StructLayout:
             "last": 1,
         }
     )
+
+
+def place_answer(config: CrossbarConfig) -> data.StructLayout:
+    """How a command ended for a column or an output of a tile."""
+    column = port_widths(config)["column"]
+    return data.StructLayout({"place": column, "result": RESULT_BITS, "code": CODE_BITS, "last": 1})
 
 
 class Programmer(wiring.Component):

@@ -16,8 +16,10 @@ from celosia.golden.crossbar.telemetry import (
     status_regions,
 )
 from celosia.hdl.crossbar.access import pulse_event
+from celosia.hdl.crossbar.calibration_record import CalibrationRecord
 from celosia.hdl.crossbar.defect_map import DefectMap
 from celosia.hdl.crossbar.event_counters import STROBES, EventCounters
+from celosia.hdl.crossbar.product_corrector import correction_write
 from celosia.hdl.crossbar.programmer import RESULT_BITS
 from celosia.hdl.crossbar.row_wear import RowWear
 
@@ -43,6 +45,7 @@ class Status(wiring.Component):
         command, result, tile, row, column: of the answer.
         judged: strobe: a column of the tile was calibrated, or (`bad`) couldn't be; not with
             `answered`. bad.
+        amended, entry: strobe: CALIBRATE or COMPENSATE wrote an entry of the tables.
         clear: the counters are zero from the next cycle on.
         renew: level: row `renewed` has no wear, and word `scanned` of the map is 0, from the next
             cycle on.
@@ -66,6 +69,8 @@ class Status(wiring.Component):
                 "column": In(port_widths(config)["column"]),
                 "judged": In(1),
                 "bad": In(1),
+                "amended": In(1),
+                "entry": In(correction_write(config)),
                 "clear": In(1),
                 "renew": In(1),
                 "renewed": In(range(len(regions[StatusRegion.WEAR]))),
@@ -82,6 +87,7 @@ class Status(wiring.Component):
         m.submodules.counters = counters = EventCounters(config)
         m.submodules.wear = wear = RowWear(config)
         m.submodules.map = defects = DefectMap(config)
+        m.submodules.record = record = CalibrationRecord(config)
         for name in status_events(config):
             m.d.comb += getattr(counters, name).eq(getattr(self, name))
         entering = sum((self.command == command.value for command in ENTERING), start=0) != 0
@@ -90,6 +96,8 @@ class Status(wiring.Component):
             counters.answered.eq(self.answered),
             counters.result.eq(self.result),
             counters.clear.eq(self.clear),
+            record.amended.eq(self.amended),
+            record.entry.eq(self.entry),
             wear.pulsed.eq(self.pulsed),
             wear.event.eq(self.event),
             wear.renew.eq(self.renew),
@@ -116,6 +124,7 @@ class Status(wiring.Component):
             (StatusRegion.COUNTERS, counters),
             (StatusRegion.WEAR, wear),
             (StatusRegion.MAP, defects),
+            (StatusRegion.CALIBRATION, record),
         ):
             places, name = regions[region], region.name.lower()
             offset, here = Signal.like(self.address, name=f"{name}_offset"), Signal(name=name)

@@ -11,7 +11,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from celosia.golden.crossbar.commands import Command, Result
+from celosia.golden.crossbar.commands import MAINTENANCE, Command, Result
 from celosia.golden.crossbar.emulator import EmulatorTwin
 from celosia.golden.crossbar.mvm import Multiplier
 from celosia.hdl.crossbar.programmer import cell_result, region_command
@@ -239,7 +239,7 @@ async def fuzz(dut: Any) -> None:
             name = rng.choice(["commands", "requests"])
             place = (rng.randrange(config.rows), rng.randint(0, 4), rng.randrange(8), 3)
             names = ("first_row", "rows", "first_column", "columns")
-            command = rng.choice([*PLAN, Command.FORM, rng.randrange(16)])
+            command = rng.choice([*PLAN, Command.FORM, *MAINTENANCE, rng.randrange(16)])
             fields = {"command": int(command), "tile": rng.randrange(config.tiles), "tag": 0}
             fields |= dict(zip(names, place, strict=True))
             beats = [packed(region_command(config), **fields)]

@@ -11,11 +11,20 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from celosia.golden.crossbar.commands import ON_CELLS, TARGETED, Command, Result, Scheme
+from celosia.golden.crossbar.commands import (
+    MAINTENANCE,
+    ON_CELLS,
+    TARGETED,
+    Command,
+    Result,
+    Scheme,
+)
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.controller import Answer, Controller, RegionCommand
+from celosia.golden.crossbar.corrections import CorrectionField, CorrectionWrite, table
 from celosia.golden.crossbar.emulator import EmulatorTwin
-from celosia.golden.crossbar.front_end import BiasMode
-from celosia.golden.crossbar.mvm import Telemetry, TileCorrection
+from celosia.golden.crossbar.front_end import BiasMode, FrontEnd
+from celosia.golden.crossbar.mvm import Telemetry
 from celosia.golden.crossbar.programming import CellResults
 from celosia.golden.crossbar.settings import Setting
 from celosia.golden.crossbar.telemetry import (
@@ -34,20 +43,27 @@ from celosia.sim.benches.programmer_bench import default_settings, packed, unpac
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.stalls import Stall
 
-ROUNDS = 48
+ROUNDS = 36
+REPAIRS = 40
 VECTORS = 60
 
 
 class Session:
-    """The DUT's streams and status port, and the golden controller beside it."""
+    """The DUT's streams and status port, and the golden controller beside it.
 
-    def __init__(self, dut: Any, bench: BlockBench, *, stalls: bool) -> None:
-        self.config, self.emulator = sizes(bench.parameters)
+    It is on the emulator's twin, or on the front end that is given.
+    """
+
+    def __init__(
+        self, dut: Any, bench: BlockBench, *, stalls: bool, front_end: FrontEnd | None = None
+    ) -> None:
+        self.config = CrossbarConfig(**bench.parameters["config"])
+        if front_end is None:
+            front_end = EmulatorTwin(*sizes(bench.parameters))
         self.dut, self.bench = dut, bench
         self.rng = np.random.default_rng(bench.rng.getrandbits(32))
         self.base = default_settings(self.config)
-        self.twin = EmulatorTwin(self.config, self.emulator)
-        self.golden = Controller(self.twin, self.config, self.base)
+        self.golden = Controller(front_end, self.config, self.base)
         stall = Stall.HALF if stalls else Stall.NEVER
         names = ("commands", "targets", "requests", "settings", "corrections")
         self.sources = {name: bench.source(name, stall) for name in names}
@@ -64,13 +80,19 @@ class Session:
             for address, value in self.golden.settings.writes()
         )
 
-    async def correct(self, tile: int) -> TileCorrection:
-        """Send random tables for a tile."""
+    async def correct(self, tile: int) -> None:
+        """Send random tables for a tile to both."""
         correction = random_correction(self.rng, self.config, tile)
-        await self.sources["corrections"].send(
-            pack_correction(self.config, entry) for entry in correction.writes(tile)
-        )
-        return correction
+        highest = self.config.rows * (self.config.levels - 1)
+        sums = self.rng.integers(highest + 1, size=self.config.columns).tolist()
+        await self.write([*correction.writes(tile), *table(CorrectionField.LEVELS, tile, sums)])
+
+    async def write(self, entries: list[CorrectionWrite]) -> None:
+        """Send entries of the correction tables to both."""
+        for entry in entries:
+            self.golden.write(entry)
+        beats = [pack_correction(self.config, entry) for entry in entries]
+        await self.sources["corrections"].send(beats)
 
     def region(self) -> dict[str, int]:
         """Some cells of some tile."""
@@ -106,10 +128,21 @@ class Session:
         assert [int(beat.last) for beat in beats] == [0] * (count - 1) + [1]
         return [Answer(*(int(getattr(beat, name)) for name in Answer._fields)) for beat in beats]
 
-    async def multiply(self, tile: int, correction: TileCorrection, count: int) -> None:
+    async def check(self, asked: RegionCommand) -> list[Answer]:
+        """Execute a command, whose answers must be the golden ones."""
+        return await self.expect(asked, await self.send(asked))
+
+    async def expect(self, asked: RegionCommand, expected: list[Answer]) -> list[Answer]:
+        """The answers of a command that was sent, which must be these."""
+        answers = await self.answers(asked, len(expected))
+        for answer, golden in zip(answers, expected, strict=True):
+            assert answer == golden, f"{asked}: {answer}, not {golden}"
+        return answers
+
+    async def multiply(self, tile: int, count: int) -> None:
         """Products, compared with the golden ones."""
         inputs = self.rng.integers(-128, 128, (count, self.config.rows)).astype(np.int8)
-        expected = self.golden.multiply(tile, correction, inputs, True)
+        expected = self.golden.multiply(tile, inputs, True)
         cocotb.start_soon(
             self.sources["requests"].send(
                 [pack_request(self.config, tile, True, vector) for vector in inputs]
@@ -156,10 +189,11 @@ async def answers_sums_and_status_are_the_golden_ones(dut: Any) -> None:
     session = Session(dut, bench, stalls=bench.parameters["stalls"])
     rng = session.rng
     await session.configure()
-    corrections = [await session.correct(tile) for tile in range(session.config.tiles)]
+    for tile in range(session.config.tiles):
+        await session.correct(tile)
     seen: set[int] = set()
     taken_out = 0
-    others = [*ON_CELLS, Command.NOP, Command.CLEAR, Command.RENEW]
+    others = [*ON_CELLS, *MAINTENANCE]
     region = session.region()
     for number in range(ROUNDS):
         # In each three, cells that were given up for too few pulses are tested with more.
@@ -170,6 +204,9 @@ async def answers_sums_and_status_are_the_golden_ones(dut: Any) -> None:
             read_shift=int(rng.choice([0, 1])),
             maximum_pulses=[int(rng.choice([5, 60])), 5, 60][step],
             maximum_flips=[int(rng.choice([1, 6])), 1, 6][step],
+            calibration_parts=int(rng.integers(5)),
+            calibration_average=int(rng.integers(4)),
+            leak=int(rng.integers(256)),
         )
         if command is not Command.BIST:
             region = session.region()
@@ -177,20 +214,46 @@ async def answers_sums_and_status_are_the_golden_ones(dut: Any) -> None:
             region["rows"] = session.config.rows  # hardly ever a region
         asked = RegionCommand(int(command), tag=number, **region)
         entered = session.golden.telemetry.defects.copy()
-        expected = await session.send(asked)
+        answers = await session.check(asked)
         if command is Command.BIST:
             taken_out += int((entered & ~session.golden.telemetry.defects).sum())
-        answers = await session.answers(asked, len(expected))
-        for answer, golden in zip(answers, expected, strict=True):
-            assert answer == golden, f"{asked}: {answer}, not {golden}"
         seen |= {answer.result for answer in answers}
         tile = int(rng.integers(session.config.tiles))
-        await session.multiply(tile, corrections[tile], int(rng.integers(4)))
+        await session.multiply(tile, int(rng.integers(4)))
         await session.check_status(str(asked))
         session.check_safe()
     print("results seen:", sorted(Result(value).name for value in seen))
     assert len(seen) >= 4
     assert taken_out > 0
+
+
+@cocotb.test()
+async def repairs_are_the_golden_ones(dut: Any) -> None:
+    """Many maps, from none to full ones: every output's place, and products with it."""
+    bench = await BlockBench.start(dut, timeout_cycles=3_000_000)
+    session = Session(dut, bench, stalls=bench.parameters["stalls"])
+    rng, config = session.rng, session.config
+    seen: set[int] = set()
+    for tile in range(config.tiles):
+        await session.correct(tile)
+        await session.check(RegionCommand(Command.RENEW, tile))
+    await session.configure(maximum_pulses=2)
+    for number in range(REPAIRS):
+        region = session.region() | {"tile": number % config.tiles}
+        if number == REPAIRS // 2:
+            await session.configure(maximum_pulses=60)
+        waiting = int(rng.integers(3))
+        if waiting:
+            await session.check(RegionCommand(Command.BIST, **region))
+        asked = RegionCommand(Command.REPAIR, region["tile"], tag=number)
+        expected = await session.send(asked)
+        # Products that wait for the repair find its tables.
+        multiplying = cocotb.start_soon(session.multiply(region["tile"], waiting))
+        seen |= {answer.result for answer in await session.expect(asked, expected)}
+        await multiplying
+        session.check_safe()
+    await session.check_status("repairs")
+    assert seen == {Result.CONVERGED, Result.MOVED}
 
 
 @cocotb.test()
@@ -205,7 +268,7 @@ async def what_aborts_leave_is_counted(dut: Any) -> None:
         *(RegionCommand(Command.RENEW, tile) for tile in range(config.tiles)),
         RegionCommand(Command.CLEAR),
     ):
-        await session.answers(asked, len(await session.send(asked)))
+        await session.check(asked)
     products = Telemetry()
     watching = cocotb.start_soon(watch(dut, bench, session, products))
     levels = (int(rng.integers(config.levels)) for _ in itertools.count())
