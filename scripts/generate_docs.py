@@ -13,7 +13,7 @@ from pathlib import Path
 
 from celosia.golden import isa, memory_map, rounding
 from celosia.golden.config import PRESETS
-from celosia.golden.crossbar import commands, settings, telemetry
+from celosia.golden.crossbar import commands, corrections, settings, telemetry
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.memory_map import Region, memory_geometry
 from celosia.hdl.crossbar import safety_monitor
@@ -113,6 +113,10 @@ def crossbar_settings() -> Iterator[str]:
     yield from ("", "| offset | field | meaning |", "|---|---|---|")
     for item, doc in _member_docs(settings.WindowField, settings):
         yield f"| {item} | {item.name} | {doc} |"
+    yield from ("", "## Correction tables", "", _prose(corrections.CorrectionField), "")
+    yield from ("| field | name | bits | meaning |", "|---|---|---|---|")
+    for entry, doc in _member_docs(corrections.CorrectionField, corrections):
+        yield f"| {entry} | {entry.name} | {corrections.WIDTHS[entry]} | {doc} |"
     yield from ("", "## Status", "", _prose(telemetry), "", "### Regions", "")
     yield "Addresses are those of the default configuration."
     yield from ("", "| address | words | region | holds |", "|---|---|---|---|")
