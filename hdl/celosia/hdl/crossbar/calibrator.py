@@ -130,6 +130,7 @@ class Calibrator(wiring.Component):
             max(len(found) + GAIN_SHIFT + 1, len(today) + 1),
             SCALE_BITS,
         )
+        scaled = multiplier.product[: _EXPECTED_BITS + GAIN_BITS]
         # Numerators and divisors are doubled, so that quotients are rounded.
         with m.If(compensating):
             m.d.comb += [
@@ -140,7 +141,7 @@ class Calibrator(wiring.Component):
             ]
         with m.Else():
             m.d.comb += [
-                divider.numerator.eq((multiplier.product << average << 1) + (found << GAIN_SHIFT)),
+                divider.numerator.eq((scaled << average << 1) + (found << GAIN_SHIFT)),
                 divider.divisor.eq(found << (GAIN_SHIFT + 1)),
             ]
         good = (
@@ -151,7 +152,7 @@ class Calibrator(wiring.Component):
         )
         failed, offset = Signal(), Signal(CORRECTION_OFFSET_BITS)
         lowest = 1 << (CORRECTION_OFFSET_BITS - 1)
-        rounded = (multiplier.product + half) >> average
+        rounded = (multiplier.product[: ZERO_BITS + CORRECTION_GAIN_BITS] + half) >> average
 
         def ends(how: Result) -> None:
             m.d.sync += result.eq(how.value)

@@ -1,6 +1,6 @@
 """Measures what the columns of a tile conduct, for CALIBRATE and COMPENSATE."""
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -95,7 +95,8 @@ class ColumnMeter(wiring.Component):
 
         # Row r is driven in part r mod 2**parts.
         mask = Signal(row_bits)
-        m.d.comb += mask.eq((1 << self.parts) - 1)
+        parts = self.parts[: row_bits.bit_length()]
+        m.d.comb += mask.eq((1 << parts) - 1)
         for row in range(config.rows):
             same = (Const(row, row_bits) & mask) == part
             m.d.comb += self.probes.payload.rows[row].eq(driving & same)
@@ -103,7 +104,7 @@ class ColumnMeter(wiring.Component):
 
         code, before = Signal(CODE_BITS), data.View(sums, Mux(first, 0, read.data.as_value()))
         m.d.comb += [
-            code.eq(Array(found.codes[place] for place in range(config.columns))[column]),
+            code.eq(found.codes[column]),
             read.en.eq(1),
             read.addr.eq(Mux(measuring, column, self.column)),
             self.zero.eq(read.data.zero),
@@ -111,7 +112,7 @@ class ColumnMeter(wiring.Component):
             self.saturated.eq(read.data.saturated),
             write.addr.eq(column),
             write.data.zero.eq(before.zero + Mux(driving, 0, code)),
-            write.data.total.eq(before.total + Mux(driving, code, -(code << self.parts))),
+            write.data.total.eq(before.total + Mux(driving, code, -(code << parts))),
             write.data.saturated.eq(before.saturated | found.saturated.bit_select(column, 1)),
         ]
         with m.FSM(name="measurement") as machine:

@@ -1,6 +1,6 @@
 """The controller's counters: pulses, conversions, products, results."""
 
-from amaranth.hdl import Array, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -79,8 +79,8 @@ class EventCounters(wiring.Component):
         with m.If(self.clear):
             m.d.sync += drive.eq(0)
         words[Counter.DRIVE_LOW] = drive[:WORD_BITS]
-        words[Counter.DRIVE_HIGH] = drive[WORD_BITS:]
+        words[Counter.DRIVE_HIGH] = Cat(drive[WORD_BITS:], Const(0, 2 * WORD_BITS - DRIVE_SUM_BITS))
         chosen = Signal(WORD_BITS, reset_less=True)
-        m.d.sync += chosen.eq(Array(words)[self.address])
+        m.d.sync += chosen.eq(Cat(*words).word_select(self.address, WORD_BITS))
         m.d.comb += self.word.eq(chosen)
         return m

@@ -37,14 +37,15 @@ from celosia.golden.crossbar.telemetry import (
 from celosia.hdl.crossbar.access import pulse_event
 from celosia.hdl.crossbar.programmer import cell_result, region_command
 from celosia.hdl.crossbar.settings_store import SETTING_WRITE
-from celosia.sim.benches.emulator_bench import sizes
+from celosia.sim.benches.emulator_bench import pack, sizes
 from celosia.sim.benches.mvm_bench import pack_correction, pack_request, random_correction
 from celosia.sim.benches.programmer_bench import default_settings, packed, unpacked
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.stalls import Stall
+from celosia.sim.streams import StreamSource
 
 ROUNDS = 36
-REPAIRS = 40
+REPAIRS = 60
 VECTORS = 60
 
 
@@ -58,8 +59,9 @@ class Session:
         self, dut: Any, bench: BlockBench, *, stalls: bool, front_end: FrontEnd | None = None
     ) -> None:
         self.config = CrossbarConfig(**bench.parameters["config"])
+        self.twin: EmulatorTwin | None = None
         if front_end is None:
-            front_end = EmulatorTwin(*sizes(bench.parameters))
+            front_end = self.twin = EmulatorTwin(*sizes(bench.parameters))
         self.dut, self.bench = dut, bench
         self.rng = np.random.default_rng(bench.rng.getrandbits(32))
         self.base = default_settings(self.config)
@@ -82,7 +84,10 @@ class Session:
 
     async def correct(self, tile: int) -> None:
         """Send random tables for a tile to both."""
-        correction = random_correction(self.rng, self.config, tile)
+        correction = dataclasses.replace(
+            random_correction(self.rng, self.config, tile),
+            adc_gain=(40000, 4096, 65535)[tile],  # two of them saturate
+        )
         highest = self.config.rows * (self.config.levels - 1)
         sums = self.rng.integers(highest + 1, size=self.config.columns).tolist()
         await self.write([*correction.writes(tile), *table(CorrectionField.LEVELS, tile, sums)])
@@ -93,6 +98,18 @@ class Session:
             self.golden.write(entry)
         beats = [pack_correction(self.config, entry) for entry in entries]
         await self.sources["corrections"].send(beats)
+
+    async def fill(self, door: StreamSource) -> None:
+        """Random conductances in all cells of the emulator, none of them stuck any more."""
+        config, twin = self.config, self.twin
+        assert twin is not None
+        twin.conductance[:] = self.rng.integers(0, 1024, twin.conductance.shape)
+        twin.stuck_low[:] = twin.stuck_high[:] = False
+        lines = twin.conductance.reshape(-1, config.columns)
+        await door.send(
+            pack(config, 1, line, column, int(lines[line, column]))
+            for line, column in np.ndindex(*lines.shape)
+        )
 
     def region(self) -> dict[str, int]:
         """Some cells of some tile."""
@@ -141,7 +158,8 @@ class Session:
 
     async def multiply(self, tile: int, count: int) -> None:
         """Products, compared with the golden ones."""
-        inputs = self.rng.integers(-128, 128, (count, self.config.rows)).astype(np.int8)
+        lowest = self.rng.choice([-128, 100])  # many rows at once saturate
+        inputs = self.rng.integers(lowest, 128, (count, self.config.rows)).astype(np.int8)
         expected = self.golden.multiply(tile, inputs, True)
         cocotb.start_soon(
             self.sources["requests"].send(
@@ -234,15 +252,20 @@ async def repairs_are_the_golden_ones(dut: Any) -> None:
     session = Session(dut, bench, stalls=bench.parameters["stalls"])
     rng, config = session.rng, session.config
     seen: set[int] = set()
+    await session.fill(bench.source("memory"))
     for tile in range(config.tiles):
         await session.correct(tile)
-        await session.check(RegionCommand(Command.RENEW, tile))
     await session.configure(maximum_pulses=2)
     for number in range(REPAIRS):
         region = session.region() | {"tile": number % config.tiles}
+        if number % 12 < config.tiles:
+            await session.check(RegionCommand(Command.RENEW, region["tile"]))
+        if rng.random() < 0.4:  # a cell of every column of all outputs: equal ones
+            region |= {"first_column": 0, "columns": config.outputs * config.output_columns}
+            region["rows"] = 1
         if number == REPAIRS // 2:
             await session.configure(maximum_pulses=60)
-        waiting = int(rng.integers(3))
+        waiting = int(rng.integers(4))
         if waiting:
             await session.check(RegionCommand(Command.BIST, **region))
         asked = RegionCommand(Command.REPAIR, region["tile"], tag=number)
@@ -254,6 +277,8 @@ async def repairs_are_the_golden_ones(dut: Any) -> None:
         session.check_safe()
     await session.check_status("repairs")
     assert seen == {Result.CONVERGED, Result.MOVED}
+    products = session.golden.multiplier.telemetry
+    assert 0 < products.reissues < 8 * products.products
 
 
 @cocotb.test()
