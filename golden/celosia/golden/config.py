@@ -1,7 +1,6 @@
 """The NPU's configuration: one frozen value that sizes gateware, compiler and golden machine."""
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from celosia.golden.rounding import (
     RoundingProfile,
     record_planes,
 )
+from celosia.golden.tables import read_toml
 
 _LIMITS = {
     # 16 MiB of 4-byte vectors keep addresses within their 24 bits, sign included.
@@ -241,12 +241,7 @@ def load_config(source: str | Path) -> NpuConfig:
     if path.suffix != ".toml" and not path.is_file():
         presets = ", ".join(PRESETS)
         raise CelosiaError(f"configuration must be one of {presets} or a .toml file, not {text!r}")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CelosiaError(f"can't read configuration {text!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CelosiaError(f"configuration {text!r} must be a TOML file: {error}") from error
+    table = read_toml(path, "configuration")
     try:
         return config_from_mapping(table, default_name=path.stem)
     except CelosiaError as error:

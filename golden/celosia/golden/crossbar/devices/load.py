@@ -1,9 +1,7 @@
 """Devices from TOML: the presets that come with the package, and files of users."""
 
-import difflib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +21,7 @@ from celosia.golden.crossbar.devices.groups import (
 from celosia.golden.crossbar.devices.lifetime import Drift, Endurance, Faults, Flicker, Relaxation
 from celosia.golden.crossbar.devices.ramps import Ramp, Recipe
 from celosia.golden.errors import CelosiaError
+from celosia.golden.tables import Table, as_table, fill, read_toml
 
 _PRESETS = files("celosia.golden.crossbar.devices") / "presets"
 
@@ -30,8 +29,6 @@ PRESETS = tuple(
     sorted(item.name.removesuffix(".toml") for item in _PRESETS.iterdir() if item.is_file())
 )
 """Names of the presets."""
-
-Table = Mapping[str, Any]
 
 
 def load_device(source: str | Path) -> Device:
@@ -52,12 +49,7 @@ def load_device(source: str | Path) -> Device:
         raise CelosiaError(
             f"device must be one of {', '.join(PRESETS)} or a .toml file, not {text!r}"
         )
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CelosiaError(f"can't read device {text!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CelosiaError(f"device {text!r} must be a TOML file: {error}") from error
+    table = read_toml(path, "device")
     try:
         return device_from_mapping({"name": path.stem, **table})
     except CelosiaError as error:
@@ -101,37 +93,11 @@ def _build(table: Table) -> Device:
 
 
 def _fill(kind: type, values: Table, name: str) -> Any:
-    """A dataclass from a table, which must have its keys, or a sentence about what it has not."""
-    known = {entry.name: entry for entry in fields(kind)}
-    where = f"{name}." if name else ""
-    for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise CelosiaError(
-                f"key must be one of {', '.join(sorted(known))} in {name or 'a device'}, "
-                f"not {key!r}{hint}"
-            )
-    missing = [
-        where + entry.name
-        for entry in known.values()
-        if entry.name not in values
-        and entry.default is MISSING
-        and entry.default_factory is MISSING
-    ]
-    if missing:
-        raise CelosiaError(f"a value must be given for {', '.join(missing)}")
-    return kind(**values)
+    return fill(kind, values, name, "a device")
 
 
 def _group(kind: type) -> Callable[[object, str], Any]:
-    return lambda value, name: _fill(kind, _table(value, name), name)
-
-
-def _table(value: object, name: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise CelosiaError(f"{name} must be a table, not {value!r}")
-    return dict(value)
+    return lambda value, name: _fill(kind, as_table(value, name), name)
 
 
 def _numbers(value: object, name: str) -> tuple[float, ...]:
@@ -144,7 +110,7 @@ def _numbers(value: object, name: str) -> tuple[float, ...]:
 
 
 def _curve(value: object, name: str) -> Curve:
-    table = _table(value, name)
+    table = as_table(value, name)
     if len(table) != 1 or next(iter(table)) not in list(Shape):
         raise CelosiaError(
             f"{name} must be one of {', '.join(Shape)} with its numbers, not {value!r}"
@@ -155,12 +121,12 @@ def _curve(value: object, name: str) -> Curve:
 
 def _levels(value: object, name: str) -> dict[int, Levels]:
     windows = {}
-    for bits, table in _table(value, name).items():
+    for bits, table in as_table(value, name).items():
         if bits not in ("1", "2", "3", "4"):
             raise CelosiaError(f"{name} must be tables 1 to 4 for the bits of a cell, not {bits!r}")
         where = f"{name}.{bits}"
         lists = {
-            key: _numbers(item, f"{where}.{key}") for key, item in _table(table, where).items()
+            key: _numbers(item, f"{where}.{key}") for key, item in as_table(table, where).items()
         }
         windows[int(bits)] = _fill(Levels, lists, where)
     return windows
@@ -171,7 +137,7 @@ def _relaxations(value: object, name: str) -> tuple[Relaxation, ...]:
         raise CelosiaError(f"{name} must be a list of tables, not {value!r}")
     entries = []
     for item in value:
-        table = _table(item, name)
+        table = as_table(item, name)
         if "sigma" in table:
             table["sigma"] = _curve(table["sigma"], f"{name}.sigma")
         entries.append(_fill(Relaxation, table, name))
@@ -179,7 +145,7 @@ def _relaxations(value: object, name: str) -> tuple[Relaxation, ...]:
 
 
 def _ramp(value: object, name: str) -> Ramp:
-    table = _table(value, name)
+    table = as_table(value, name)
     for key in ("gate_v", "line_v"):
         if key in table:
             table[key] = _numbers(table[key], f"{name}.{key}")
@@ -191,7 +157,7 @@ def _ramp(value: object, name: str) -> Ramp:
 
 
 def _recipe(value: object, name: str) -> Recipe:
-    table = _table(value, name)
+    table = as_table(value, name)
     for key in ("set", "reset", "set_fine", "reset_fine"):
         if key in table:
             table[key] = _ramp(table[key], f"{name}.{key}")
