@@ -30,6 +30,7 @@ from typer.main import get_command
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli import (
     bench,
+    boards,
     crossbar,
     demo,
     doctor,
@@ -61,6 +62,7 @@ app.command()(verilog.verilog)
 app.command()(bench.bench)
 app.add_typer(crossbar.app)
 app.command()(serve.serve)
+app.command()(boards.boards)
 app.command()(energy.energy)
 app.add_typer(models.app)
 app.command()(doctor.doctor)
