@@ -13,6 +13,7 @@ from celosia.golden.crossbar.calibration import (
     calibrate,
     drift_compensated,
     measure,
+    measure_unsaturated,
     range_for,
 )
 from celosia.golden.crossbar.config import CrossbarConfig
@@ -219,3 +220,17 @@ def test_tiles_that_conduct_nothing_cannot_be_compensated():
         CelosiaError, match=r"^a tile must keep more of its 20971520 codes than 80$"
     ):
         drift_compensated(few, strong, alive, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("adc_bits", "gain", "parts", "saturates"),
+    [(8, GAIN_ONE // 4, 1, False), (8, GAIN_ONE, 4, False), (4, GAIN_ONE, 64, True)],
+)
+def test_as_few_masks_as_stay_inside_the_range(adc_bits, gain, parts, saturates):
+    levels = np.zeros((CONFIG.rows, CONFIG.columns), np.int64)
+    levels[:, 0] = 15
+    config = replace(CONFIG, adc_bits=adc_bits)
+    multiplier = Multiplier(ExactTiles(config, levels[None]), config)
+    found = measure_unsaturated(multiplier, 0, gain, average=0)
+    assert found.saturated.any() == saturates
+    assert multiplier.telemetry.probes == sum((1 << k) + 1 for k in range(parts.bit_length()))

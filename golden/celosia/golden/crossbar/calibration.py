@@ -90,6 +90,22 @@ def measure(
     return Measurement(zero, driven - parts * zero, at_end, average)
 
 
+def measure_unsaturated(
+    multiplier: Multiplier, tile: int, adc_gain: int, *, average: int = 3
+) -> Measurement:
+    """`measure` in as few parts as keep every column inside the converters' range.
+
+    Raises:
+        CelosiaError: as `measure` does.
+    """
+    parts = 1
+    while True:
+        found = measure(multiplier, tile, adc_gain, parts=parts, average=average)
+        if not found.saturated.any() or parts == multiplier.config.rows:
+            return found
+        parts *= 2
+
+
 def calibrate(
     correction: TileCorrection, measurement: Measurement, levels: Integers, *, leak: int = 0
 ) -> tuple[TileCorrection, NDArray[np.bool_]]:

@@ -5,12 +5,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from celosia.runtime.cli.crossbar_cells import form, program
+from celosia.runtime.cli.crossbar_mvm import mvm
 from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import print_json, results
 
 app = typer.Typer(name="crossbar")
 app.command()(form)
 app.command()(program)
+app.command()(mvm)
 
 
 @app.callback(invoke_without_command=True)

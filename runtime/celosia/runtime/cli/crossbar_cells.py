@@ -7,29 +7,22 @@ import typer
 from rich.table import Table
 
 from celosia.golden.errors import CelosiaError
+from celosia.runtime.cli.crossbar_options import (
+    DeviceFile,
+    Seed,
+    check_plot,
+    chosen_device,
+    preset_option,
+)
 from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import errors, print_json, results
 
 if TYPE_CHECKING:
-    from celosia.golden.crossbar.devices.device import Device
     from celosia.runtime.crossbar.cells import FormReport, ProgramReport
 
 DEFAULT_PRESET = "hfox-radar"
 
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help=f"One of the devices that `celosia crossbar` lists.  [default: {DEFAULT_PRESET}]",
-        show_default=False,
-    ),
-]
-DeviceFile = Annotated[
-    Path | None,
-    typer.Option("--device", metavar="FILE.toml", help="A device of one's own instead."),
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of everything drawn.")]
+Preset = Annotated[str | None, preset_option(DEFAULT_PRESET)]
 Plot = Annotated[
     Path | None,
     typer.Option("--plot", metavar="FILE.png", help="Draw a histogram of the conductances."),
@@ -74,8 +67,8 @@ def program(
 
     if scheme not in list(SchemeName):
         raise CelosiaError(f"scheme must be one of {', '.join(SchemeName)}, not {scheme!r}")
-    chosen = _device(preset, device)
-    _check_plot(plot)
+    chosen = chosen_device(preset, device, DEFAULT_PRESET)
+    check_plot(plot)
     with errors.status("programming"):
         report = program_cells(
             chosen,
@@ -108,8 +101,8 @@ def form(
     """
     from celosia.runtime.crossbar.cells import form_cells
 
-    chosen = _device(preset, device)
-    _check_plot(plot)
+    chosen = chosen_device(preset, device, DEFAULT_PRESET)
+    check_plot(plot)
     with errors.status("forming"):
         report = form_cells(chosen, cells=cells, seed=seed)
     if plot is not None:
@@ -118,28 +111,6 @@ def form(
         print_json(report.to_json())
     else:
         _print_form(report)
-
-
-def _device(preset: str | None, file: Path | None) -> "Device":
-    from celosia.golden.crossbar.devices.load import PRESETS, load_device
-
-    if preset is not None and file is not None:
-        raise CelosiaError("device must be given by --preset or by --device, not by both")
-    if file is not None:
-        return load_device(file)
-    if preset is not None and preset not in PRESETS:
-        raise CelosiaError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")
-    return load_device(preset or DEFAULT_PRESET)
-
-
-def _check_plot(plot: Path | None) -> None:
-    """Before cells are programmed that couldn't be shown."""
-    from celosia.runtime.picture import require_matplotlib
-
-    if plot is not None:
-        if plot.suffix != ".png":
-            raise CelosiaError(f"plot must be a .png file, not {str(plot)!r}")
-        require_matplotlib()
 
 
 def _draw_program(report: "ProgramReport", plot: Path) -> None:
