@@ -5,6 +5,7 @@
 #
 # Everything is installed into the folder .venv; the second time nothing is. Another interpreter:
 # make PYTHON=python3.13 ... (before .venv is made, or with VENV=another-folder).
+# WITH=badcrossbar adds an extra to what tests install, here one that needs system packages.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -45,7 +46,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := plots
-$(VENV)/.installed-test: EXTRAS := test,plots,boards,vela
+$(VENV)/.installed-test: EXTRAS := test,plots,boards,vela$(WITH:%=,%)
 
 $(VENV)/.installed-demo $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@echo "installing celosia[$(EXTRAS)] into $(VENV)"

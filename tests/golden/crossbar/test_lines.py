@@ -1,6 +1,8 @@
 """Line resistance, against ngspice and a dense solve of the nodal equations."""
 
+import importlib.util
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ RESISTANCES = [
     Lines(row=5.6, column=1.9),  # 22 nm of the notes' list
     Lines(row=2.0, column=50.0, driver=100.0, sense=30.0),
 ]
+
+BADCROSSBAR = Path(__file__).parents[3] / "scripts" / "badcrossbar_currents.py"
 
 
 def an_array(rows, columns, seed):
@@ -44,6 +48,21 @@ def test_ngspice_finds_the_same_currents(size, lines, tmp_path):
     # The comparison notices one segment more or less.
     without = Lines(row=lines.row, column=lines.column, driver=lines.driver + lines.row)
     assert relative(transfer(conductance, without) @ volts, expected) > 1e-6
+
+
+@pytest.mark.parametrize(("size", "row", "column"), [(5, 1.0, 1.0), (5, 30.0, 2.0), (64, 1.0, 1.0)])
+def test_badcrossbar_finds_the_same_currents(size, row, column):
+    if importlib.util.find_spec("badcrossbar") is None:
+        pytest.skip("badcrossbar isn't installed (pip install celosia[badcrossbar])")
+    spec = importlib.util.spec_from_file_location(BADCROSSBAR.stem, BADCROSSBAR)
+    referee = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(referee)
+    conductance, volts = an_array(size, size, size)
+    expected = referee.column_currents(conductance, volts, row, column)
+    found = transfer(conductance, Lines(row=row, column=column)) @ volts
+    assert relative(found, expected) < 1e-9
+    longer = Lines(row=row, column=column, sense=column)
+    assert relative(transfer(conductance, longer) @ volts, expected) > 1e-6
 
 
 def dense(conductance, lines):
