@@ -104,7 +104,7 @@ def test_noise_of_products_is_that_of_their_cells_and_of_nothing_else():
 def test_products_see_their_lines(ohm, equal):
     device, lines = load_device("ideal"), Lines(row=ohm, column=ohm / 2, driver=ohm, sense=ohm)
     ideal, _ = physics(device)
-    front_end = Physics(ideal.config, device, 1, lines)
+    front_end = Physics(ideal.config, device, 1, lines=lines)
     cells = np.arange(len(front_end.cells))
     front_end.cells.write(cells, ideal.cells.conductances(cells))
     driven = np.random.default_rng(6).random((10, 64)) < 0.5

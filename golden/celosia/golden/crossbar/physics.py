@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from celosia.golden.crossbar.array.lines import Lines, transfer
 from celosia.golden.crossbar.config import VOLTS_PER_CODE, CrossbarConfig
+from celosia.golden.crossbar.converters import IDEAL_CONVERTERS, ConverterBank, Converters
 from celosia.golden.crossbar.devices.cells import DeviceCells, Polarity
 from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.devices.draws import Purpose, normals
@@ -36,14 +37,23 @@ class CellFrontEnd:
         config: sizes of the tiles and bits of the converter.
         device: what the cells are made of.
         seed: of everything that is drawn.
+        converters: errors of its ADCs and drivers.
 
     Attributes:
         cells: state of all cells of all tiles.
     """
 
-    def __init__(self, config: CrossbarConfig, device: Device, seed: int) -> None:
+    def __init__(
+        self,
+        config: CrossbarConfig,
+        device: Device,
+        seed: int,
+        *,
+        converters: Converters = IDEAL_CONVERTERS,
+    ) -> None:
         self.config = config
         self.device = device
+        self._bank = ConverterBank(config, converters, seed)
         self.cells = DeviceCells(device, config.tiles * config.rows * config.columns, seed)
 
     def numbers(
@@ -80,13 +90,20 @@ class CellFrontEnd:
     def read(
         self, tile: int, rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """One conversion of each cell (rows [n], columns [n], no cell twice): codes [n]."""
-        found = self.cells.read(self.numbers(tile, rows, columns))
-        return codes(found, self.device, self.config)
+        """One conversion of each cell (rows [n], columns [n], no cell twice): codes [n].
+
+        The word lines of the other rows are off: their drivers don't show.
+        """
+        numbers = self.numbers(tile, rows, columns)
+        access = self.cells.reads[numbers]
+        highest = (1 << self.config.adc_bits) - 1
+        currents = self.cells.read(numbers) * self._bank.selected(tile, rows)
+        exact = currents * (highest / self.device.window.full_scale_us)
+        return self._bank.reads(tile, exact, columns, numbers, access)
 
 
 class Physics(CellFrontEnd):
-    """A whole front end: the sums of cells, with their noise, as an ideal converter gives them.
+    """A whole front end: the sums of cells, with their noise, as its converters give them.
 
     Args are those of `CellFrontEnd`, and the resistances of each tile's lines, which products see
     exactly; single cells are read and written as if there were none. A level step, the unit of a
@@ -94,9 +111,15 @@ class Physics(CellFrontEnd):
     """
 
     def __init__(
-        self, config: CrossbarConfig, device: Device, seed: int, lines: Lines = NO_RESISTANCE
+        self,
+        config: CrossbarConfig,
+        device: Device,
+        seed: int,
+        *,
+        lines: Lines = NO_RESISTANCE,
+        converters: Converters = IDEAL_CONVERTERS,
     ) -> None:
-        super().__init__(config, device, seed)
+        super().__init__(config, device, seed, converters=converters)
         # Conductances are in uS, so that resistances must be in megaohm.
         self._megaohm = Lines(
             **{field.name: getattr(lines, field.name) * 1e-6 for field in fields(lines)}
@@ -119,14 +142,13 @@ class Physics(CellFrontEnd):
         Returns codes [n, columns] and whether each was saturated: at the converter's last code.
         """
         conductances, variances = self._matrix(tile)
-        rows = driven.astype(np.float64)
+        volts = self._bank.voltages(tile, driven)
         column = tile * self.config.columns + np.arange(self.config.columns)
         deviates = normals(self.cells.seed, Purpose.PRODUCT, column, sequence[:, None])
-        sums = rows @ conductances + np.sqrt(rows @ variances) * deviates
-        highest = (1 << self.config.adc_bits) - 1
-        scaled = np.rint(sums * (gain / GAIN_ONE / self.level_step_us))
-        found = np.clip(scaled, 0, highest).astype(np.int64)
-        return found, found == highest
+        sums = volts @ conductances + np.sqrt(volts**2 @ variances) * deviates
+        exact = sums * (gain / GAIN_ONE / self.level_step_us)
+        found = self._bank.products(tile, exact, sequence)
+        return found, found == (1 << self.config.adc_bits) - 1
 
     def _matrix(self, tile: int) -> tuple[FloatArray, FloatArray]:
         """What a driven row adds to each column, and its read variance, both [rows, columns] of a
@@ -142,12 +164,3 @@ class Physics(CellFrontEnd):
                 (sigma**2).reshape(shape),
             )
         return self._matrices[tile][1:]
-
-
-def codes(
-    conductances: NDArray[np.float64], device: Device, config: CrossbarConfig
-) -> NDArray[np.int64]:
-    """Codes of range CELL for conductances in uS, of an ideal converter."""
-    highest = (1 << config.adc_bits) - 1
-    scaled = np.rint(conductances * (highest / device.window.full_scale_us))
-    return np.clip(scaled, 0, highest).astype(np.int64)

@@ -37,6 +37,14 @@ class Purpose(IntEnum):
     READ = 15
     LIFE = 16
     PRODUCT = 17
+    ADC_OFFSET = 18
+    ADC_GAIN = 19
+    ADC_BOW = 20
+    ADC_S = 21
+    DRIVER_GAIN = 22
+    DRIVER_OFFSET = 23
+    PRODUCT_CONVERSION = 24
+    READ_CONVERSION = 25
 
 
 def uniforms(
