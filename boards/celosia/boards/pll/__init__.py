@@ -1,0 +1,39 @@
+"""PLLs: their settings computed, and their primitives."""
+
+from amaranth.hdl import Instance, Signal
+
+from celosia.boards.board import Board
+from celosia.boards.devices import Family
+from celosia.boards.pll import ecp5, gowin, ice40
+from celosia.boards.pll.settings import PllSettings
+
+__all__ = ["PllSettings", "pll_instance", "pll_settings"]
+
+_SETTINGS = {
+    Family.ECP5: ecp5.settings,
+    Family.ICE40: ice40.settings,
+    Family.GOWIN: gowin.settings,
+}
+_INSTANCES = {
+    Family.ECP5: ecp5.instance,
+    Family.ICE40: ice40.instance,
+    Family.GOWIN: gowin.instance,
+}
+
+
+def pll_settings(board: Board) -> PllSettings | None:
+    """Settings of the PLL that makes the board's `frequency_mhz`; None where the oscillator has it.
+
+    Raises:
+        CelosiaError: no setting comes within 1 % of it.
+    """
+    if board.frequency_mhz == board.clock.mhz:
+        return None
+    return _SETTINGS[board.family](board.clock.mhz, board.frequency_mhz, board.device.name)
+
+
+def pll_instance(
+    board: Board, settings: PllSettings, *, pin: Signal, clock: Signal, locked: Signal
+) -> Instance:
+    """The PLL's primitive, between the oscillator's pin and the clock that it makes."""
+    return _INSTANCES[board.family](board, settings, pin=pin, clock=clock, locked=locked)
