@@ -138,6 +138,10 @@ def test_a_program_file_keeps_the_tiles():
     again = decode_program(encode_program(program))
     assert again.config == program.config
     assert [tile.adc_gain for tile in again.crossbar] == [t.adc_gain for t in program.crossbar]
+    for kept, tile in zip(again.crossbar, program.crossbar, strict=True):
+        np.testing.assert_array_equal(kept.weights, tile.weights)
+        assert kept.driven == tile.driven
+        assert not kept.weights[kept.driven :].any()
     assert_equals_golden(graph, again)
 
 
@@ -152,8 +156,10 @@ def damaged(program, damage):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"weights": "AAAA"}, r"weights must be 512 bytes in base64, not 'AAAA'$"),
-        ({"weights": "?"}, r"weights must be 512 bytes in base64, not '\?'$"),
+        ({"weights": "AAAA"}, r"weights must be 256 bytes in base64, not 'AAAA'$"),
+        ({"weights": "?"}, r"weights must be 256 bytes in base64, not '\?'$"),
+        ({"driven": 0}, r"driven must be an integer from 1 to 64, not 0$"),
+        ({"driven": 65}, r"driven must be an integer from 1 to 64, not 65$"),
         ({"adc_gain": 0}, r"adc_gain must be an integer from 1 to \d+, not 0$"),
     ],
 )

@@ -52,6 +52,19 @@ def test_digits_on_the_crossbar_in_rtl(digits):
     assert abs(modelled.cycles - report.cycles) / report.cycles < 0.02
 
 
+def test_batches_and_transfers_that_overlap_in_rtl(capsys):
+    """Of the head alone, so that it doesn't take long."""
+    status, out, err = cli(
+        capsys, "run", "digits", "--place", "head=crossbar", "--batch", "2", "--overlap",
+        "--device", "rtl", "--json"
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    report = json.loads(out)
+    assert report["outputs_match"]
+    assert (report["batch"], report["transfers"]) == (2, "overlapping")
+    assert report["crossbar"]["tiles"] == 2
+
+
 @pytest.mark.slow
 def test_200_digits_on_the_crossbar_in_rtl(digits):
     report, right = run(digits, "rtl", 200)
@@ -106,10 +119,6 @@ def cli(capsys, *arguments):
         (
             ["--engine", "crossbar", "--front-end", "physics", "--device", "rtl"],
             "--front-end physics needs --device golden: it isn't in hardware",
-        ),
-        (
-            ["--engine", "crossbar", "--batch", "2"],
-            "layers on the crossbar take neither --batch nor --overlap yet",
         ),
         (
             ["--engine", "crossbar", "--crossbar", "sky130"],

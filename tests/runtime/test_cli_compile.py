@@ -163,3 +163,59 @@ def test_names_are_printed_as_they_are(run, model, tmp_path):
     verilog = tmp_path / "npu[bold].v"
     out = run("verilog", "-o", verilog, "--config", config)[1]
     assert "npu[bold].v: module celosia_npu for odd [/] [red], " in out
+
+
+@pytest.fixture
+def on_crossbar(run, tmp_path):
+    path = tmp_path / "digits.cel"
+    status, out, err = run("compile", "digits", "-o", path, "--place", "head=crossbar")
+    assert (status, err) == (0, "")
+    assert "2 of 64 crossbar tiles of 64 x 36 cells, in which 2,048 cells hold weights" in out
+    return path
+
+
+def test_layers_on_the_crossbar_are_compiled_and_shown(run, on_crossbar):
+    status, out, err = run("inspect", on_crossbar)
+    assert (status, err) == (0, "")
+    assert "Crossbar tiles" in out
+    alone = run("inspect", on_crossbar, "--tiles")[1]
+    assert "Layers" not in alone
+    assert "2 of 64 crossbar tiles" in alone
+    report = json.loads(run("inspect", on_crossbar, "--json")[1])
+    tiles = report["crossbar"]["tiles"]
+    assert [tile["layer"] for tile in tiles] == ["head", "head"]
+    assert [(t["rows"], t["outputs"], t["cells"], t["spare_cells"]) for t in tiles] == [
+        (32, 8, 1024, 1280)
+    ] * 2
+    assert all(sum(tile["levels"]) == tile["cells"] for tile in tiles)
+    status, out, err = run("run", on_crossbar, "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["outputs_match"]
+
+
+def test_engines_of_compile(run, tmp_path):
+    path = tmp_path / "digits.cel"
+    assert run("compile", "digits", "-o", path, "--engine", "crossbar")[0] == 0
+    layers = json.loads(run("inspect", path, "--json")[1])["layers"]
+    assert {layer["engine"] for layer in layers if layer["macs"]} == {"crossbar"}
+    status, _, err = run("compile", "digits", "-o", path, "--engine", "magic")
+    assert (status, err) == (2, "error: engine must be systolic or crossbar, not 'magic'\n")
+
+
+def test_tiles_of_a_program_without_any(run, program):
+    assert "crossbar" not in json.loads(run("inspect", program, "--json")[1])
+    status, out, err = run("inspect", program, "--tiles")
+    assert (status, out) == (2, "")
+    assert err == ("error: --tiles must be left out: no layer of the program is on the crossbar\n")
+
+
+def test_layers_on_the_crossbar_need_one_piece(run, tmp_path):
+    config = tmp_path / "tiny.toml"
+    config.write_text('base = "npu8x8"\nscratchpad_kib = 4\n')
+    arguments = ["digits", "-o", tmp_path / "n.cel", "--config", config]
+    status, out, err = run("compile", *arguments, "--json")
+    assert (status, json.loads(out)["pieces"] > 1) == (0, True)
+    status, out, err = run("compile", *arguments, "--engine", "crossbar")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: activations need 8848 bytes of scratchpad, ")
+    assert err.endswith("; layers on the crossbar need a network in one piece\n")

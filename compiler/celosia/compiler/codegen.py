@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
 from celosia.compiler.assembler import ImageBuilder
 from celosia.compiler.dependencies import order_stores
@@ -32,6 +31,7 @@ from celosia.compiler.layers import (
     Window,
 )
 from celosia.compiler.names import short_name
+from celosia.compiler.program import CrossbarTile
 from celosia.compiler.strips import Strip, strip_of
 from celosia.compiler.tiling import Tiling, tables_loaded_in, tile_layers, walk
 from celosia.golden.config import NpuConfig
@@ -79,11 +79,11 @@ class LayerCode:
 
 @dataclass(frozen=True)
 class Code:
-    """The program of a body, and the weights [rows, C] of the crossbar tiles that it uses."""
+    """The program of a body, and the crossbar tiles that it uses."""
 
     instructions: tuple[Instruction, ...]
     layers: tuple[LayerCode, ...]
-    crossbar: tuple[NDArray[np.int8], ...]
+    crossbar: tuple[CrossbarTile, ...]
 
 
 def generate(
@@ -116,7 +116,7 @@ class _Generator:
         self._settings: dict[object, Instruction] = {}
         self._last_post = -1
         self._chunks: list[int] = []
-        self._crossbar: list[NDArray[np.int8]] = []
+        self._crossbar: list[CrossbarTile] = []
 
     def code(self) -> Code:
         codes = []
@@ -304,7 +304,7 @@ class _Generator:
             rows = tile.weights[begin : begin + box.passes].reshape(-1, self._config.columns)
             weights = np.zeros((sizes.rows, self._config.columns), np.int8)
             weights[: len(rows)] = rows
-            self._crossbar.append(weights)
+            self._crossbar.append(CrossbarTile(weights, driven=len(rows)))
             begin += box.passes
         if len(self._crossbar) > sizes.tiles:
             raise DoesNotFit(

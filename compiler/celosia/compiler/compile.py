@@ -17,7 +17,6 @@ from celosia.compiler.lowering import MOST_LAYOUTS, Body, lower_body
 from celosia.compiler.memory_planner import MemoryPlan, plan_memory
 from celosia.compiler.partition import Partition, partition, variable_inputs
 from celosia.compiler.program import (
-    CrossbarTile,
     LayerInfo,
     Port,
     Program,
@@ -69,7 +68,7 @@ def compile_model(
     except CelosiaError as error:
         if batch == 1:
             raise
-        largest = _largest_batch(graph, config, profile, batch)
+        largest = _largest_batch(graph, config, profile, batch, crossbar)
         raise DoesNotFit(
             f"batch of model '{graph.name}' must be at most {largest} on configuration "
             f"'{config.name}', not {batch}: {error}"
@@ -96,16 +95,21 @@ def lower_model(
 
 
 def _largest_batch(
-    graph: Graph, config: NpuConfig, profile: RoundingProfile, too_large: int
+    graph: Graph,
+    config: NpuConfig,
+    profile: RoundingProfile,
+    too_large: int,
+    crossbar: Collection[str],
 ) -> int:
     """The largest batch that compiles. Raises CelosiaError where not even a single input does."""
-    _compile(graph, config, profile, 1, overlap=False)
+    _compile(graph, config, profile, 1, overlap=False, crossbar=crossbar)
     # Every inference needs a vector of its own for its input.
     fits, fails = 1, min(too_large, config.scratchpad_depth + 1)
     while fails - fits > 1:
         middle = (fits + fails) // 2
         try:
-            _compile(batched(graph, middle), config, profile, middle, overlap=False)
+            stacked = batched(graph, middle)
+            _compile(stacked, config, profile, middle, overlap=False, crossbar=crossbar)
             fits = middle
         except CelosiaError:
             fails = middle
@@ -168,7 +172,7 @@ def _program(
         epilogue=host_stage(graph, parts.epilogue, graph.outputs, profile),
         layers=_layers(codes[0]),
         tensors=_placements(body, plan, config),
-        crossbar=tuple(CrossbarTile(weights) for weights in codes[0].crossbar),
+        crossbar=codes[0].crossbar,
     )
 
 

@@ -81,10 +81,14 @@ def compile_placed(
     chosen: Collection[str],
     samples: Sequence[Sequence[NDArray[Any]]],
     limits: Mapping[str, int],
+    *,
+    batch: int = 1,
+    overlap: bool = False,
 ) -> Program:
     """Compile a network with some layers on the crossbar, whose ranges fit some samples.
 
-    A configuration without a crossbar gets one of as many tiles as it takes, with `limits`.
+    Samples are what a run takes: batches of `batch` inferences. A configuration without a crossbar
+    gets one of as many tiles as it takes, with `limits`.
 
     Raises:
         CelosiaError: as `compile_model` does.
@@ -95,7 +99,7 @@ def compile_placed(
         needed = len(compile_model(graph, whole, profile, crossbar=chosen).crossbar)
         tiles = max(_LEAST_TILES, 1 << (needed - 1).bit_length()) if needed else 1
         config = replace(config, crossbar=replace(sizes, tiles=tiles))
-    program = compile_model(graph, config, profile, crossbar=chosen)
+    program = compile_model(graph, config, profile, batch=batch, overlap=overlap, crossbar=chosen)
     return calibrated(program, samples)
 
 

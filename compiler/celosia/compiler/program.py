@@ -97,12 +97,13 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class CrossbarTile:
-    """What a crossbar tile is programmed with: int8 [rows, C].
+    """What a crossbar tile is programmed with: int8 [rows, C], zeros beyond the `driven` rows.
 
     `adc_gain` is the gain code of its conversions.
     """
 
     weights: NDArray[np.int8]
+    driven: int
     adc_gain: int = GAIN_ONE
 
 

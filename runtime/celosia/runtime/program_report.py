@@ -3,9 +3,13 @@
 import string
 from typing import Any
 
+import numpy as np
+
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.layout import PackedLayout
 from celosia.compiler.program import HostStage, Port, Program
+from celosia.golden.crossbar.mapping import levels_of
+from celosia.golden.isa import Product
 from celosia.golden.memory_map import Counter
 
 SYMBOLS = string.ascii_letters + string.digits
@@ -58,6 +62,7 @@ def describe_program(program: Program) -> dict[str, Any]:
             }
             for layer, spent in zip(program.layers, layers, strict=True)
         ],
+        **({} if not program.crossbar else {"crossbar": _describe_crossbar(program)}),
         "tensors": [
             {
                 "name": place.name,
@@ -69,6 +74,52 @@ def describe_program(program: Program) -> dict[str, Any]:
             }
             for place in program.tensors
         ],
+    }
+
+
+def _describe_crossbar(program: Program) -> dict[str, Any]:
+    """The crossbar's sizes, and of each tile in use its layer, its cells and their levels."""
+    sizes = program.config.crossbar
+    assert sizes is not None
+    columns = sizes.outputs * sizes.output_columns
+    layers = _layers_of_tiles(program)
+    tiles = []
+    for number, tile in enumerate(program.crossbar):
+        levels = levels_of(tile.weights, sizes)[: tile.driven, :columns]
+        cells = tile.driven * columns
+        tiles.append(
+            {
+                "tile": number,
+                "layer": layers.get(number),
+                "rows": tile.driven,
+                "outputs": sizes.outputs,
+                "cells": cells,
+                "spare_cells": sizes.rows * sizes.columns - cells,
+                "levels": np.bincount(levels.ravel(), minlength=sizes.levels).tolist(),
+                "adc_gain": tile.adc_gain,
+            }
+        )
+    return {
+        "available": sizes.tiles,
+        "rows": sizes.rows,
+        "outputs": sizes.outputs,
+        "spares": sizes.spares,
+        "slices": sizes.slices,
+        "columns": sizes.columns,
+        "cell_bits": sizes.cell_bits,
+        "adc_bits": sizes.adc_bits,
+        "tiles": tiles,
+    }
+
+
+def _layers_of_tiles(program: Program) -> dict[int, str]:
+    """The layer that uses each tile."""
+    listing = disassemble(program.config, program.image, program.start)
+    return {
+        instruction.tile: layer.name
+        for layer in program.layers
+        for _, instruction in listing[layer.first : layer.end]
+        if isinstance(instruction, Product)
     }
 
 

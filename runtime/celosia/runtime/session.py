@@ -18,12 +18,12 @@ from celosia.compiler.streaming import StreamedProgram, compile_network
 from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.recipe import limits_for
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.files import write_atomically
 from celosia.golden.graph import Graph
 from celosia.golden.rounding import RoundingProfile
 from celosia.runtime.crossbar.tiles import ProgrammedTiles, program_tiles
-from celosia.runtime.inputs import Sample, load_samples, random_samples
+from celosia.runtime.inputs import Sample, batches, load_samples, random_samples
 from celosia.runtime.link.host_link import HostLink
 from celosia.runtime.models import embedded_data
 from celosia.runtime.run import RunResult, open_device, run_graph, run_program
@@ -155,23 +155,32 @@ def open_session(
     profile = None if rounding is None else _profile(rounding)
     npu = load_config(config)
     if placement is not None and (placement.engine != "systolic" or placement.places):
-        if batch != 1 or overlap:
-            raise CelosiaError("layers on the crossbar take neither --batch nor --overlap yet")
-        return Session(_compile_placed(graph, npu, profile, placement), graph, placement)
+        placed = _compile_placed(graph, npu, profile, placement, batch, overlap)
+        return Session(placed, graph, placement)
     program = compile_network(graph, npu, profile, batch=batch, overlap=overlap)
     return Session(program, graph)
 
 
 def _compile_placed(
-    graph: Graph, npu: NpuConfig, profile: RoundingProfile | None, placement: Placement
+    graph: Graph,
+    npu: NpuConfig,
+    profile: RoundingProfile | None,
+    placement: Placement,
+    batch: int,
+    overlap: bool,
 ) -> Program:
     if placement.engine not in ("systolic", "crossbar"):
         raise CelosiaError(f"engine must be systolic or crossbar, not {placement.engine!r}")
     chosen = chosen_layers(graph, placement.engine, placement.places)
     inputs = [graph.tensors[index] for index in graph.inputs]
-    calibration = random_samples(inputs, _CALIBRATION, _SEED)
+    calibration = batches(random_samples(inputs, _CALIBRATION, _SEED), batch)
     limits = limits_for(load_device(placement.device))
-    return compile_placed(graph, npu, profile, chosen, calibration, limits)
+    try:
+        return compile_placed(
+            graph, npu, profile, chosen, calibration, limits, batch=batch, overlap=overlap
+        )
+    except DoesNotFit as error:
+        raise DoesNotFit(f"{error}; layers on the crossbar need a network in one piece") from error
 
 
 def open_model(model: str) -> tuple[Graph, bytes]:

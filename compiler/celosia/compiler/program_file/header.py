@@ -70,7 +70,8 @@ def encode_header(program: Program) -> dict[str, Any]:
         ],
         "crossbar": [
             {
-                "weights": base64.b64encode(tile.weights.tobytes()).decode("ascii"),
+                "weights": base64.b64encode(tile.weights[: tile.driven].tobytes()).decode("ascii"),
+                "driven": tile.driven,
                 "adc_gain": tile.adc_gain,
             }
             for tile in program.crossbar
@@ -206,15 +207,18 @@ def _decode_tile(field: Field, config: NpuConfig) -> CrossbarTile:
     sizes = config.crossbar
     if sizes is None:
         field.fail("left out, as the configuration has no crossbar")
-    shape = (sizes.rows, sizes.outputs)
+    driven = field["driven"].integer(1, sizes.rows)
     try:
         data = base64.b64decode(field["weights"].text(), validate=True)
     except binascii.Error:
         data = b""
-    if len(data) != shape[0] * shape[1]:
-        field["weights"].fail(f"{shape[0] * shape[1]} bytes in base64")
+    if len(data) != driven * sizes.outputs:
+        field["weights"].fail(f"{driven * sizes.outputs} bytes in base64")
+    weights = np.zeros((sizes.rows, sizes.outputs), np.int8)
+    weights[:driven] = np.frombuffer(data, np.int8).reshape(driven, sizes.outputs)
     return CrossbarTile(
-        weights=np.frombuffer(data, np.int8).reshape(shape),
+        weights=weights,
+        driven=driven,
         adc_gain=field["adc_gain"].integer(1, (1 << GAIN_BITS) - 1),
     )
 

@@ -6,8 +6,18 @@ from typing import Annotated
 import typer
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import Batch, Config, Json, Overlap, Rounding, Verbose
-from celosia.runtime.cli.output import NO_OVERLAP, in_pieces, print_json, results
+from celosia.runtime.cli.options import (
+    Batch,
+    Cells,
+    Config,
+    Engine,
+    Json,
+    Overlap,
+    Place,
+    Rounding,
+    Verbose,
+)
+from celosia.runtime.cli.output import NO_OVERLAP, crossbar_in_use, in_pieces, print_json, results
 
 
 def compile_(
@@ -21,6 +31,9 @@ def compile_(
     rounding: Rounding = None,
     batch: Batch = 1,
     overlap: Overlap = False,
+    engine: Engine = "systolic",
+    place: Place = None,
+    crossbar: Cells = "ideal",
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -33,10 +46,13 @@ def compile_(
     from celosia.compiler.program_file import save_program
     from celosia.compiler.streaming import StreamedProgram
     from celosia.runtime.program_report import describe_program
-    from celosia.runtime.session import open_session
+    from celosia.runtime.session import Placement, open_session
     from celosia.runtime.streamed_report import describe_streamed
 
-    session = open_session(model, config, rounding, batch=batch, overlap=overlap)
+    placement = Placement(engine, tuple(place or ()), crossbar)
+    session = open_session(
+        model, config, rounding, batch=batch, overlap=overlap, placement=placement
+    )
     if session.graph is None:
         raise CelosiaError(
             f"model must be a .tflite or .onnx file, and {model!r} is a program already"
@@ -60,6 +76,8 @@ def compile_(
     for name, label in (("scratchpad", "scratchpad"), ("weights", "weight memory")):
         used, available = memory[name]["used_bytes"], memory[name]["available_bytes"]
         results.print(f"  {label:<14}{used:>9,} of {available:>9,} bytes ({used / available:.0%})")
+    if "crossbar" in report:
+        results.print(f"  {crossbar_in_use(report['crossbar'])}", soft_wrap=True)
     if overlap and not session.program.overlapping:
         results.print(NO_OVERLAP)
     if "host_bytes" in report:

@@ -8,13 +8,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from celosia.compiler.names import short_name
+from celosia.golden.crossbar.front_end import GAIN_ONE
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import Json, Verbose
-from celosia.runtime.cli.output import name_width, print_json, results
+from celosia.runtime.cli.output import crossbar_in_use, name_width, print_json, results
 
 _LONGEST = 40  # rows of a table that nobody asked for in full
 _NAME = 32
 _LAYER_COLUMNS = 72  # what the other columns of the table of layers take
+_TILE_COLUMNS = 80  # and of the table of tiles
 _CHART = 72
 
 
@@ -29,6 +31,9 @@ def inspect(
     disassembly: Annotated[
         bool, typer.Option("--disassembly", help="Show only the instructions, all of them.")
     ] = False,
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="Show only the crossbar's tiles, all of them.")
+    ] = False,
     piece: Annotated[
         int | None,
         typer.Option("--piece", metavar="N", help="Show the program of one piece of a network."),
@@ -36,7 +41,7 @@ def inspect(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show what is in a program file: costs of layers, memory over time, instructions.
+    """Show what is in a program file: costs of layers, memory over time, tiles, instructions.
 
     Cycles are computed from the program; 'celosia run --device rtl' counts them. A network that is
     larger than the NPU's memories shows its layers and pieces, and --piece one of these.
@@ -49,10 +54,10 @@ def inspect(
     loaded = load_program(program)
     if isinstance(loaded, StreamedProgram):
         if piece is None:
-            if memory or disassembly:
+            if memory or disassembly or tiles:
                 raise CelosiaError(
-                    f"--memory and --disassembly are about one piece: --piece must name one, from "
-                    f"0 to {len(loaded.pieces) - 1}"
+                    f"--memory, --tiles and --disassembly are about one piece: --piece must name "
+                    f"one, from 0 to {len(loaded.pieces) - 1}"
                 )
             inspect_streamed(program, loaded, layers=layers, as_json=as_json)
             return
@@ -68,13 +73,17 @@ def inspect(
     if as_json:
         print_json({"file": str(program), **report, "listing": listing})
         return
-    everything = not (layers or memory or disassembly)
+    if tiles and "crossbar" not in report:
+        raise CelosiaError("--tiles must be left out: no layer of the program is on the crossbar")
+    everything = not (layers or memory or tiles or disassembly)
     if everything:
         _print_summary(report)
     if layers or everything:
         _print_layers(report, None if layers else _LONGEST)
     if memory or everything:
         _print_memory(loaded, report, None if memory else _LONGEST)
+    if tiles or (everything and "crossbar" in report):
+        _print_tiles(report["crossbar"], None if tiles else _LONGEST)
     if disassembly or everything:
         _print_disassembly(listing, None if disassembly else 12)
 
@@ -177,6 +186,36 @@ def _print_memory(program: Any, report: dict[str, Any], limit: int | None) -> No
     results.print()
     results.print(table)
     _print_rest(len(report["tensors"]), limit, "tensors", "--memory")
+
+
+def _print_tiles(crossbar: dict[str, Any], limit: int | None) -> None:
+    table = Table(box=None, pad_edge=False, title="Crossbar tiles", title_justify="left")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("layer", no_wrap=True)
+    for name in ("rows x outputs", "cells used", "spare", "not at 0", "mean level", "ADC gain"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for tile in crossbar["tiles"][:limit]:
+        cells, levels = tile["cells"], tile["levels"]
+        total = sum(level * count for level, count in enumerate(levels))
+        table.add_row(
+            str(tile["tile"]),
+            escape(short_name(tile["layer"] or "-", name_width(_TILE_COLUMNS))),
+            f"{tile['rows']} x {tile['outputs']}",
+            f"{cells:,}",
+            f"{tile['spare_cells']:,}",
+            f"{1 - levels[0] / cells:.0%}",
+            f"{total / cells:.2f}",
+            f"{tile['adc_gain'] / GAIN_ONE:.3f}",
+        )
+    results.print()
+    results.print(table)
+    _print_rest(len(crossbar["tiles"]), limit, "tiles", "--tiles")
+    results.print(
+        f"{crossbar_in_use(crossbar)}; a weight takes {crossbar['slices']} slices of "
+        f"{crossbar['cell_bits']} bits on 2 columns each, {crossbar['spares']} of "
+        f"{crossbar['outputs'] + crossbar['spares']} outputs are spare",
+        soft_wrap=True,
+    )
 
 
 def _print_disassembly(listing: list[dict[str, Any]], limit: int | None) -> None:

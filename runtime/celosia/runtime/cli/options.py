@@ -45,6 +45,31 @@ Overlap = Annotated[
         help="Let the host write the next inputs and read the last outputs while the NPU computes.",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="systolic|crossbar",
+        help="Where convolutions and matrix products are computed.",
+    ),
+]
+Place = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--place",
+        metavar="LAYER=ENGINE",
+        help="An exception for one layer (may be repeated).",
+        show_default=False,
+    ),
+]
+Cells = Annotated[
+    str,
+    typer.Option(
+        "--crossbar",
+        metavar="NAME|FILE.toml",
+        help="What the crossbar's cells are made of: a device preset, or a TOML file.",
+    ),
+]
 ROUNDING_HELP = (
     "Rounding profile: tflm, litert, single or float32.  "
     "[default: tflm for .tflite, float32 for .onnx]"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -36,6 +36,16 @@ def in_pieces(pieces: int, host_bytes: Mapping[str, int]) -> str:
         f"runs in {pieces:,} pieces; for one inference the host writes "
         f"{host_bytes['weights']:,} bytes of programs and weights and {host_bytes['inputs']:,} of "
         f"activations, and reads {host_bytes['outputs']:,}"
+    )
+
+
+def crossbar_in_use(crossbar: Mapping[str, Any]) -> str:
+    """What a program takes of the crossbar, in a sentence."""
+    cells = sum(tile["cells"] for tile in crossbar["tiles"])
+    return (
+        f"{len(crossbar['tiles'])} of {crossbar['available']:,} crossbar tiles of "
+        f"{crossbar['rows']} x {crossbar['columns']} cells, in which "
+        f"{cells:,} cells hold weights"
     )
 
 

@@ -15,8 +15,11 @@ from celosia.runtime.cli.options import (
     BATCH_HELP,
     CONFIG_HELP,
     ROUNDING_HELP,
+    Cells,
+    Engine,
     Json,
     Overlap,
+    Place,
     Verbose,
 )
 from celosia.runtime.cli.output import (
@@ -95,31 +98,9 @@ def run(
         ),
     ] = None,
     overlap: Overlap = False,
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            metavar="systolic|crossbar",
-            help="Where convolutions and matrix products are computed.",
-        ),
-    ] = "systolic",
-    place: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--place",
-            metavar="LAYER=ENGINE",
-            help="An exception for one layer (may be repeated).",
-            show_default=False,
-        ),
-    ] = None,
-    crossbar: Annotated[
-        str,
-        typer.Option(
-            "--crossbar",
-            metavar="NAME|FILE.toml",
-            help="What the crossbar's cells are made of: a device preset, or a TOML file.",
-        ),
-    ] = "ideal",
+    engine: Engine = "systolic",
+    place: Place = None,
+    crossbar: Cells = "ideal",
     front_end: Annotated[
         str,
         typer.Option(
