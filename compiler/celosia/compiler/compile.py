@@ -83,7 +83,10 @@ def graph_of(model: str | os.PathLike[str] | bytes | Graph) -> Graph:
 
 
 def lower_model(
-    graph: Graph, config: NpuConfig, profile: RoundingProfile = RoundingProfile.TFLM
+    graph: Graph,
+    config: NpuConfig,
+    profile: RoundingProfile = RoundingProfile.TFLM,
+    crossbar: Collection[str] = (),
 ) -> Body:
     """What the NPU runs of a graph, in the layouts that its scratchpad has room for.
 
@@ -91,7 +94,12 @@ def lower_model(
         CelosiaError: the graph can't run on this NPU, or doesn't fit its scratchpad.
     """
     graph = fold_padding(graph)
-    return _place(graph, partition(graph), config, profile)[0]
+    return _place(graph, partition(graph), config, profile, crossbar)[0]
+
+
+def simplified(graph: Graph, profile: RoundingProfile) -> Graph:
+    """The graph that is lowered in the place of another, with the same outputs."""
+    return drop_dead_channels(fold_padding(graph), profile)
 
 
 def _largest_batch(
@@ -125,7 +133,7 @@ def _compile(
     crossbar: Collection[str] = (),
 ) -> Program:
     """The program of a graph that makes `batch` inferences."""
-    graph = drop_dead_channels(fold_padding(graph), profile)
+    graph = simplified(graph, profile)
     parts = partition(graph)
     body, plan = _place(graph, parts, config, profile, crossbar)
 

@@ -27,12 +27,19 @@ class Interpreter:
     """Runs a graph, one inference at a time.
 
     Preparing (folding biases, laying out weights, building tables) happens here once. `profile`
-    names the interpreter whose bytes are wanted, by default the graph's own. Runs keep numpy's
+    names the interpreter whose bytes are wanted, by default the graph's own. `products` has what
+    computes the sums of convolutions and matrix products, by the operator's index, where they
+    aren't to be the exact ones. Runs keep numpy's
     matrix products on one thread: they are small, and a busy machine makes them wait for the
     second.
     """
 
-    def __init__(self, graph: Graph, profile: RoundingProfile | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        profile: RoundingProfile | None = None,
+        products: Mapping[int, matrix.MatrixProduct] | None = None,
+    ) -> None:
         self.graph = graph
         self.profile = profile = profile or graph.profile
         self._blas = ThreadpoolController().select(user_api="blas")
@@ -42,8 +49,12 @@ class Interpreter:
             if tensor.data is not None
         }
         self._steps = [
-            (kernel_for(graph, operator, profile), _operands(graph, operator), operator.outputs[0])
-            for operator in graph.operators
+            (
+                kernel_for(graph, operator, profile, (products or {}).get(index)),
+                _operands(graph, operator),
+                operator.outputs[0],
+            )
+            for index, operator in enumerate(graph.operators)
         ]
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -90,8 +101,13 @@ def _operands(graph: Graph, operator: Operator) -> tuple[int, ...]:
     return operator.inputs[:1]
 
 
-def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Kernel:
-    """The prepared kernel of one operator."""
+def kernel_for(
+    graph: Graph,
+    operator: Operator,
+    profile: RoundingProfile,
+    product: matrix.MatrixProduct | None = None,
+) -> Kernel:
+    """The prepared kernel of one operator; `product` as in `Interpreter`."""
     kind = operator.kind
     inputs = [graph.tensors[index] if index >= 0 else None for index in operator.inputs]
     x = _present(inputs[0])
@@ -102,14 +118,16 @@ def kernel_for(graph: Graph, operator: Operator, profile: RoundingProfile) -> Ke
     third = inputs[2] if len(inputs) > 2 else None
     match kind:
         case OpKind.CONV_2D:
-            return matrix.conv_2d(x, _present(second), third, output, mode=mode, **attributes)
+            return matrix.conv_2d(
+                x, _present(second), third, output, mode=mode, product=product, **attributes
+            )
         case OpKind.DEPTHWISE_CONV_2D:
             return matrix.depthwise_conv_2d(
                 x, _present(second), third, output, mode=mode, **attributes
             )
         case OpKind.FULLY_CONNECTED:
             return matrix.fully_connected(
-                x, _present(second), third, output, mode=mode, **attributes
+                x, _present(second), third, output, mode=mode, product=product, **attributes
             )
         case OpKind.ADD:
             return elementwise.add(x, _present(second), output, mode=mode, **attributes)

@@ -37,7 +37,7 @@ Integers = NDArray[np.int64]
 PRODUCT_SHIFT = 5
 """Bits of `sequence` below the number of the product: input bit (3) and part (2)."""
 
-_CHUNK = 1 << 22  # codes at a time, so that long layers don't fill a host's memory
+_CHUNK = 1 << 16  # codes at a time: what is computed of them stays in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,29 @@ class Multiplier:
     telemetry: Telemetry = field(default_factory=Telemetry)
 
     def multiply(
-        self, tile: int, correction: TileCorrection, inputs: NDArray[np.int8], unsigned: bool
+        self,
+        tile: int,
+        correction: TileCorrection,
+        inputs: NDArray[np.int8],
+        unsigned: bool,
+        numbers: Integers | None = None,
     ) -> NDArray[np.int32]:
         """Sums [n, outputs] of int8 vectors [n, rows] by a tile.
 
         With `unsigned` the inputs are driven as x + 128. Sums beyond int32 end at its limits.
+        `numbers` [n] are those of the products, where they aren't made in their order.
         """
+        if numbers is None:
+            numbers = self.telemetry.products + np.arange(len(inputs))
         at_once = max(1, _CHUNK // (INPUT_BITS * self.config.columns))
         parts = [
-            self._multiply(tile, correction, inputs[first : first + at_once], unsigned)
+            self._multiply(
+                tile,
+                correction,
+                inputs[first : first + at_once],
+                unsigned,
+                numbers[first : first + at_once],
+            )
             for first in range(0, len(inputs), at_once)
         ]
         if not parts:
@@ -129,18 +143,24 @@ class Multiplier:
         return self.front_end.product(tile, driven, adc_gain, sequence | Part.WHOLE)
 
     def _multiply(
-        self, tile: int, correction: TileCorrection, inputs: NDArray[np.int8], unsigned: bool
+        self,
+        tile: int,
+        correction: TileCorrection,
+        inputs: NDArray[np.int8],
+        unsigned: bool,
+        numbers: Integers,
     ) -> NDArray[np.int32]:
         bits = driven_bits(inputs, unsigned)
-        first = self.telemetry.products
-        number = (first + np.arange(len(inputs)))[:, None] * INPUT_BITS + np.arange(INPUT_BITS)
+        number = numbers[:, None] * INPUT_BITS + np.arange(INPUT_BITS)
         # The number of a product has as many bits as the port's `sequence` leaves it.
         sequence = (number << 2) & 0xFFFF_FFFF
         codes, conversions = self._convert(
             tile, correction, bits.reshape(-1, self.config.rows), sequence.reshape(-1)
         )
         self.telemetry.products += len(inputs)
-        corrected = codes * correction.gain + conversions[:, None] * correction.offset
+        corrected = codes * correction.gain
+        if correction.offset.any():
+            corrected += conversions[:, None] * correction.offset
         return combine(
             corrected.reshape(len(inputs), INPUT_BITS, -1), correction, self.config, unsigned
         )
@@ -153,7 +173,9 @@ class Multiplier:
         codes, saturated = self.front_end.product(
             tile, driven, correction.adc_gain, sequence | Part.WHOLE
         )
-        again = saturated[:, used].any(axis=1)
+        again: NDArray[np.bool_] = np.zeros(len(driven), bool)
+        if saturated.any():
+            again = np.logical_or.reduce(saturated[:, used], axis=1)
         issues = len(driven) + 2 * int(again.sum())
         counts.integrations += issues
         counts.conversions += issues * self.config.columns
@@ -191,10 +213,9 @@ def combine(
     corrected: Integers, correction: TileCorrection, config: CrossbarConfig, unsigned: bool
 ) -> NDArray[np.int32]:
     """Sums [n, outputs] of corrected codes [n, bits, columns]."""
-    place = 1 << np.arange(INPUT_BITS)
-    if not unsigned:
-        place[-1] = -place[-1]
-    columns = np.tensordot(corrected, place, axes=(1, 0))
+    columns = corrected[:, -1] if unsigned else -corrected[:, -1]
+    for bit in reversed(range(INPUT_BITS - 1)):
+        columns = 2 * columns + corrected[:, bit]
     slices = columns.reshape(len(columns), -1, config.slices, 2)[:, correction.outputs]
     weight = 1 << (config.cell_bits * np.arange(config.slices))
     partial = ((slices[..., 0] - slices[..., 1]) * weight).sum(axis=2)

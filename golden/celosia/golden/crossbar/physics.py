@@ -143,11 +143,13 @@ class Physics(CellFrontEnd):
         """
         conductances, variances = self._matrix(tile)
         volts = self._bank.voltages(tile, driven)
-        column = tile * self.config.columns + np.arange(self.config.columns)
-        deviates = normals(self.cells.seed, Purpose.PRODUCT, column, sequence[:, None])
-        sums = volts @ conductances + np.sqrt(volts**2 @ variances) * deviates
-        exact = sums * (gain / GAIN_ONE / self.level_step_us)
-        found = self._bank.products(tile, exact, sequence)
+        sums = volts @ conductances
+        if variances.any():
+            column = tile * self.config.columns + np.arange(self.config.columns)
+            deviates = normals(self.cells.seed, Purpose.PRODUCT, column, sequence[:, None])
+            sums += np.sqrt(volts**2 @ variances) * deviates
+        sums *= gain / GAIN_ONE / self.level_step_us
+        found = self._bank.products(tile, sums, sequence)
         return found, found == (1 << self.config.adc_bits) - 1
 
     def _matrix(self, tile: int) -> tuple[FloatArray, FloatArray]:

@@ -49,9 +49,21 @@ class AnalogTiles:
         self.multiplier = multiplier
         self._corrections = corrections
 
+    @property
+    def products(self) -> int:
+        """Products so far: the number of the next one."""
+        return self.multiplier.telemetry.products
+
     def multiply(self, tile: int, inputs: NDArray[np.int8]) -> Int64Array:
         """Sums [n, C] of x + 128 for int8 vectors [n, rows of the tile]."""
-        sums = self.multiplier.multiply(tile, self._corrections[tile], inputs, unsigned=True)
+        return self.multiply_numbered(tile, inputs, None)
+
+    def multiply_numbered(
+        self, tile: int, inputs: NDArray[np.int8], numbers: Int64Array | None
+    ) -> Int64Array:
+        """The same, with the numbers of the products [n] where they aren't made in their order."""
+        correction = self._corrections[tile]
+        sums = self.multiplier.multiply(tile, correction, inputs, unsigned=True, numbers=numbers)
         return sums.astype(np.int64)
 
 

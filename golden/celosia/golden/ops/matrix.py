@@ -6,7 +6,7 @@ chunks that are added as integers. The input's zero point is folded into the bia
 products take raw int8 values.
 """
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -27,6 +27,14 @@ EXACT_PRODUCTS = 1024
 """Products of two int8 whose float32 sum is exact: 1024 * 128 * 128 == 2**24."""
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
+
+
+class MatrixProduct(Protocol):
+    """What computes the sums of a CONV_2D or FULLY_CONNECTED."""
+
+    def compute(self, x: NDArray[np.float32]) -> Int64Array:
+        """int32 accumulators (held in int64) [m, n] of float32 rows [m, k] of int8 values."""
+        ...
 
 
 class Accumulators:
@@ -112,19 +120,26 @@ def conv_2d(
     padding: Padding,
     activation: Activation,
     mode: RoundingMode,
+    product: MatrixProduct | None = None,
 ) -> Kernel:
-    """CONV_2D with constant weights [out, kh, kw, in] and int32 bias [out] or none."""
+    """CONV_2D with constant weights [out, kh, kw, in] and int32 bias [out] or none.
+
+    `product` computes the sums, bias and zero point included, in place of the exact one: each row
+    that it is given is what lies under a window [kh, kw, in].
+    """
     kernel = constant(weights)
     out_channels, *window_list, _ = kernel.shape
     window = (window_list[0], window_list[1])
     zero_point = zero_point_of(x)
     matrix = kernel.reshape(out_channels, -1).T
-    product = Accumulators(matrix, None if bias is None else bias.data, zero_point)
+    if product is None:
+        product = Accumulators(matrix, None if bias is None else bias.data, zero_point)
+    sums = product.compute
     stage = OutputStage(scale_of(x), quantization_of(weights).scale, output, activation, mode)
 
     def run(values: Int8Array) -> Int8Array:
         patches = windows(padded(values, padding, zero_point), window, stride, dilation)
-        acc = product.compute(patches.reshape(-1, matrix.shape[0]))
+        acc = sums(patches.reshape(-1, matrix.shape[0]))
         return stage.finish(acc).reshape(*patches.shape[:3], out_channels)
 
     return run
@@ -181,15 +196,21 @@ def fully_connected(
     *,
     activation: Activation,
     mode: RoundingMode,
+    product: MatrixProduct | None = None,
 ) -> Kernel:
-    """FULLY_CONNECTED with constant weights [out, in]; the input is taken as rows of `in`."""
+    """FULLY_CONNECTED with constant weights [out, in]; the input is taken as rows of `in`.
+
+    `product` is as in `conv_2d`.
+    """
     matrix = constant(weights).T
-    product = Accumulators(matrix, None if bias is None else bias.data, zero_point_of(x))
+    if product is None:
+        product = Accumulators(matrix, None if bias is None else bias.data, zero_point_of(x))
+    sums = product.compute
     stage = OutputStage(scale_of(x), quantization_of(weights).scale, output, activation, mode)
 
     def run(values: Int8Array) -> Int8Array:
         rows = values.reshape(-1, matrix.shape[0]).astype(np.float32)
-        return stage.finish(product.compute(rows)).reshape(output.shape)
+        return stage.finish(sums(rows)).reshape(output.shape)
 
     return run
 
