@@ -18,6 +18,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 
 from celosia.hdl.emit import emit_verilog
+from celosia.sim.gate_level import Netlist
 from celosia.sim.simulation import SimulationResult
 from celosia.sim.stalls import Stall
 from celosia.sim.streams import StreamSink, StreamSource
@@ -36,6 +37,7 @@ def run_block_bench(
     parameters: Mapping[str, Any],
     seed: int,
     test_filter: str | None = None,
+    netlist: Netlist | None = None,
     timeout_s: float = 300,
 ) -> SimulationResult:
     """Emit a block's Verilog, build it through the cache and run its bench.
@@ -57,6 +59,8 @@ def run_block_bench(
         Seed of everything random in the bench; printed.
     test_filter : str, optional
         Regular expression that selects tests by name.
+    netlist : callable, optional
+        What is simulated in place of the block's Verilog: `gate_level.mapped` of an FPGA family.
     timeout_s : float
         Seconds of wall time after which the simulator is killed.
 
@@ -68,7 +72,8 @@ def run_block_bench(
     waves = os.environ.get(_WAVES)
     print(f"{test_module} {dict(parameters)} seed={seed}")
     verilog = emit_verilog(component_factory(**parameters), name)
-    simulation = build_simulation({f"{name}.v": verilog}, name, trace_fst=bool(waves))
+    sources = {f"{name}.v": verilog} if netlist is None else netlist(verilog, name)
+    simulation = build_simulation(sources, name, trace_fst=bool(waves))
     return simulation.run(
         test_module,
         test_filter=test_filter,

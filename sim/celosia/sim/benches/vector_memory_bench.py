@@ -149,7 +149,9 @@ async def start(dut: Any) -> tuple[BlockBench, Golden]:
     every = (1 << lanes) - 1
     await bench.source("write_0").send(
         [
-            pack_fields(write_layout(bench), {"address": i, "vector": [i] * lanes, "mask": every})
+            pack_fields(
+                write_layout(bench), {"address": i, "vector": [i % 128] * lanes, "mask": every}
+            )
             for i in range(bench.parameters["depth"])
         ]
     )

