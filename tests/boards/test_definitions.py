@@ -145,6 +145,7 @@ WHOLE = {
 def test_what_a_board_may_leave_out():
     board = board_from_mapping(WHOLE, default_name="least")
     assert (board.leds, board.reset, board.programmers, board.notes) == ((), None, (), "")
+    assert board.usb == ()
     cut = board_from_mapping(
         {**WHOLE, "config": {"base": "npu4x4", "weight_kib": 16}}, default_name="least"
     )
@@ -187,6 +188,15 @@ def test_what_a_board_may_leave_out():
         ),
         ({"reset": {"pins": "C1"}}, r"key must be one of .* in reset, not 'pins' \(did you mean"),
         ({"programmers": {}}, "programmers must be a list of tables, not {}"),
+        ({"usb": "0403:6010"}, "usb must be a list of strings, not '0403:6010'"),
+        *(
+            (
+                {"usb": ["0403:6010", bad]},
+                "usb must be four hexadecimal digits of the vendor, a colon and four of the "
+                f"product, as in 0403:6010, not {bad!r}",
+            )
+            for bad in ("0403", "0403:601G", "0403:6010 ", 4036010)
+        ),
         (
             {"programmers": [{"method": "rom", "tool": "x"}]},
             "programmers.method must be one of sram, flash, not 'rom'",

@@ -54,6 +54,7 @@ _LOCATIONS = {
     Family.GOWIN: r"[A-Z]?[1-9][0-9]?",
 }
 _NAME = r"[a-z0-9][a-z0-9.+-]*"
+_USB = r"[0-9a-f]{4}:[0-9a-f]{4}"
 _BAUD = (9600, 12_000_000)
 _CLOCK_MHZ = (1.0, 400.0)
 
@@ -121,6 +122,7 @@ class Board:
         reset: a button that resets the NPU.
         config: the NPU that fits.
         programmers: ways to load it; the first of a method is the usual one.
+        usb: vendor and product of the USB devices that the programmers look for, as `0403:6010`.
         source: where the pins are from.
         notes: what a user should know.
 
@@ -141,6 +143,7 @@ class Board:
     reset: Pin | None
     config: NpuConfig
     programmers: tuple[Programmer, ...]
+    usb: tuple[str, ...]
     source: str
     notes: str
 
@@ -169,6 +172,12 @@ class Board:
             _check_text("programmers.tool", programmer.tool)
             for argument in programmer.arguments:
                 _check_text("programmers.arguments", argument)
+        for device in self.usb:
+            if not isinstance(device, str) or not re.fullmatch(_USB, device):
+                raise CelosiaError(
+                    "usb must be four hexadecimal digits of the vendor, a colon and four of the "
+                    f"product, as in 0403:6010, not {device!r}"
+                )
 
     @property
     def family(self) -> Family:

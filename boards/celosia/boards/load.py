@@ -156,6 +156,12 @@ def _programmers(value: object, name: str) -> tuple[Programmer, ...]:
     return tuple(programmers)
 
 
+def _usb(value: object, name: str) -> tuple[object, ...]:
+    if not isinstance(value, list):
+        raise CelosiaError(f"{name} must be a list of strings, not {value!r}")
+    return tuple(value)
+
+
 def _choice(kind: type[Choice], value: object, name: str) -> Choice:
     if value not in list(kind):
         raise CelosiaError(f"{name} must be one of {', '.join(kind)}, not {value!r}")
@@ -168,6 +174,7 @@ _OPTIONAL: Table = {
     "leds": (),
     "reset": None,
     "programmers": (),
+    "usb": (),
     "source": "",
     "notes": "",
 }
@@ -180,5 +187,6 @@ _MAKERS: Mapping[str, Callable[[object, str], Any]] = {
     "leds": _leds,
     "reset": _pin,
     "programmers": _programmers,
+    "usb": _usb,
 }
 """What makes a value of a board from what its TOML file has."""

@@ -35,6 +35,7 @@ from celosia.runtime.cli import (
     demo,
     doctor,
     energy,
+    flash,
     inspect,
     models,
     prune,
@@ -61,6 +62,7 @@ app.command()(prune.prune)
 app.command()(verilog.verilog)
 app.command()(bench.bench)
 app.add_typer(crossbar.app)
+app.command()(flash.flash)
 app.command()(serve.serve)
 app.command()(boards.boards)
 app.command()(energy.energy)
