@@ -326,3 +326,14 @@ def test_rules():
     assert udev_rules(two).count("idVendor") == 4
     # 73-seat-late.rules acts on the tag; later files come too late.
     assert rules_file(ULX3S) < "73-seat-late.rules"
+
+
+def test_page_lists_the_programmers_and_devices_of_all_boards():
+    page = (Path(__file__).parents[2] / "docs" / "loading-boards.md").read_text()
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
+    table = {(tools.strip(), device.split(",")[0].strip()) for _, tools, device in rows}
+    for name in BOARDS:
+        board = load_board(name)
+        tools = ", ".join(dict.fromkeys(entry.tool for entry in board.programmers))
+        tools = tools.replace("openFPGALoader, ecpdap", "openFPGALoader with CMSIS-DAP, ecpdap")
+        assert (tools, *board.usb) in table, name
