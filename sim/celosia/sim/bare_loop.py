@@ -8,8 +8,9 @@ from pathlib import Path
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
+from celosia.hdl.tops import TOPS
+from celosia.sim.design_verilog import design_verilog
 from celosia.sim.host_script import HostScript
-from celosia.sim.npu_simulation import NPU_TOP, npu_verilog
 from celosia.sim.processes import execute
 from celosia.sim.toolchain import Toolchain, find_toolchain
 from celosia.sim.verilator_build import FAST_FLAGS, FAST_MAKE
@@ -27,7 +28,7 @@ def time_bare_loop(
         CelosiaError: a tool is missing or the build fails.
     """
     tools = find_toolchain()
-    verilog = npu_verilog(config)
+    verilog = design_verilog(config)
     with tempfile.TemporaryDirectory(prefix="celosia-bare-") as name:
         folder = Path(name)
         (folder / "npu.v").write_text(verilog)
@@ -36,7 +37,7 @@ def time_bare_loop(
         (folder / "commands").write_bytes(script.encode())
         begin = time.perf_counter()
         command = [*tools.verilator, "--cc", "--exe", "--prefix", "Vtop", "-o", "bare_loop"]
-        command += ["-Wno-fatal", "--no-timing", *FAST_FLAGS, "--top-module", NPU_TOP]
+        command += ["-Wno-fatal", "--no-timing", *FAST_FLAGS, "--top-module", TOPS["npu"].module]
         _run([*command, "bare_loop.cpp", "npu.v"], folder, tools)
         jobs = f"-j{os.cpu_count() or 1}"
         make = [tools.make, jobs, "-C", "obj_dir", "-f", "Vtop.mk", *FAST_MAKE]

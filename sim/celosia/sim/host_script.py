@@ -20,6 +20,7 @@ from celosia.golden.memory_map import (
     Control,
     Counter,
     CrossbarPort,
+    MemoryGeometry,
     Region,
     Register,
     Status,
@@ -145,13 +146,10 @@ class HostScript:
     def write_vectors(self, region: Region, first: int, vectors: NDArray[np.generic]) -> None:
         """Write consecutive vectors: an array [n, lanes] of the region's bytes."""
         geometry = memory_geometry(self._config, region)
-        size = geometry.stride_words * WORD_BYTES
-        padded = np.zeros((len(vectors), size), np.uint8)
-        padded[:, : geometry.vector_bytes] = np.ascontiguousarray(vectors).view(np.uint8)
-        words = padded.view("<u4").reshape(-1)
+        words = bus_words(geometry, vectors)
         header = np.array([AccessKind.WRITE, geometry.address(first), len(words)], np.uint32)
         if len(words):
-            self._words += [header, words.astype(np.uint32)]
+            self._words += [header, words]
 
     def write_correction(self, entry: CorrectionWrite) -> None:
         """Write an entry of the crossbar's tables."""
@@ -249,6 +247,13 @@ class HostScript:
         place = slice(self.answers, self.answers + count)
         self.answers += count
         return place
+
+
+def bus_words(geometry: MemoryGeometry, vectors: NDArray[np.generic]) -> NDArray[np.uint32]:
+    """Consecutive vectors, an array [n, lanes] of the region's bytes, as words of the bus."""
+    padded = np.zeros((len(vectors), geometry.stride_words * WORD_BYTES), np.uint8)
+    padded[:, : geometry.vector_bytes] = np.ascontiguousarray(vectors).view(np.uint8)
+    return padded.view("<u4").reshape(-1).astype(np.uint32)
 
 
 def _crossbar_address(port: CrossbarPort) -> int:

@@ -14,7 +14,7 @@ from celosia.golden.link.identity import board_identity
 from celosia.hdl.emit import emit_verilog
 from celosia.hdl.link.linked_npu import LinkedNpu, UartNpu
 from celosia.hdl.link.uart import PHASE_BITS
-from celosia.sim.npu_simulation import npu_verilog
+from celosia.sim.design_verilog import design_verilog
 from celosia.sim.verilator_build import build_simulation
 
 BOARD_TOP = "celosia_board"
@@ -34,7 +34,7 @@ class VirtualBoard:
     """
 
     def __init__(self, config: NpuConfig, *, bulk: bool) -> None:
-        build = hashlib.sha256(npu_verilog(config).encode()).digest()
+        build = hashlib.sha256(design_verilog(config).encode()).digest()
         self.identity = board_identity(config, importlib.metadata.version("celosia"), build)
         if bulk:
             component: LinkedNpu | UartNpu = LinkedNpu(config, self.identity)

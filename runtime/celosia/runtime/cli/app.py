@@ -41,6 +41,7 @@ from celosia.runtime.cli import (
     prune,
     quantize,
     serve,
+    stimulus,
     verilog,
 )
 from celosia.runtime.cli import compile as compiling
@@ -60,6 +61,7 @@ app.command()(inspect.inspect)
 app.command()(quantize.quantize)
 app.command()(prune.prune)
 app.command()(verilog.verilog)
+app.command()(stimulus.stimulus)
 app.command()(bench.bench)
 app.add_typer(crossbar.app)
 app.command()(flash.flash)
