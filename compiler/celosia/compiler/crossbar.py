@@ -34,10 +34,18 @@ def default_crossbar(config: NpuConfig, limits: Mapping[str, int]) -> CrossbarCo
     """
     rows = max(_ROWS, 1 << (config.rows - 1).bit_length())
     columns = CrossbarConfig(rows=rows, outputs=config.columns).columns
-    adcs = max(n for n in range(1, 17) if columns % n == 0)
     return CrossbarConfig(
-        tiles=MAXIMUM_TILES, rows=rows, outputs=config.columns, adcs=adcs, **limits
+        tiles=MAXIMUM_TILES,
+        rows=rows,
+        outputs=config.columns,
+        adcs=converters_for(columns),
+        **limits,
     )
+
+
+def converters_for(columns: int) -> int:
+    """Converters of a default tile: as many as divide its columns, up to 16."""
+    return max(n for n in range(1, 17) if columns % n == 0)
 
 
 def placeable(graph: Graph) -> dict[str, OpKind]:
@@ -111,19 +119,25 @@ def calibrated(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> P
     """
     if not program.crossbar:
         return program
-    recorder = _Recorder(program)
-    machine = load_machine(program, tiles=recorder)
-    for sample in samples:
-        run_on_machine(program, sample, machine)
     sizes = program.config.crossbar
     assert sizes is not None
     return replace(
         program,
         crossbar=tuple(
             replace(tile, adc_gain=gain_for(float(peak), sizes))
-            for tile, peak in zip(program.crossbar, recorder.peaks, strict=True)
+            for tile, peak in zip(program.crossbar, peak_sums(program, samples), strict=True)
         ),
     )
+
+
+def peak_sums(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> list[int]:
+    """The largest sum of levels that a driven bit of some samples gives a column of each tile."""
+    recorder = _Recorder(program)
+    machine = load_machine(program, tiles=recorder)
+    for sample in samples:
+        run_on_machine(program, sample, machine)
+    peaks: list[int] = recorder.peaks.tolist()
+    return peaks
 
 
 class _Recorder(ExactTiles):

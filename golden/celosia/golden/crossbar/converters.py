@@ -70,6 +70,9 @@ class ConverterBank:
         config: sizes.
         converters: what they are like.
         seed: of everything that is drawn.
+
+    Attributes:
+        quiet: whether code 0 is all that comes of rows that aren't driven.
     """
 
     def __init__(self, config: CrossbarConfig, converters: Converters, seed: int) -> None:
@@ -78,6 +81,7 @@ class ConverterBank:
         # What is ideal costs no time: products are most of what a network's accuracy takes.
         self._ideal = replace(converters, noise=0.0) == IDEAL_CONVERTERS
         self._ideal_drivers = not (converters.driver_gain_spread or converters.driver_offset_spread)
+        self.quiet = converters == IDEAL_CONVERTERS
         adcs = np.arange(config.tiles * config.adcs)
         rows = np.arange(config.tiles * config.rows)
 

@@ -141,6 +141,21 @@ class Physics(CellFrontEnd):
         lines don't weaken it.
         Returns codes [n, columns] and whether each was saturated: at the converter's last code.
         """
+        active = driven.any(axis=1)
+        if not self._bank.quiet or active.all():
+            found = self._codes(tile, driven, gain, sequence)
+        else:
+            found = np.zeros((len(driven), self.config.columns), np.int64)
+            found[active] = self._codes(tile, driven[active], gain, sequence[active])
+        return found, found == (1 << self.config.adc_bits) - 1
+
+    def _codes(
+        self,
+        tile: int,
+        driven: NDArray[np.bool_],
+        gain: int,
+        sequence: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
         conductances, variances = self._matrix(tile)
         volts = self._bank.voltages(tile, driven)
         sums = volts @ conductances
@@ -149,8 +164,7 @@ class Physics(CellFrontEnd):
             deviates = normals(self.cells.seed, Purpose.PRODUCT, column, sequence[:, None])
             sums += np.sqrt(volts**2 @ variances) * deviates
         sums *= gain / GAIN_ONE / self.level_step_us
-        found = self._bank.products(tile, sums, sequence)
-        return found, found == (1 << self.config.adc_bits) - 1
+        return self._bank.products(tile, sums, sequence)
 
     def _matrix(self, tile: int) -> tuple[FloatArray, FloatArray]:
         """What a driven row adds to each column, and its read variance, both [rows, columns] of a

@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from celosia.runtime.cli.crossbar_cells import form, program
+from celosia.runtime.cli.crossbar_characterise import characterise
 from celosia.runtime.cli.crossbar_mvm import mvm
 from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import print_json, results
@@ -13,6 +14,7 @@ app = typer.Typer(name="crossbar")
 app.command()(form)
 app.command()(program)
 app.command()(mvm)
+app.command()(characterise)
 
 
 @app.callback(invoke_without_command=True)

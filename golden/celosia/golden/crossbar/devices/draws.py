@@ -52,7 +52,9 @@ def uniforms(
 ) -> NDArray[np.float64]:
     """One number in (0, 1) for each of cells and access numbers, which broadcast."""
     mantissas = (_hashes(seed, purpose, cells, access) >> np.uint64(11)).astype(np.float64)
-    return mantissas * 2.0**-53 + 2.0**-54
+    mantissas *= 2.0**-53
+    mantissas += 2.0**-54
+    return mantissas
 
 
 def normals(
@@ -71,6 +73,9 @@ def _hashes(seed: int, purpose: Purpose, cells: ArrayLike, access: ArrayLike) ->
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a bijection."""
-    x = (x ^ (x >> np.uint64(30))) * _FIRST
-    x = (x ^ (x >> np.uint64(27))) * _SECOND
-    return x ^ (x >> np.uint64(31))
+    x = x ^ (x >> np.uint64(30))
+    x *= _FIRST
+    x ^= x >> np.uint64(27)
+    x *= _SECOND
+    x ^= x >> np.uint64(31)
+    return x
