@@ -240,6 +240,7 @@ def test_clock_names(net, name):
         ("npu.o$6_TRELLIS_FF_Q", ("npu", "o")),
         ("npu.post.$1_MULT18X18D_P9", ("npu/post", "$1")),
         ("rst$tr_io", ("top", "rst")),
+        ("\\$62_DFFCE_Q", ("top", "$62")),
         ("m.0.0", ("top", "m.0.0")),
         ("$PACKER_VCC", ("top", "$PACKER_VCC")),
         ("$abc$123$auto$x.cc:7:f$9", ("top", "$abc$123$auto$x.cc:7:f$9")),

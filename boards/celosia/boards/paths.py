@@ -100,7 +100,7 @@ def module_and_signal(cell: str) -> tuple[str, str]:
     """
     if cell.startswith("$"):  # made by the tools, for no module
         return _TOP, cell
-    *path, signal = cell.split(".")
+    *path, signal = cell.removeprefix("\\").split(".")  # Yosys escapes names like `$62`
     while path and signal[:1].isdigit():
         signal = f"{path.pop()}.{signal}"
     kind = _KIND.search(signal, 1)
