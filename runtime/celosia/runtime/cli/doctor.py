@@ -8,7 +8,8 @@ from rich.table import Table
 
 from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import print_json, results
-from celosia.runtime.doctor import Finding, examine
+from celosia.runtime.doctor import examine
+from celosia.runtime.findings import Finding
 
 
 def doctor(as_json: Json = False, verbose: Verbose = False) -> None:
