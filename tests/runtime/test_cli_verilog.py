@@ -33,18 +33,29 @@ def test_verilog_writes_a_core_beside_it(run, tmp_path):
     assert "window_bytes" not in report
 
 
-def test_crossbar_top(run, tmp_path):
+@pytest.mark.parametrize(
+    ("top", "module", "port"),
+    [
+        ("crossbar", "celosia_crossbar", "port__word_line"),
+        ("crossbar-pins", "celosia_crossbar_pins", "pins__dac_sync_n"),
+    ],
+)
+def test_crossbar_tops(run, tmp_path, top, module, port):
     (tmp_path / "xbar.toml").write_text(CROSSBAR)
     path = tmp_path / "xbar.v"
-    words = ["verilog", "--config", tmp_path / "xbar.toml", "--top", "crossbar", "-o", path]
-    assert "module celosia_crossbar for xbar" in run(*words)[1]
-    assert "port__word_line" in path.read_text()
+    words = ["verilog", "--config", tmp_path / "xbar.toml", "--top", top, "-o", path]
+    assert f"module {module} for xbar" in run(*words)[1]
+    ports = path.read_text().partition(f"module {module}(")[2].partition(")")[0].split(", ")
+    assert port in ports
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["-o", "x.v", "--top", "cpu"], "--top must be npu, wishbone, crossbar, not 'cpu'"),
+        (
+            ["-o", "x.v", "--top", "cpu"],
+            "--top must be npu, wishbone, crossbar, crossbar-pins, not 'cpu'",
+        ),
         (["-o", "x.core"], "--output must be a file named *.v, not 'x.core'"),
         (
             ["-o", "x.v", "--config", "npu4x4", "--top", "crossbar"],

@@ -7,8 +7,10 @@ from types import MappingProxyType
 from amaranth.lib.wiring import Component
 
 from celosia.golden.config import NpuConfig
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.errors import CelosiaError
 from celosia.hdl.crossbar.controller import Controller
+from celosia.hdl.crossbar.pin_front_end import ControllerOnPins
 from celosia.hdl.npu.npu import Npu
 from celosia.hdl.wishbone import WishboneNpu
 
@@ -30,20 +32,32 @@ class Top:
     component: Callable[[NpuConfig], Component]
 
 
-def _controller(config: NpuConfig) -> Component:
+def _crossbar(config: NpuConfig) -> CrossbarConfig:
     if config.crossbar is None:
         raise CelosiaError(
             f"config must have a crossbar for its controller to be written, and {config.name} has "
             "none: give a TOML file with a table [crossbar]"
         )
-    return Controller(config.crossbar)
+    return config.crossbar
 
+
+PIN_TIMES = {"divider": 2, "settle": 500}
+"""Of a front end on pins: 12.5 MHz and 10 us where the clock has 50 MHz."""
 
 TOPS = MappingProxyType(
     {
         "npu": Top("celosia_npu", "NPU", Npu),
         "wishbone": Top("celosia_wishbone", "NPU on a Wishbone bus", WishboneNpu),
-        "crossbar": Top("celosia_crossbar", "controller of a memristor crossbar", _controller),
+        "crossbar": Top(
+            "celosia_crossbar",
+            "controller of a memristor crossbar",
+            lambda config: Controller(_crossbar(config)),
+        ),
+        "crossbar-pins": Top(
+            "celosia_crossbar_pins",
+            "controller of a memristor crossbar with a front end on pins",
+            lambda config: ControllerOnPins(_crossbar(config), **PIN_TIMES),
+        ),
     }
 )
 """Every top, by name."""

@@ -20,7 +20,8 @@ def verilog(
         typer.Option(
             "--top",
             metavar="TOP",
-            help="npu, wishbone (an NPU on a Wishbone bus) or crossbar (a crossbar's controller).",
+            help="npu, wishbone (an NPU on a Wishbone bus), crossbar (a crossbar's controller) or "
+            "crossbar-pins (the same with a front end on pins).",
         ),
     ] = "npu",
     as_json: Json = False,
