@@ -4,10 +4,12 @@ One tile of the ideal device, 256 rows and 8 outputs, random weights and inputs;
 mean square of the sums' errors in % of that of the sums, over several tiles.
 """
 
+from typing import Any
+
 import numpy as np
 
 from celosia.golden.crossbar.calibration import calibrate, measure, range_for
-from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.config import CrossbarConfig, WeightMapping
 from celosia.golden.crossbar.converters import IDEAL_CONVERTERS, Converters
 from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.mapping import levels_of
@@ -34,13 +36,19 @@ FAULTS = {
 
 
 def errors(
-    adc_bits: int, converters: Converters, seed: int, share: float = 0.0
+    adc_bits: int,
+    converters: Converters,
+    seed: int,
+    share: float = 0.0,
+    mapping: WeightMapping = WeightMapping.DIFFERENTIAL,
 ) -> tuple[float, float, float]:
     """In %: with the widest range, with one that fits, and with that one and calibrated columns.
 
     `share` of the conversions may saturate.
     """
-    config = CrossbarConfig(rows=ROWS, outputs=OUTPUTS, spares=0, adc_bits=adc_bits)
+    config = CrossbarConfig(
+        rows=ROWS, outputs=OUTPUTS, spares=0, adc_bits=adc_bits, adcs=2, mapping=mapping
+    )
     generator = np.random.default_rng(seed)
     weights = np.clip(np.rint(generator.normal(0, 40, (ROWS, OUTPUTS))), -127, 127).astype(np.int8)
     inputs, samples = (
@@ -64,22 +72,26 @@ def errors(
     return found[0], found[1], found[2]
 
 
-def mean_errors(adc_bits: int, converters: Converters, share: float = 0.0) -> list[float]:
-    """The means over the seeds."""
-    return list(np.mean([errors(adc_bits, converters, seed, share) for seed in SEEDS], axis=0))
+def mean_errors(adc_bits: int, converters: Converters, *which: Any) -> list[float]:
+    """The means over the seeds; `which` as in `errors`."""
+    return list(np.mean([errors(adc_bits, converters, seed, *which) for seed in SEEDS], axis=0))
 
 
 def main() -> None:
-    print("| bits | widest range | range that fits | 1 % may saturate |\n|--:|--:|--:|--:|")
-    for adc_bits in (6, 7, 8, 9, 10, 12):
-        widest, fitting, _ = mean_errors(adc_bits, IDEAL_CONVERTERS)
-        tight = mean_errors(adc_bits, IDEAL_CONVERTERS, 0.01)[1]
-        print(f"| {adc_bits} | {widest:.1f} | {fitting:.1f} | {tight:.1f} |", flush=True)
+    for mapping in WeightMapping:
+        print(f"| {mapping}, bits | widest range | range that fits | 1 % may saturate |")
+        print("|---|--:|--:|--:|")
+        for adc_bits in (6, 7, 8, 9, 10, 12):
+            widest, fitting, _ = mean_errors(adc_bits, IDEAL_CONVERTERS, 0.0, mapping)
+            tight = mean_errors(adc_bits, IDEAL_CONVERTERS, 0.01, mapping)[1]
+            print(f"| {adc_bits} | {widest:.1f} | {fitting:.1f} | {tight:.1f} |", flush=True)
+        print()
     for adc_bits in (8, 10):
-        print(f"\n| {adc_bits} bits, fault | as it is | calibrated |\n|---|--:|--:|")
+        print(f"| {adc_bits} bits, fault | as it is | calibrated |\n|---|--:|--:|")
         for name, converters in FAULTS.items():
             _, plain, calibrated = mean_errors(adc_bits, converters)
             print(f"| {name} | {plain:.1f} | {calibrated:.1f} |", flush=True)
+        print()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from support.controller_harness import ControllerHarness
 from support.mutants import mutated
 
-from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.config import CrossbarConfig, WeightMapping
 from celosia.golden.crossbar.emulation import EmulatorConfig
 from celosia.hdl.crossbar import (
     calibrator,
@@ -36,15 +36,10 @@ PARAMETERS = {
 }  # fmt: skip
 
 
-DISTORTED = {
-    "config": {
-        "tiles": 2, "rows": 16, "outputs": 3, "spares": 1, "cell_bits": 4, "adcs": 8,
-        "adc_bits": 9,
-    },
-}  # fmt: skip
+DISTORTED = {"tiles": 2, "rows": 16, "outputs": 3, "spares": 1, "cell_bits": 4, "adc_bits": 9}
 
 
-def run(which, *, stalls=False):
+def run(which, *, stalls=False, mapping="differential"):
     """Tests of the bench by name; the emulator's cells outlive reset, so that each needs a
     simulation of its own."""
 
@@ -55,13 +50,17 @@ def run(which, *, stalls=False):
         harness,
         "celosia.sim.benches.maintenance_bench",
         name="maintenance",
-        parameters={**PARAMETERS, "stalls": stalls},
+        parameters={
+            **PARAMETERS,
+            "config": {**PARAMETERS["config"], "mapping": mapping},
+            "stalls": stalls,
+        },
         seed=41,
         test_filter=which,
     )
 
 
-def run_calibration(which=None):
+def run_calibration(which=None, *, mapping="differential"):
     def harness(config):
         return ControllerHarness(CrossbarConfig(**config), None)
 
@@ -69,7 +68,10 @@ def run_calibration(which=None):
         harness,
         "celosia.sim.benches.calibration_bench",
         name="calibration",
-        parameters=DISTORTED,
+        # All the columns of an offset mapping at once, or half of the differential ones.
+        parameters={
+            "config": {**DISTORTED, "mapping": mapping, "adcs": 10 if mapping == "offset" else 8}
+        },
         seed=42,
         test_filter=which,
     )
@@ -83,8 +85,13 @@ def test_maintenance(which, stalls):
     run(which, stalls=stalls)
 
 
-def test_calibration():
-    run_calibration()
+@pytest.mark.parametrize("mapping", WeightMapping)
+def test_calibration(mapping):
+    run_calibration(mapping=mapping)
+
+
+def test_repairs_beside_a_reference():
+    run("repairs", mapping="offset")
 
 
 WRONG = {

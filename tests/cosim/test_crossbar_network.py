@@ -73,6 +73,16 @@ def test_200_digits_on_the_crossbar_in_rtl(digits):
 
 
 @pytest.mark.parametrize("where", ["golden", pytest.param("rtl", marks=pytest.mark.slow)])
+def test_offset_columns(digits, where):
+    """Half the cells and a reference; 8 bits round its larger sums."""
+    report, _ = run(digits, where, 2, mapping="offset")
+    assert report.mismatches == 0
+    assert report.crossbar.cells == 52 * 64 * 20
+    assert report.crossbar.converged == 1
+    assert report.crossbar.agreement == 1
+
+
+@pytest.mark.parametrize("where", ["golden", pytest.param("rtl", marks=pytest.mark.slow)])
 def test_other_cells_in_the_emulator(digits, where):
     """Conductances of a filamentary device, programmed and relaxed, change the sums."""
     report, _ = run(digits, where, 2, device="hfox-neurram")
@@ -115,6 +125,10 @@ def cli(capsys, *arguments):
             "layer 'max' (MAX_POOL_2D) must be a convolution or a matrix product to be placed",
         ),
         (["--engine", "crossbar", "--crossbar", "no"], "device must be one of "),
+        (
+            ["--engine", "crossbar", "--mapping", "left"],
+            "mapping must be differential or offset, not 'left'",
+        ),
         (["--engine", "crossbar", "--front-end", "no"], "front end must be emulator or physics"),
         (
             ["--engine", "crossbar", "--front-end", "physics", "--device", "rtl"],
@@ -130,3 +144,18 @@ def test_mistakes_get_a_sentence(capsys, arguments, message):
     status, _, err = cli(capsys, "run", "digits", *arguments)
     assert status == 2
     assert message in err
+
+
+def test_a_configuration_with_a_crossbar_says_how_it_is_mapped(capsys, tmp_path):
+    """With 12-bit converters no sum is rounded: every byte is that of exact int8."""
+    sizes = {"tiles": 64, "rows": 64, "outputs": 8, "adc_bits": 12, "adcs": 10}
+    table = "\n".join(f"{name} = {value}" for name, value in sizes.items())
+    file = tmp_path / "mine.toml"
+    file.write_text(f'base = "npu8x8"\n[crossbar]\nmapping = "offset"\n{table}\n')
+    asked = ("run", "digits", "--engine", "crossbar", "--config", file, "--front-end", "physics")
+    status, out, err = cli(capsys, *asked, "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["crossbar"]["differing_bytes"] == 0
+    status, _, err = cli(capsys, *asked, "--mapping", "differential")
+    assert status == 2
+    assert "--mapping must be left out: mine has a crossbar of its own, mapped offset" in err

@@ -174,6 +174,19 @@ def on_crossbar(run, tmp_path):
     return path
 
 
+def test_columns_are_mapped_as_was_asked(run, tmp_path):
+    path = tmp_path / "offset.cel"
+    asked = ("compile", "digits", "-o", path, "--place", "head=crossbar", "--mapping", "offset")
+    status, out, err = run(*asked)
+    assert (status, err) == (0, "")
+    assert "2 of 64 crossbar tiles of 64 x 20 cells" in out
+    report = json.loads(run("inspect", path, "--json")[1])
+    assert report["crossbar"]["mapping"] == "offset"
+    status, out, err = run("run", path, "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["outputs_match"]
+
+
 def test_layers_on_the_crossbar_are_compiled_and_shown(run, on_crossbar):
     status, out, err = run("inspect", on_crossbar)
     assert (status, err) == (0, "")

@@ -27,20 +27,15 @@ _LEAST_TILES = 64
 """Tiles of a default crossbar at least: small networks then share one simulation."""
 
 
-def default_crossbar(config: NpuConfig, limits: Mapping[str, int]) -> CrossbarConfig:
+def default_crossbar(config: NpuConfig, fields: Mapping[str, Any]) -> CrossbarConfig:
     """Tiles for a configuration that has none: 64 rows or what its array needs, cells of 4 bits.
 
-    `limits` are fields of `CrossbarConfig` that let a device's pulses through.
+    `fields` are those of `CrossbarConfig` that aren't to be what they are by default: limits that
+    let a device's pulses through, the mapping of weights.
     """
     rows = max(_ROWS, 1 << (config.rows - 1).bit_length())
-    columns = CrossbarConfig(rows=rows, outputs=config.columns).columns
-    return CrossbarConfig(
-        tiles=MAXIMUM_TILES,
-        rows=rows,
-        outputs=config.columns,
-        adcs=converters_for(columns),
-        **limits,
-    )
+    whole = CrossbarConfig(tiles=MAXIMUM_TILES, rows=rows, outputs=config.columns, adcs=1, **fields)
+    return replace(whole, adcs=converters_for(whole.columns))
 
 
 def converters_for(columns: int) -> int:
@@ -88,7 +83,7 @@ def compile_placed(
     profile: RoundingProfile | None,
     chosen: Collection[str],
     samples: Sequence[Sequence[NDArray[Any]]],
-    limits: Mapping[str, int],
+    fields: Mapping[str, Any],
     *,
     batch: int = 1,
     overlap: bool = False,
@@ -96,13 +91,13 @@ def compile_placed(
     """Compile a network with some layers on the crossbar, whose ranges fit some samples.
 
     Samples are what a run takes: batches of `batch` inferences. A configuration without a crossbar
-    gets one of as many tiles as it takes, with `limits`.
+    gets one of as many tiles as it takes, with `fields`.
 
     Raises:
         CelosiaError: as `compile_model` does.
     """
     if config.crossbar is None:
-        sizes = default_crossbar(config, limits)
+        sizes = default_crossbar(config, fields)
         whole = replace(config, crossbar=sizes)
         needed = len(compile_model(graph, whole, profile, crossbar=chosen).crossbar)
         tiles = max(_LEAST_TILES, 1 << (needed - 1).bit_length()) if needed else 1

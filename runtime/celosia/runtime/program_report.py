@@ -104,6 +104,7 @@ def _describe_crossbar(program: Program) -> dict[str, Any]:
         "rows": sizes.rows,
         "outputs": sizes.outputs,
         "spares": sizes.spares,
+        "mapping": str(sizes.mapping),
         "slices": sizes.slices,
         "columns": sizes.columns,
         "cell_bits": sizes.cell_bits,

@@ -43,7 +43,7 @@ class Placement:
 
     `engine` is that of all layers that may go on either, `places` are exceptions `LAYER=ENGINE`.
     `device` is a preset or a TOML file, `front_end` is `emulator` or `physics`, `seed` that of all
-    that is drawn.
+    that is drawn. `mapping` of weights is that of a crossbar which the configuration doesn't have.
     """
 
     engine: str = "systolic"
@@ -51,6 +51,7 @@ class Placement:
     device: str = "ideal"
     front_end: str = "emulator"
     seed: int = 1
+    mapping: str | None = None
 
 
 class Session:
@@ -174,10 +175,17 @@ def _compile_placed(
     chosen = chosen_layers(graph, placement.engine, placement.places)
     inputs = [graph.tensors[index] for index in graph.inputs]
     calibration = batches(random_samples(inputs, _CALIBRATION, _SEED), batch)
-    limits = limits_for(load_device(placement.device))
+    crossbar: dict[str, Any] = limits_for(load_device(placement.device))
+    if placement.mapping is not None:
+        if npu.crossbar is not None:
+            raise CelosiaError(
+                f"--mapping must be left out: {npu.name} has a crossbar of its own, mapped "
+                f"{npu.crossbar.mapping}"
+            )
+        crossbar |= {"mapping": placement.mapping}
     try:
         return compile_placed(
-            graph, npu, profile, chosen, calibration, limits, batch=batch, overlap=overlap
+            graph, npu, profile, chosen, calibration, crossbar, batch=batch, overlap=overlap
         )
     except DoesNotFit as error:
         raise DoesNotFit(f"{error}; layers on the crossbar need a network in one piece") from error

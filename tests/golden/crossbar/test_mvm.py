@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 from support.exact_tiles import ExactTiles
 
-from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.config import CrossbarConfig, WeightMapping
 from celosia.golden.crossbar.front_end import GAIN_ONE, Part
 from celosia.golden.crossbar.mapping import columns_of, levels_of, weights_of
-from celosia.golden.crossbar.mvm import Multiplier, driven_bits, gain_for, plain_correction
+from celosia.golden.crossbar.mvm import (
+    Multiplier,
+    driven_bits,
+    gain_for,
+    plain_correction,
+    used_columns,
+)
 
 SEED = 17
+MAPPINGS = list(WeightMapping)
 
 
 @pytest.fixture
@@ -29,9 +36,10 @@ def wide(cell_bits, **sizes):
     return CrossbarConfig(cell_bits=cell_bits, **sizes)
 
 
+@pytest.mark.parametrize("mapping", MAPPINGS)
 @pytest.mark.parametrize("cell_bits", [1, 2, 4])
-def test_levels_stand_for_their_weights(rng, cell_bits):
-    config = wide(cell_bits)
+def test_levels_stand_for_their_weights(rng, cell_bits, mapping):
+    config = wide(cell_bits, mapping=mapping)
     weights = random_weights(rng, config)
     levels = levels_of(weights, config)
     assert levels.shape == (config.rows, config.columns)
@@ -40,14 +48,22 @@ def test_levels_stand_for_their_weights(rng, cell_bits):
     back = weights_of(levels, config)
     assert np.array_equal(back[:, : config.outputs], weights)
     assert not back[:, config.outputs :].any()
-    # Zero weight, zero level in both columns: a differential pair drives no current for it.
-    assert not levels_of(np.zeros((2, 2), np.int8), config).any()
+    nothing = levels_of(np.zeros((2, 2), np.int8), config)
+    if mapping == "offset":
+        # 128 everywhere, in the reference too.
+        of_zero = [0] * (config.slices - 1) + [config.levels // 2]
+        assert (nothing.reshape(config.rows, -1, config.slices) == of_zero).all()
+        assert (levels[:, config.reference :] == of_zero).all()
+    else:
+        # Zero weight, zero level in both columns: a differential pair drives no current for it.
+        assert not nothing.any()
 
 
+@pytest.mark.parametrize("mapping", MAPPINGS)
 @pytest.mark.parametrize("cell_bits", [1, 2, 4])
 @pytest.mark.parametrize("unsigned", [False, True])
-def test_wide_converters_give_the_exact_product(rng, cell_bits, unsigned):
-    config = wide(cell_bits)
+def test_wide_converters_give_the_exact_product(rng, cell_bits, unsigned, mapping):
+    config = wide(cell_bits, mapping=mapping)
     weights = random_weights(rng, config)
     inputs = rng.integers(-128, 128, (40, config.rows)).astype(np.int8)
     multiplier = Multiplier(ExactTiles(config, levels_of(weights, config)[None]), config)
@@ -60,8 +76,9 @@ def test_wide_converters_give_the_exact_product(rng, cell_bits, unsigned):
     assert multiplier.telemetry.reissues == 0
 
 
-def test_halves_of_the_rows_save_what_saturates(rng):
-    config = wide(4, adc_bits=7)
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_halves_of_the_rows_save_what_saturates(rng, mapping):
+    config = wide(4, adc_bits=7, mapping=mapping)
     weights = rng.integers(100, 128, (config.rows, config.outputs)).astype(np.int8)
     inputs = rng.integers(-128, 128, (60, config.rows)).astype(np.int8)
     tiles = ExactTiles(config, levels_of(weights, config)[None])
@@ -73,6 +90,32 @@ def test_halves_of_the_rows_save_what_saturates(rng):
     assert np.array_equal(sums, (inputs.astype(np.int64) + 128) @ weights.astype(np.int64))
     parts = {sequence & 3 for sequence in tiles.sequences}
     assert parts == set(Part)
+
+
+def test_offset_takes_half_the_cells_and_one_reference():
+    differential = wide(4)
+    offset = wide(4, mapping="offset")
+    assert offset.columns == differential.columns // 2 + offset.slices
+    assert offset.reference == differential.columns // 2
+    assert differential.reference == differential.columns
+
+
+def test_the_reference_belongs_to_every_output(rng):
+    """A saturated column of it is issued again, and what all its cells leak is taken away."""
+    config = wide(4, mapping="offset")
+    weights = random_weights(rng, config)
+    inputs = rng.integers(-128, 128, (10, config.rows)).astype(np.int8)
+    levels = levels_of(weights, config)
+    used = used_columns(plain_correction(config), config)
+    assert used[config.reference :].all()
+    assert used.sum() == (config.outputs + 1) * config.slices
+    leaking = Multiplier(ExactTiles(config, levels[None] + 3), config)
+    sums = leaking.multiply(0, plain_correction(config), inputs, True)
+    exact = (inputs.astype(np.int64) + 128) @ weights.astype(np.int64)
+    assert np.array_equal(sums, exact)
+    levels[:, config.reference :] += 1  # but one that the reference alone leaks isn't
+    other = Multiplier(ExactTiles(config, levels[None]), config)
+    assert (other.multiply(0, plain_correction(config), inputs, True) != exact).any()
 
 
 def test_what_stays_saturated_is_clipped_and_counted():
@@ -104,8 +147,9 @@ def test_a_calibrated_range_is_close_where_codes_are_few(rng):
     assert calibrated < 0.01 < ruinous
 
 
-def test_outputs_may_be_spares(rng):
-    config = wide(4)
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_outputs_may_be_spares(rng, mapping):
+    config = wide(4, mapping=mapping)
     weights = random_weights(rng, config)
     inputs = rng.integers(-128, 128, (10, config.rows)).astype(np.int8)
     levels = levels_of(weights, config)
@@ -119,8 +163,9 @@ def test_outputs_may_be_spares(rng):
     assert np.array_equal(sums, inputs.astype(np.int64) @ weights.astype(np.int64))
 
 
-def test_columns_are_corrected(rng):
-    config = wide(4)
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_columns_are_corrected(rng, mapping):
+    config = wide(4, mapping=mapping)
     weights = random_weights(rng, config)
     inputs = rng.integers(-128, 128, (10, config.rows)).astype(np.int8)
     tiles = ExactTiles(config, levels_of(weights, config)[None])

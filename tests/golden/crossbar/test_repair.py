@@ -90,3 +90,25 @@ def test_levels_move_with_their_outputs():
     assert np.array_equal(moved[:, columns_of(5, CONFIG)], levels[:, columns_of(1, CONFIG)])
     assert not moved[:, columns_of(1, CONFIG)].any()
     assert np.array_equal(moved[:, columns_of(2, CONFIG)], levels[:, columns_of(2, CONFIG)])
+
+
+def test_a_reference_is_no_output_and_stays_in_its_place():
+    config = CrossbarConfig(rows=8, outputs=4, spares=2, adc_bits=12, adcs=2, mapping="offset")
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    weights = rng.integers(-128, 128, (config.rows, config.outputs)).astype(np.int8)
+    inputs = rng.integers(-128, 128, (20, config.rows)).astype(np.int8)
+    exact = inputs.astype(np.int64) @ weights.astype(np.int64)
+    defects = np.zeros((config.rows, config.columns), bool)
+    defects[2, 2 * config.slices + 1] = defects[[1, 3], 5 * config.slices] = True
+    defects[0, config.reference] = True
+    assert harm_of(defects, config).tolist() == [0, 0, 16, 0, 0, 2]
+    outputs = repaired(defects, config)
+    assert outputs.tolist() == [0, 1, 4, 3]
+    defects[0, config.reference] = False
+    cells = placed(levels_of(weights, config), outputs, config)
+    correction = plain_correction(config)
+    correction.outputs[:] = outputs
+    cells = np.where(defects, config.levels - 1, cells)
+    multiplier = Multiplier(ExactTiles(config, cells[None]), config)
+    assert np.array_equal(multiplier.multiply(0, correction, inputs, False), exact)

@@ -1,6 +1,7 @@
 """The crossbar's configuration: one frozen value that sizes controller, emulator and models."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from celosia.golden.errors import CelosiaError
 
@@ -20,6 +21,16 @@ INPUT_BITS = 8
 
 MAXIMUM_TILES = 1024
 """Tiles that an instruction can name."""
+
+
+class WeightMapping(StrEnum):
+    """How columns stand for weights with a sign (`celosia.golden.crossbar.mapping`)."""
+
+    DIFFERENTIAL = "differential"
+    """Sign and magnitude: a positive and a negative column for each slice."""
+    OFFSET = "offset"
+    """Weight + 128, one column for each slice; one reference for all outputs holds 128."""
+
 
 _LIMITS = {
     "tiles": (1, MAXIMUM_TILES),
@@ -45,9 +56,10 @@ class CrossbarConfig:
         tiles: tiles in the bank.
         rows: rows of a tile, one for each input.
         outputs: int8 weights in a row, and int32 sums of a product.
-        spares: spare outputs behind them (each with its pairs and slices), which REPAIR puts in the
+        spares: spare outputs behind them (each with its columns), which REPAIR puts in the
             place of defective ones.
-        cell_bits: bits of a cell; a weight takes ceil(8 / cell_bits) slices of two cells.
+        cell_bits: bits of a cell; a weight takes 8 / cell_bits slices.
+        mapping: how its columns stand for a weight: two for each slice, or one.
         adc_bits: bits of a converter.
         adcs: converters of a tile; each CONVERT gives the codes of this many columns. Divides the
             number of columns.
@@ -67,6 +79,7 @@ class CrossbarConfig:
     outputs: int = 8
     spares: int = 1
     cell_bits: int = 4
+    mapping: WeightMapping = WeightMapping.DIFFERENTIAL
     adc_bits: int = 8
     adcs: int = 4
     max_word_line: int = 700
@@ -80,6 +93,11 @@ class CrossbarConfig:
             value = getattr(self, key)
             if type(value) is not int or not low <= value <= high:
                 raise CelosiaError(f"{key} must be an integer from {low} to {high}, not {value!r}")
+        if self.mapping not in list(WeightMapping):
+            raise CelosiaError(
+                f"mapping must be {' or '.join(WeightMapping)}, not {self.mapping!r}"
+            )
+        object.__setattr__(self, "mapping", WeightMapping(self.mapping))  # it may come from a file
         if self.rows & (self.rows - 1):
             raise CelosiaError(f"rows must be a power of two, not {self.rows}")
         if MAGNITUDE_BITS % self.cell_bits:
@@ -94,7 +112,7 @@ class CrossbarConfig:
 
     @property
     def slices(self) -> int:
-        """Slices of a weight's magnitude."""
+        """Slices of a weight's magnitude, or of a weight + 128."""
         return MAGNITUDE_BITS // self.cell_bits
 
     @property
@@ -104,13 +122,18 @@ class CrossbarConfig:
 
     @property
     def output_columns(self) -> int:
-        """Physical columns of one output: a positive and a negative one for each slice."""
-        return 2 * self.slices
+        """Physical columns of one output: two for each slice if mapped differentially, or one."""
+        return self.slices * (1 if self.mapping == WeightMapping.OFFSET else 2)
+
+    @property
+    def reference(self) -> int:
+        """First physical column of the reference, behind all outputs; without one, of nothing."""
+        return (self.outputs + self.spares) * self.output_columns
 
     @property
     def columns(self) -> int:
-        """Physical columns of a tile, spares included."""
-        return (self.outputs + self.spares) * self.output_columns
+        """Physical columns of a tile, spares and reference included."""
+        return self.reference + (self.slices if self.mapping == WeightMapping.OFFSET else 0)
 
     @property
     def groups(self) -> int:

@@ -7,9 +7,9 @@ again in two halves of the rows, whose codes add up. Per column a code is correc
     corrected = code * gain + offset          (Q12; `offset` counts once for each conversion)
 
 and per output the corrected codes of all bits and slices add up, positive columns less negative
-ones,
+ones, or those of the output less those of the reference (`mapping`),
 
-    partial = sum over bits b and slices s of +-2^b * 2^(cell_bits * s) * (positive - negative)
+    partial = sum over bits b and slices s of +-2^b * 2^(cell_bits * s) * (added - subtracted)
 
 which a scale brings to units of input x weight, halves rounded up:
 (partial * scale + half) >> shift.
@@ -30,7 +30,7 @@ from celosia.golden.crossbar.corrections import (
     table,
 )
 from celosia.golden.crossbar.front_end import GAIN_BITS, GAIN_ONE, FrontEnd, Part
-from celosia.golden.crossbar.mapping import columns_of
+from celosia.golden.crossbar.mapping import columns_of, sides_of
 
 Integers = NDArray[np.int64]
 
@@ -202,8 +202,8 @@ def driven_bits(inputs: NDArray[np.int8], unsigned: bool) -> NDArray[np.bool_]:
 
 
 def used_columns(correction: TileCorrection, config: CrossbarConfig) -> NDArray[np.bool_]:
-    """Whether each column belongs to an output in use [columns]."""
-    used = np.zeros(config.columns, bool)
+    """Whether each column belongs to an output in use, or to the reference [columns]."""
+    used = np.arange(config.columns) >= config.reference
     for output in correction.outputs:
         used[columns_of(int(output), config)] = True
     return used
@@ -216,9 +216,9 @@ def combine(
     columns = corrected[:, -1] if unsigned else -corrected[:, -1]
     for bit in reversed(range(INPUT_BITS - 1)):
         columns = 2 * columns + corrected[:, bit]
-    slices = columns.reshape(len(columns), -1, config.slices, 2)[:, correction.outputs]
+    added, subtracted = sides_of(columns, config)
     weight = 1 << (config.cell_bits * np.arange(config.slices))
-    partial = ((slices[..., 0] - slices[..., 1]) * weight).sum(axis=2)
+    partial = ((added - subtracted)[:, correction.outputs] * weight).sum(axis=2)
     half = 1 << correction.shift >> 1
     scaled = (partial * correction.scale + half) >> correction.shift
     limits = np.iinfo(np.int32)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from celosia.golden.crossbar.commands import Scheme
 from celosia.golden.crossbar.config import PULSE_BITS, VOLTAGE_BITS, VOLTS_PER_CODE, CrossbarConfig
@@ -127,7 +128,7 @@ def _ramp_codes(
     )
 
 
-def limits_for(device: Device) -> dict[str, int]:
+def limits_for(device: Device) -> dict[str, Any]:
     """The configuration's limits that let through what a device's own ramps need, and no more."""
     ramps = [device.form]
     for recipe in (device.step, device.coarse_fine):

@@ -26,10 +26,12 @@ def defects_of(results: CellResults, config: CrossbarConfig) -> Defects:
 def harm_of(defects: Defects, config: CrossbarConfig) -> Integers:
     """How much the defects of each physical output weigh [outputs and spares].
 
-    A defective cell counts as much as its slice does in a weight.
+    A defective cell counts as much as its slice does in a weight. Those of the reference count
+    nowhere: nothing can stand for it.
     """
-    cells = defects.reshape(config.rows, -1, config.slices, 2).sum(axis=(0, 3))
-    harm: Integers = (cells << (config.cell_bits * np.arange(config.slices))).sum(axis=1)
+    cells = defects[:, : config.reference].sum(axis=0).reshape(-1, config.output_columns)
+    slices = np.arange(config.output_columns) * config.slices // config.output_columns
+    harm: Integers = (cells << (config.cell_bits * slices)).sum(axis=1)
     return harm
 
 
@@ -51,8 +53,9 @@ def repaired(defects: Defects, config: CrossbarConfig) -> Integers:
 
 
 def placed(levels: Levels, outputs: Integers, config: CrossbarConfig) -> Levels:
-    """Levels [rows, columns] with each logical output in its place, and level 0 elsewhere."""
-    by_output = levels.reshape(config.rows, -1, config.output_columns)
+    """Levels [rows, columns] with each logical output in its place, and level 0 where there is
+    none; the reference stays."""
+    by_output = levels[:, : config.reference].reshape(config.rows, -1, config.output_columns)
     moved = np.zeros_like(by_output)
     moved[:, outputs] = by_output[:, : config.outputs]
-    return moved.reshape(config.rows, config.columns)
+    return np.hstack([moved.reshape(config.rows, -1), levels[:, config.reference :]])

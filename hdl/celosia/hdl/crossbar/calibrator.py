@@ -203,7 +203,10 @@ class Calibrator(wiring.Component):
             with m.State("FETCH"):
                 m.next = "LOOK"
             with m.State("LOOK"):
-                with m.If(meter.used.bit_select(column // config.output_columns, 1)):
+                in_use = meter.used.bit_select(column // config.output_columns, 1)
+                if config.reference < config.columns:
+                    in_use |= column >= config.reference
+                with m.If(in_use):
                     m.d.sync += used_total.eq(used_total + meter.total)
                 with m.If(compensating):
                     m.d.sync += column.eq(column + 1)

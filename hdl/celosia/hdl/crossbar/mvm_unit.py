@@ -140,6 +140,7 @@ class MvmUnit(wiring.Component):
             for column in range(config.output_columns):
                 place = number * config.output_columns + column
                 m.d.comb += job.used[place].eq(used[number])
+        m.d.comb += job.used[config.reference :].eq(~0)
         mapping = Signal()
         with m.If(mapping):
             m.d.sync += output.eq(output + 1)

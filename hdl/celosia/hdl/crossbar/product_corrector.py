@@ -4,7 +4,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.crossbar.config import MAGNITUDE_BITS, CrossbarConfig
+from celosia.golden.crossbar.config import MAGNITUDE_BITS, CrossbarConfig, WeightMapping
 from celosia.golden.crossbar.corrections import (
     CORRECTION_GAIN_BITS,
     CORRECTION_OFFSET_BITS,
@@ -20,7 +20,7 @@ __all__ = ["ProductCorrector", "correction_write"]
 CORRECTED_BITS = SUM_BITS + CORRECTION_GAIN_BITS + 1
 """A column's codes times its gain, with its offsets, signed."""
 PARTIAL_BITS = CORRECTED_BITS + MAGNITUDE_BITS + 1
-"""The same of all slices, less those of the negative columns."""
+"""The same of all slices, less those of the negative columns, or of the reference."""
 
 
 def correction_write(config: CrossbarConfig) -> data.StructLayout:
@@ -68,13 +68,13 @@ class ProductCorrector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, entry = self._config, self.writes.payload
-        per_output = config.output_columns
+        steps = 2 * config.slices
         m.d.comb += self.writes.ready.eq(1)
 
         tile = Signal.like(entry.tile)
         output = Signal(range(max(2, config.outputs)))
         physical = Signal(range(max(2, config.outputs + config.spares)))
-        step = Signal(range(per_output + 5))
+        step = Signal(range(steps + 5))
         column = Signal(range(config.columns))
         gain = self._table(
             m, CorrectionField.COLUMN_GAIN, config.columns, CORRECTION_GAIN_BITS, tile, column
@@ -98,12 +98,17 @@ class ProductCorrector(wiring.Component):
         shifted = Signal(signed(PARTIAL_BITS + SCALE_BITS + 1))
         m.d.comb += [
             tile.eq(kept.tile),
-            column.eq(physical * per_output + step),
             issues.eq(kept.issues),
         ]
         half = Signal(1 << SHIFT_BITS)
         m.d.comb += half.eq((Const(1, len(half)) << shift) >> 1)
-        # Columns of an output follow each other: slice 0 positive, slice 0 negative, slice 1 ...
+        # Slice 0 is added, slice 0 subtracted, slice 1 ...: neighbours, or an output's and the
+        # reference's in turn.
+        own = physical * config.output_columns
+        if config.mapping == WeightMapping.OFFSET:
+            m.d.comb += column.eq(Mux(step[0], config.reference, own) + (step >> 1))
+        else:
+            m.d.comb += column.eq(own + step)
         m.d.sync += picked.eq(columns[column])
         m.d.sync += corrected.eq(picked * gain + issues * offset.as_signed())
         with m.FSM(name="correction"):
@@ -120,14 +125,14 @@ class ProductCorrector(wiring.Component):
                 m.next = "COLUMNS"
             with m.State("COLUMNS"):
                 m.d.sync += step.eq(step + 1)
-                for place in range(per_output):
+                for place in range(steps):
                     # A column is read in one cycle, corrected in the next, added in a third.
                     with m.If(step == place + 2):
                         weighed = corrected << (config.cell_bits * (place // 2))
                         m.d.sync += partial.eq(
                             partial - weighed if place % 2 else partial + weighed
                         )
-                with m.If(step == per_output + 1):
+                with m.If(step == steps + 1):
                     m.next = "SCALE"
             with m.State("SCALE"):
                 m.d.sync += product.eq(partial * scale)

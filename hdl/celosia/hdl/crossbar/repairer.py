@@ -48,7 +48,8 @@ class Repairer(wiring.Component):
         m = Module()
         config, entry, answer = self._config, self.entry, self.answers.payload
         physicals, rounds = config.outputs + config.spares, min(config.outputs, config.spares)
-        harm_shape = range(config.rows * 2 * ((1 << MAGNITUDE_BITS) - 1) + 1)
+        of_a_slice = config.output_columns // config.slices
+        harm_shape = range(config.rows * of_a_slice * ((1 << MAGNITUDE_BITS) - 1) + 1)
         m.submodules.harms = harms = memory.Memory(shape=harm_shape, depth=physicals, init=[])
         physical = Signal(range(max(2, physicals)))
         scanning, scanned = self._scan(m, physical, harms)
@@ -183,7 +184,7 @@ class Repairer(wiring.Component):
             first.eq((row == 0) & (step == 0)),
             last.eq(last_of_output),
             bit.eq(column % WORD_BITS),
-            part.eq(step >> 1),
+            part.eq(step // (config.output_columns // config.slices)),
             of.eq(physical),
         ]
         weighed = self.scan_word.bit_select(bit, 1) << (part * config.cell_bits)

@@ -12,6 +12,7 @@ from celosia.runtime.cli.options import (
     Config,
     Engine,
     Json,
+    Mapping,
     Overlap,
     Place,
     Rounding,
@@ -34,6 +35,7 @@ def compile_(
     engine: Engine = "systolic",
     place: Place = None,
     crossbar: Cells = "ideal",
+    mapping: Mapping = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -49,7 +51,7 @@ def compile_(
     from celosia.runtime.session import Placement, open_session
     from celosia.runtime.streamed_report import describe_streamed
 
-    placement = Placement(engine, tuple(place or ()), crossbar)
+    placement = Placement(engine, tuple(place or ()), crossbar, mapping=mapping)
     session = open_session(
         model, config, rounding, batch=batch, overlap=overlap, placement=placement
     )

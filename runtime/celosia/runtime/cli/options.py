@@ -70,6 +70,16 @@ Cells = Annotated[
         help="What the crossbar's cells are made of: a device preset, or a TOML file.",
     ),
 ]
+Mapping = Annotated[
+    str | None,
+    typer.Option(
+        "--mapping",
+        metavar="differential|offset",
+        help="How the crossbar's columns stand for weights: a pair for each slice, or one and a "
+        "reference that all share.  [default: differential]",
+        show_default=False,
+    ),
+]
 ROUNDING_HELP = (
     "Rounding profile: tflm, litert, single or float32.  "
     "[default: tflm for .tflite, float32 for .onnx]"

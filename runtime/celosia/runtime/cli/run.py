@@ -18,6 +18,7 @@ from celosia.runtime.cli.options import (
     Cells,
     Engine,
     Json,
+    Mapping,
     Overlap,
     Place,
     Verbose,
@@ -109,6 +110,7 @@ def run(
             help="What stands for the crossbar: its fixed-point emulator, or the device's physics.",
         ),
     ] = "emulator",
+    mapping: Mapping = None,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Of all that the crossbar's cells draw.")
     ] = 1,
@@ -157,7 +159,7 @@ def run(
             rounding,
             batch=1 if batch is None else batch,
             overlap=overlap,
-            placement=Placement(engine, tuple(place or ()), crossbar, front_end, seed),
+            placement=Placement(engine, tuple(place or ()), crossbar, front_end, seed, mapping),
         )
         chosen = config or rounding or overlap or batch is not None
         if session.graph is None and (chosen or place or engine != "systolic"):
