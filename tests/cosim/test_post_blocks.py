@@ -4,6 +4,7 @@ import pytest
 from amaranth.hdl import EnableInserter, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from support.mac_cell import MacCell
 
 from celosia.golden.config import config_from_mapping
 from celosia.hdl.npu.constant_loader import ConstantLoader
@@ -15,7 +16,6 @@ from celosia.hdl.npu.output_addresses import OutputAddresses
 from celosia.hdl.npu.parameter_registers import ParameterRegisters
 from celosia.hdl.npu.pipelined_multiplier import PipelinedMultiplier
 from celosia.hdl.npu.post_readers import OperandReader, SumReader
-from celosia.hdl.npu.processing_element import ProcessingElement
 from celosia.hdl.npu.tap_reducer import TapReducer
 from celosia.sim.block_bench import run_block_bench
 
@@ -115,7 +115,7 @@ def test_arithmetic():
 
 
 def test_processing_element():
-    run("processing_element", ProcessingElement, {"sum_bits": 19})
+    run("processing_element", MacCell, {"sum_bits": 19})
 
 
 def test_parameter_registers():

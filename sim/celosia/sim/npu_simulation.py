@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from celosia.golden.config import NpuConfig
+from celosia.hdl.emit import emit_verilog
+from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
+from celosia.hdl.npu.npu import Npu
+from celosia.hdl.tops import TOPS
 from celosia.sim.design_verilog import design_verilog
+from celosia.sim.gate_level import Netlist
 from celosia.sim.host_script import HostScript, ScriptResult
 from celosia.sim.simulation import Simulation
 from celosia.sim.verilator_build import Visibility, build_simulation
@@ -18,7 +23,7 @@ HARNESS_TOP = "npu_harness"
 
 
 class NpuSimulation:
-    """A built simulation of an NPU.
+    """A built simulation of an NPU: of its Verilog, or of what `netlist` makes of that.
 
     Attributes:
         config: what was built.
@@ -26,11 +31,17 @@ class NpuSimulation:
     """
 
     def __init__(
-        self, config: NpuConfig, *, trace_fst: bool = False, visibility: Visibility = "ports"
+        self,
+        config: NpuConfig,
+        *,
+        trace_fst: bool = False,
+        visibility: Visibility = "ports",
+        netlist: Netlist | None = None,
+        multipliers: MultiplierPlan = EXPRESSIONS,
     ) -> None:
         begin = time.perf_counter()
         self.config = config
-        self._simulation = _build(config, trace_fst, visibility)
+        self._simulation = _build(_verilog(config, multipliers), trace_fst, visibility, netlist)
         self.build_s = time.perf_counter() - begin
 
     def run(self, script: HostScript, *, waves: Path | None = None) -> ScriptResult:
@@ -53,10 +64,19 @@ class NpuSimulation:
             return ScriptResult(answers=words, **json.loads(measured.read_text()))
 
 
-def _build(config: NpuConfig, trace_fst: bool, visibility: Visibility) -> Simulation:
+def _verilog(config: NpuConfig, multipliers: MultiplierPlan) -> str:
+    if multipliers == EXPRESSIONS:
+        return design_verilog(config)
+    return emit_verilog(Npu(config, multipliers), TOPS["npu"].module)
+
+
+def _build(
+    verilog: str, trace_fst: bool, visibility: Visibility, netlist: Netlist | None
+) -> Simulation:
+    sources = {"npu.v": verilog} if netlist is None else netlist(verilog, TOPS["npu"].module)
     harness = importlib.resources.files("celosia.sim").joinpath("npu_harness.v").read_text()
     return build_simulation(
-        {"npu.v": design_verilog(config), "npu_harness.v": harness},
+        {**sources, "npu_harness.v": harness},
         HARNESS_TOP,
         timing=True,
         trace_fst=trace_fst,

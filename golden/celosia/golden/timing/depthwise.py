@@ -21,7 +21,7 @@ OPEN_CYCLES = 1
 AVAILABLE_CYCLES = 2
 """From taking a column's last vector until it can be read (`StripLoader`)."""
 SUM_CYCLES = 5
-"""From an output's last step to its sum: two of reading, three of `DepthwiseProducts`."""
+"""From an output's last step to its sum: one of reading, four of `DepthwiseProducts`."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from celosia.golden.config import DEPTHWISE_STRIP_ROWS, NpuConfig
 from celosia.hdl.npu.depthwise_products import DepthwiseProducts
 from celosia.hdl.npu.depthwise_weights import DepthwiseWeights
 from celosia.hdl.npu.interfaces import DepthwiseEngineSignature, DepthwiseJob
+from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 from celosia.hdl.npu.pipeline import delayed_while
 from celosia.hdl.npu.strip_buffer import StripBuffer
 from celosia.hdl.npu.strip_loader import StripLoader
@@ -18,8 +19,8 @@ __all__ = ["DepthwiseEngine"]
 
 WAITING_JOBS = 3
 """In front of the loader, and between it and the walker."""
-READ_CYCLES = 2
-"""From a step to its operands: a memory's register, and one behind it."""
+READ_CYCLES = 1
+"""From a step to its operands: a memory's register."""
 
 
 class DepthwiseEngine(wiring.Component):
@@ -42,6 +43,8 @@ class DepthwiseEngine(wiring.Component):
     ----------
     config : NpuConfig
         Sizes; T must not be 0.
+    multipliers : MultiplierPlan
+        Form of the multipliers.
 
     Members
     -------
@@ -53,8 +56,9 @@ class DepthwiseEngine(wiring.Component):
         A job waits for its weights and for nothing else.
     """
 
-    def __init__(self, config: NpuConfig) -> None:
+    def __init__(self, config: NpuConfig, multipliers: MultiplierPlan = EXPRESSIONS) -> None:
         self._config = config
+        self._multipliers = multipliers
         engine = DepthwiseEngineSignature(config.rows, config.columns)
         super().__init__({**engine.members, "computing": Out(1), "waiting": Out(1)})
 
@@ -75,7 +79,10 @@ class DepthwiseEngine(wiring.Component):
         )
         m.submodules.weights = weights = DepthwiseWeights(config)
         m.submodules.products = products = DepthwiseProducts(
-            taps=taps, lanes=lanes, columns=config.columns
+            taps=taps,
+            lanes=lanes,
+            columns=config.columns,
+            multipliers=self._multipliers,
         )
 
         wiring.connect(m, wiring.flipped(self.jobs), jobs.i)

@@ -7,19 +7,20 @@ from amaranth.utils import ceil_log2
 
 from celosia.golden.config import DEPTHWISE_WORDS
 from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
+from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank
 from celosia.hdl.npu.pipeline import delayed_while
-from celosia.hdl.npu.processing_element import PRODUCT_BITS, Multiplier
 
 __all__ = ["DepthwiseProducts"]
 
-PIPELINE_CYCLES = 3
+PIPELINE_CYCLES = 4
 
 
 class DepthwiseProducts(wiring.Component):
     """Multiplies T vectors with T weight vectors, lane by lane, and adds up the steps of an output.
 
     Exact: a window has at most 32 T products. Throughput: a step every enabled cycle. Latency: a
-    sum is offered 3 enabled cycles after its final step.
+    sum is offered 4 enabled cycles after its final step.
 
     Back-pressure: while ``sums`` offers a beat that is not taken nothing moves; ``advance`` is low
     then and depends combinationally on ``sums.ready``. Reset forgets what is under way.
@@ -32,6 +33,8 @@ class DepthwiseProducts(wiring.Component):
         Lanes of the operands.
     columns : int
         C, lanes of a sum; those beyond ``lanes`` are 0.
+    multipliers : MultiplierPlan
+        Form of the multipliers.
 
     Members
     -------
@@ -45,7 +48,8 @@ class DepthwiseProducts(wiring.Component):
         A sum for each output.
     """
 
-    def __init__(self, *, taps, lanes, columns):
+    def __init__(self, *, taps, lanes, columns, multipliers=EXPRESSIONS):
+        self._multipliers = multipliers
         self.taps = taps
         self.lanes = lanes
         self.columns = columns
@@ -66,24 +70,28 @@ class DepthwiseProducts(wiring.Component):
         m = Module()
         advance = self.advance
         m.d.comb += advance.eq(~self.sums.valid | self.sums.ready)
-        valid = delayed_while(m, advance, self.valid, 2, "valid", reset_less=False)
-        first = delayed_while(m, advance, self.first, 2, "first")
-        final = delayed_while(m, advance, self.final, 2, "final")
+        valid = delayed_while(m, advance, self.valid, 3, "valid", reset_less=False)
+        first = delayed_while(m, advance, self.first, 3, "first")
+        final = delayed_while(m, advance, self.final, 3, "final")
         with m.If(advance):
             m.d.sync += self.sums.valid.eq(valid & final)
 
         step_bits = PRODUCT_BITS + ceil_log2(self.taps)
         total_bits = step_bits + ceil_log2(DEPTHWISE_WORDS)
+        count = self.lanes * self.taps
+        m.submodules.multipliers = multipliers = MultiplierBank(
+            products=count, plan=self._multipliers, late=True
+        )
+        m.d.comb += [multipliers.enable.eq(advance), multipliers.take.eq((1 << count) - 1)]
         for lane in range(self.lanes):
             products = []
             for tap in range(self.taps):
-                m.submodules[f"multiplier_{lane}_{tap}"] = multiplier = Multiplier()
+                place = lane * self.taps + tap
                 m.d.comb += [
-                    multiplier.enable.eq(advance),
-                    multiplier.a.eq(self.vectors[tap][lane]),
-                    multiplier.b.eq(self.weights[tap][lane]),
+                    multipliers.a[place].eq(self.vectors[tap][lane]),
+                    multipliers.b[place].eq(self.weights[tap][lane]),
                 ]
-                products.append(multiplier.product)
+                products.append(multipliers.product[place])
             of_step = Signal(signed(step_bits), name=f"of_step_{lane}", reset_less=True)
             total = Signal(signed(total_bits), name=f"total_{lane}", reset_less=True)
             with m.If(advance):

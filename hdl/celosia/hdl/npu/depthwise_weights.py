@@ -16,9 +16,9 @@ class DepthwiseWeights(wiring.Component):
     The vectors of a set arrive tap by tap, word by word, into the set that isn't in use; a read
     with ``take`` takes it into use, once ``complete``.
 
-    Throughput: a vector written and a word read every cycle. Latency: ``o`` holds the word that was
-    read 2 enabled cycles ago. Back-pressure: ``weights.ready`` is low while a complete set waits;
-    it depends on registers only. Reset forgets both sets.
+    Throughput: a vector written and a word read every cycle. Latency: ``o`` is the word that was
+    read in the enabled cycle before. Back-pressure: ``weights.ready`` is low while a complete set
+    waits; it depends on registers only. Reset forgets both sets.
 
     Parameters
     ----------
@@ -83,15 +83,12 @@ class DepthwiseWeights(wiring.Component):
                 attrs={"no_rw_check": 1},  # a set isn't written while it is read
             )
             write_port, read_port = bank.write_port(), bank.read_port()
-            register = Signal(shape, name=f"tap_{number}", reset_less=True)
             m.d.comb += [
                 write_port.en.eq(write & (tap == number)),
                 write_port.addr.eq(Cat(word, filled)),
                 write_port.data.eq(self.weights.payload.vector.as_value()[: shape.size]),
                 read_port.en.eq(self.enable),
                 read_port.addr.eq(Cat(self.word, ~(filled ^ self.take))),
-                self.o[number].eq(register),
+                self.o[number].eq(read_port.data),
             ]
-            with m.If(self.enable):
-                m.d.sync += register.eq(read_port.data)
         return m

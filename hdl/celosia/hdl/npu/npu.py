@@ -15,6 +15,7 @@ from celosia.hdl.npu.host_port import HostPort, HostRequest
 from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.load_unit import LoadUnit
 from celosia.hdl.npu.matrix_unit import MatrixUnit
+from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 from celosia.hdl.npu.post_unit import PostUnit
 from celosia.hdl.npu.read_arbiter import ReadArbiter
 from celosia.hdl.npu.semaphores import Semaphores
@@ -29,6 +30,9 @@ __all__ = ["Npu"]
 class Npu(wiring.Component):
     """An int8 systolic NPU, sized by its configuration alone.
 
+    `multipliers` says of which cells the int8 multipliers are: the depthwise engine's first, then
+    the array's row by row. It changes neither what is computed nor in which cycle.
+
     The host writes a program and its inputs through the bus, starts it, waits for STATUS to say
     done, and reads the outputs and counters (`celosia.golden.memory_map`). Throughput of the bus:
     a written word each cycle; reads take a few cycles. START resets all units: whatever a faulty
@@ -38,8 +42,9 @@ class Npu(wiring.Component):
         request: stream of `HostRequest`. response: stream of 32-bit words, one for each read.
     """
 
-    def __init__(self, config: NpuConfig) -> None:
+    def __init__(self, config: NpuConfig, multipliers: MultiplierPlan = EXPRESSIONS) -> None:
         self._config = config
+        self._multipliers = multipliers
         super().__init__(
             {
                 "request": In(stream.Signature(HostRequest)),
@@ -60,7 +65,11 @@ class Npu(wiring.Component):
         m.submodules.load = restarted(load)
         m.submodules.matrix = restarted(matrix)
         m.submodules.post = restarted(post)
-        engine = SystolicArray(rows=config.rows, columns=config.columns)
+        engine = SystolicArray(
+            rows=config.rows,
+            columns=config.columns,
+            multipliers=self._multipliers.after(config.depthwise_lanes * config.depthwise_taps),
+        )
         m.submodules.engine = restarted(engine)
         accumulators = Accumulators(columns=config.columns, depth=config.accumulator_depth, tag=1)
         m.submodules.accumulators = restarted(accumulators)
@@ -162,7 +171,7 @@ class Npu(wiring.Component):
         chosen: list[tuple[Signal | Const, stream.Interface]] = []
         depthwise = None
         if self._config.depthwise_taps:
-            depthwise = DepthwiseEngine(self._config)
+            depthwise = DepthwiseEngine(self._config, self._multipliers)
             m.submodules.depthwise = restarted(depthwise)
             wiring.connect(m, load.depthwise, depthwise.weights)
             wiring.connect(m, matrix.depthwise_jobs, depthwise.jobs)

@@ -16,8 +16,8 @@ class StripBuffer(wiring.Component):
     Neighbouring columns lie in different banks, each a memory with one write and one read port:
     column c in bank c modulo the number of banks, a power of two.
 
-    Throughput: a write and a read every cycle. Latency: ``o`` holds what was read 2 enabled cycles
-    ago. A read sees the writes of the cycles before it. Nothing is reset.
+    Throughput: a write and a read every cycle. Latency: ``o`` is what was read in the enabled cycle
+    before, late in the cycle. A read sees the writes of the cycles before it. Nothing is reset.
 
     Parameters
     ----------
@@ -96,8 +96,5 @@ class StripBuffer(wiring.Component):
             chosen = at_port[tap]
             for amount in range(1, banks):
                 chosen = Mux(rotation == amount, at_port[(tap + amount) % banks], chosen)
-            register = Signal(shape, name=f"tap_{tap}", reset_less=True)
-            with m.If(self.enable):
-                m.d.sync += register.eq(chosen)
-            m.d.comb += self.o[tap].eq(register)
+            m.d.comb += self.o[tap].eq(chosen)
         return m

@@ -5,7 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.utils import ceil_log2
 
 from celosia.hdl.npu.interfaces import MatrixEngineSignature
-from celosia.hdl.npu.processing_element import PRODUCT_BITS, ProcessingElement
+from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
+from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank
+from celosia.hdl.npu.processing_element import ProcessingElement
 
 __all__ = ["SystolicArray"]
 
@@ -36,6 +38,8 @@ class SystolicArray(wiring.Component):
         R, at least 2.
     columns : int
         C, at least 1.
+    multipliers : MultiplierPlan
+        Form of the multipliers, those of the first row first.
 
     Members
     -------
@@ -47,13 +51,14 @@ class SystolicArray(wiring.Component):
     activations: stream.Interface
     sums: stream.Interface
 
-    def __init__(self, *, rows, columns):
+    def __init__(self, *, rows, columns, multipliers=EXPRESSIONS):
         if not isinstance(rows, int) or rows < 2:
             raise ValueError(f"systolic array rows must be an integer of at least 2, not {rows!r}")
         if not isinstance(columns, int) or columns < 1:
             raise ValueError(f"systolic array columns must be a positive integer, not {columns!r}")
         self.rows = rows
         self.columns = columns
+        self._multipliers = multipliers
         super().__init__(MatrixEngineSignature(rows, columns))
 
     @property
@@ -116,6 +121,10 @@ class SystolicArray(wiring.Component):
             delay(self.activations.payload.vector[r], r, f"activation_{r}")[-1] for r in range(rows)
         ]
 
+        m.submodules.multipliers = multipliers = MultiplierBank(
+            products=rows * columns, plan=self._multipliers
+        )
+        m.d.comb += multipliers.enable.eq(advance)
         sums = [Const(0, signed(PRODUCT_BITS))] * columns
         for r in range(rows):
             # No wider than r + 1 products need: wider registers would hold copies of the sign.
@@ -123,11 +132,15 @@ class SystolicArray(wiring.Component):
             activation = activations[r]
             for c in range(columns):
                 m.submodules[f"pe_{r}_{c}"] = element = ProcessingElement(sum_bits=sum_bits)
+                place = r * columns + c
                 m.d.comb += [
+                    multipliers.a[place].eq(activation),
+                    multipliers.b[place].eq(element.shadow),
+                    multipliers.take[place].eq(swaps[r + c]),
+                    element.product.eq(multipliers.product[place]),
                     element.enable.eq(advance),
                     element.i_activation.eq(activation),
                     element.i_sum.eq(sums[c]),
-                    element.swap.eq(swaps[r + c]),
                     element.load.eq(loads[1 + c][r]),
                     element.weight.eq(weights[c]),
                 ]

@@ -1,0 +1,151 @@
+"""Multiplier primitives of FPGA families, with their registers.
+
+Instances, because inference fails: Yosys takes no register into the primitives of ECP5 and Gowin,
+and loses registers of cascaded multiply-accumulates where it does, on iCE40.
+"""
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from celosia.hdl.npu.multiplier_lane import multiplier_lane
+
+__all__ = ["Ecp5Multiplier", "GowinMultiplier", "Ice40MultiplierPair"]
+
+
+class _Primitive(wiring.Component):
+    LANES = 1
+
+    def __init__(self):
+        lanes = {f"lane_{number}": In(multiplier_lane()) for number in range(self.LANES)}
+        super().__init__({"enable": In(1), **lanes})
+
+    def _held(self, m, value, name, enable):
+        register = Signal(signed(8), name=name, reset_less=True)
+        with m.If(enable):
+            m.d.sync += register.eq(value)
+        return register
+
+
+class Ecp5Multiplier(_Primitive):
+    """One product in a MULT18X18D, all of its registers inside.
+
+    The factors are its upper bits, so that the lower ones need no routing (Lattice FPGA-TN-02205).
+    Members as of `CarryChainMultiplier`.
+    """
+
+    def elaborate(self, platform):
+        m = Module()
+        lane = self.lane_0
+        product = Signal(36)
+        ports = {}
+        for name, value in (("A", lane.a), ("B", lane.b), ("C", Const(0, 8))):
+            for place in range(18):
+                ports[f"i_{name}{place}"] = value[place - 10] if place >= 10 else Const(0)
+        for place in range(36):
+            ports[f"o_P{place}"] = product[place]
+        for number in range(4):
+            ports[f"i_CLK{number}"] = ClockSignal() if number == 0 else Const(0)
+            ports[f"i_RST{number}"] = Const(0)
+            ports[f"i_CE{number}"] = Const(0)
+        ports["i_CE0"] = self.enable
+        ports["i_CE1"] = self.enable & lane.take
+        registers = {"INPUTA": "CE0", "INPUTB": "CE1", "OUTPUT": "CE0"}
+        for register, enable in registers.items():
+            ports[f"p_REG_{register}_CLK"] = "CLK0"
+            ports[f"p_REG_{register}_CE"] = enable
+            ports[f"p_REG_{register}_RST"] = "RST0"
+        m.submodules.multiplier = Instance(
+            "MULT18X18D",
+            **ports,
+            i_SIGNEDA=Const(1),
+            i_SIGNEDB=Const(1),
+            i_SOURCEA=Const(0),
+            i_SOURCEB=Const(0),
+        )
+        m.d.comb += lane.product.eq(product[20:])
+        return m
+
+
+class GowinMultiplier(_Primitive):
+    """One product in a MULT9X9 with the registers of its first factor and of its output.
+
+    Its registers share one enable, so the second factor's stands outside.
+    Members as of `CarryChainMultiplier`.
+    """
+
+    def elaborate(self, platform):
+        m = Module()
+        lane = self.lane_0
+        b = self._held(m, lane.b, "b", self.enable & lane.take)
+        product = Signal(18)
+        m.submodules.multiplier = Instance(
+            "MULT9X9",
+            p_AREG=Const(1, 1),
+            p_BREG=Const(0, 1),
+            p_OUT_REG=Const(1, 1),
+            p_PIPE_REG=Const(0, 1),
+            p_ASIGN_REG=Const(0, 1),
+            p_BSIGN_REG=Const(0, 1),
+            p_SOA_REG=Const(0, 1),
+            p_MULT_RESET_MODE="SYNC",
+            i_A=Cat(lane.a, lane.a[-1]),
+            i_B=Cat(b, b[-1]),
+            i_SIA=Const(0, 9),
+            i_SIB=Const(0, 9),
+            i_ASIGN=Const(1),
+            i_BSIGN=Const(1),
+            i_ASEL=Const(0),
+            i_BSEL=Const(0),
+            i_CE=self.enable,
+            i_CLK=ClockSignal(),
+            i_RESET=Const(0),
+            o_DOUT=product,
+        )
+        m.d.comb += lane.product.eq(product[:16])
+        return m
+
+
+class Ice40MultiplierPair(_Primitive):
+    """Two products in a SB_MAC16, as two 8 x 8 bit multipliers with a register at the output.
+
+    Its registers in front hold both products' factors at once, so the factors' stand outside; the
+    first one's are those that pass activations on.
+    Members as of `CarryChainMultiplier`, with a `lane_1`.
+    """
+
+    LANES = 2
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes = self.lane_0, self.lane_1
+        a = [self._held(m, lane.a, f"a_{i}", self.enable) for i, lane in enumerate(lanes)]
+        b = [
+            self._held(m, lane.b, f"b_{i}", self.enable & lane.take) for i, lane in enumerate(lanes)
+        ]
+        products = Signal(32)
+        off = ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
+        off += ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT")
+        off += ("CI", "ACCUMCI", "SIGNEXTIN")
+        m.submodules.multiplier = Instance(
+            "SB_MAC16",
+            p_MODE_8x8=Const(1, 1),
+            p_A_SIGNED=Const(1, 1),
+            p_B_SIGNED=Const(1, 1),
+            p_TOP_8x8_MULT_REG=Const(1, 1),
+            p_BOT_8x8_MULT_REG=Const(1, 1),
+            p_TOPOUTPUT_SELECT=Const(2, 2),
+            p_BOTOUTPUT_SELECT=Const(2, 2),
+            i_CLK=ClockSignal(),
+            i_CE=self.enable,
+            i_A=Cat(*a),
+            i_B=Cat(*b),
+            i_C=Const(0, 16),
+            i_D=Const(0, 16),
+            **{f"i_{name}": Const(0) for name in off},
+            o_O=products,
+        )
+        m.d.comb += [
+            lane.product.eq(products[16 * number :][:16]) for number, lane in enumerate(lanes)
+        ]
+        return m
