@@ -159,3 +159,18 @@ def test_a_configuration_with_a_crossbar_says_how_it_is_mapped(capsys, tmp_path)
     status, _, err = cli(capsys, *asked, "--mapping", "differential")
     assert status == 2
     assert "--mapping must be left out: mine has a crossbar of its own, mapped offset" in err
+
+
+def test_converters_and_lines_of_a_device_are_calibrated_away(capsys, tmp_path):
+    """On the physics, where each column is calibrated; the emulator has no such errors."""
+    file = tmp_path / "real.toml"
+    errors = "offset = 10.0\noffset_spread = 2.0\ngain_spread = 0.03\nnoise = 0.2\n"
+    file.write_text(f'base = "ideal"\n[lines]\nrow = 1.0\n[converters]\n{errors}')
+    asked = ("run", "digits", "--place", "head=crossbar", "--crossbar", file)
+    status, out, err = cli(capsys, *asked, "--front-end", "physics", "--json")
+    assert (status, err) == (0, "")
+    report = json.loads(out)["crossbar"]
+    assert report["agreement"] == 1
+    status, _, err = cli(capsys, *asked)
+    assert status == 2
+    assert "real must be used with --front-end physics: the emulator has neither lines with" in err

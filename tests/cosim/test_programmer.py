@@ -76,7 +76,17 @@ def test_the_bench_finds_a_wrong_programmer(name):
 
 @pytest.mark.parametrize("rows", [4, pytest.param(256, marks=pytest.mark.slow)])
 def test_the_same_device_cells_take_the_same_pulses(rows):
-    device = load_device("hfox-radar")
+    run_on_cells("hfox-radar", rows)
+
+
+def test_the_same_cells_of_a_passive_array_disturb_each_other_alike(tmp_path):
+    device = tmp_path / "passive.toml"
+    device.write_text('base = "hfox-radar"\nbiasing = "third"\nfloating_reads = true\n')
+    run_on_cells(str(device), 4)
+
+
+def run_on_cells(name, rows):
+    device = load_device(name)
     config = CrossbarConfig(
         rows=rows, outputs=1, spares=0, cell_bits=2, adc_bits=12, adcs=1, **limits_for(device)
     )
@@ -88,7 +98,7 @@ def test_the_same_device_cells_take_the_same_pulses(rows):
         harness,
         "celosia.sim.benches.programmer_physics_bench",
         name="programmer",
-        parameters={"config": dataclasses.asdict(config), "device": device.name},
+        parameters={"config": dataclasses.asdict(config), "device": name},
         seed=22,
         timeout_s=3600,
     )

@@ -37,6 +37,39 @@ def test_program(run, scheme):
     assert f"results: converged {report['results']['converged']:,}, " in out
 
 
+def test_programming_a_passive_array_on_resistive_lines(run):
+    asked = ["crossbar", "program", "--preset", "ideal", "--bits", "4", "--cells", "100"]
+    found = {}
+    for biasing in ("transistor", "half", "third"):
+        status, out, err = run(*asked, "--biasing", biasing, "--json")
+        assert (status, err) == (0, "")
+        found[biasing] = json.loads(out)
+        assert found[biasing]["converged"] == 1.0
+    assert found["transistor"]["kept"] == found["third"]["kept"] == 1.0
+    assert found["half"]["kept"] < 0.95
+    status, out, err = run(*asked, "--biasing", "half")
+    assert f"converged, {found['half']['kept']:.2%} are in their window in the end" in out
+
+
+def test_programming_through_resistive_lines(run):
+    """What is read through them is less than what is there: cells end above their windows."""
+    asked = ["crossbar", "program", "--preset", "hfox-neurram", "--bits", "4", "--cells", "128"]
+    means = []
+    for ohm in ("0", "1"):
+        status, out, err = run(*asked, "--line-resistance", ohm, "--json")
+        assert (status, err) == (0, "")
+        report = json.loads(out)
+        assert report["converged"] > 0.9
+        means.append(report["levels"][12]["mean_us"])
+    # All 128 cells of a row load its line, and their columns have 256 ohm.
+    assert 1.05 * means[0] < means[1] < 1.3 * means[0]
+    assert report["kept"] < 0.5
+    asked = ["crossbar", "form", "--cells", "256", "--line-resistance", "1", "--json"]
+    status, out, err = run(*asked)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["formed"] > 0.99
+
+
 def test_form(run):
     status, out, err = run("crossbar", "form", "--cells", "1024", "--json")
     report = json.loads(out)
@@ -70,6 +103,22 @@ def test_a_device_of_ones_own_and_pictures(run, tmp_path):
             "preset must be one of hfox-neurram, hfox-radar, ideal, ",
         ),
         (["program", "--scheme", "fast"], "scheme must be one of ispp, coarse-fine, not 'fast'"),
+        (
+            ["program", "--biasing", "quarter"],
+            "biasing must be one of transistor, half, third, not 'quarter'",
+        ),
+        (
+            ["form", "--floating-reads"],
+            "floating_reads must be false with biasing 'transistor': only the lines of passive",
+        ),
+        (
+            ["program", "--line-resistance", "-1"],
+            "row resistance must be 0 ohm or more, not -1.0",
+        ),
+        (
+            ["program", "--biasing", "half"],
+            "cells in a passive array must be from 1 to 16384, not 32768",
+        ),
         (["program", "--bits", "3"], "bits must be 1, 2 or 4, not 3"),
         (["program", "--cells", "0"], "cells must be from 1 to 1048576, not 0"),
         (["program", "--step-mv", "1"], "step must be from 5 to 1000 mV, not 1"),

@@ -7,10 +7,10 @@ import pytest
 
 from celosia.golden.crossbar.calibration import calibrate, measure
 from celosia.golden.crossbar.config import CrossbarConfig
-from celosia.golden.crossbar.converters import Converters
+from celosia.golden.crossbar.converters import ConverterBank, Converters
 from celosia.golden.crossbar.devices.draws import Purpose, normals
 from celosia.golden.crossbar.devices.load import load_device
-from celosia.golden.crossbar.front_end import GAIN_ONE
+from celosia.golden.crossbar.front_end import GAIN_ONE, BiasMode
 from celosia.golden.crossbar.mapping import levels_of
 from celosia.golden.crossbar.mvm import Multiplier, plain_correction
 from celosia.golden.crossbar.physics import Physics
@@ -104,6 +104,34 @@ def test_single_cells_are_read_by_the_converter_of_their_column_and_the_driver_o
     assert (codes(noise=3.0) - exact).std() == pytest.approx(3.0, rel=0.05)
     physics = front_end(levels, noise=3.0)
     assert not np.array_equal(physics.read(1, *at), physics.read(1, *at))
+
+
+def test_dacs_of_writes_are_off_by_tile():
+    """Gate and line voltages of the ideal device say where its pulses land."""
+    levels = np.zeros((2, CONFIG.rows, CONFIG.columns), int)
+    everywhere = np.divmod(np.arange(CONFIG.rows * CONFIG.columns), CONFIG.columns)
+    volts = np.full(len(everywhere[0]), 400)  # 2.0 V
+
+    def landed(mode, **errors):
+        physics = front_end(levels if mode is BiasMode.SET else levels + 15, **errors)
+        for tile in range(2):
+            physics.pulse(tile, *everywhere, mode, volts, volts, 100)
+        of_tiles = physics.cells.conductances().reshape(2, -1)
+        assert (of_tiles == of_tiles[:, :1]).all()
+        # A level, 2 uS, for each 0.1 V from 1 V on.
+        return of_tiles[:, 0] / 20 + 1 if mode is BiasMode.SET else (30 - of_tiles[:, 0]) / 20 + 1
+
+    for mode in (BiasMode.SET, BiasMode.RESET):
+        np.testing.assert_allclose(landed(mode), 2.0)
+        off = [landed(mode, dac_gain_spread=0.01) / 2 - 1, landed(mode, dac_offset_v=0.02) - 2]
+        for found, spread in zip(off, (0.01, 0.02), strict=True):
+            assert found[0] != found[1]
+            assert (np.abs(found) < 3 * spread).all()
+            assert np.abs(found).max() > spread / 10
+    bank = ConverterBank(CONFIG, Converters(dac_gain_spread=0.5, dac_offset_v=0.1), SEED)
+    words, lines = bank.write_volts(1, np.array([0, 200]), np.array([0, 200]))
+    assert words[0] == lines[0] == 0
+    assert words[1] != lines[1]
 
 
 def test_drivers_scale_what_their_rows_give_driven_or_not():

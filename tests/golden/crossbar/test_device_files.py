@@ -4,8 +4,11 @@ import re
 
 import pytest
 
+from celosia.golden.crossbar.array.lines import Lines
+from celosia.golden.crossbar.converters import IDEAL_CONVERTERS, Converters
 from celosia.golden.crossbar.devices.curves import Curve, Shape
 from celosia.golden.crossbar.devices.load import PRESETS, device_from_mapping, load_device
+from celosia.golden.crossbar.front_end import Biasing
 from celosia.golden.errors import CelosiaError
 
 
@@ -155,3 +158,52 @@ def test_levels_must_not_overlap():
         match=r"^4 bits must leave levels of sky130 further apart than 12 uS, not 4\.33",
     ):
         load_device("sky130").level_windows(4)
+
+
+def test_what_cells_are_built_into():
+    device = device_from_mapping(
+        {
+            "base": "hfox-radar",
+            "biasing": "third",
+            "floating_reads": True,
+            "lines": {"driver": 50.0},
+            "converters": {"noise": 0.5, "dac_offset_v": 0.01},
+        }
+    )
+    assert device.biasing is Biasing.THIRD
+    assert device.floating_reads
+    assert device.lines == Lines(row=0.0, column=0.0, driver=50.0)
+    assert device.converters == Converters(noise=0.5, dac_offset_v=0.01)
+    plain = load_device("hfox-radar")
+    assert plain.biasing is Biasing.TRANSISTOR
+    assert plain.lines.ideal
+    assert plain.converters == IDEAL_CONVERTERS
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"biasing": "quarter"}, "biasing must be one of transistor, half, third, not 'quarter'"),
+        ({"biasing": 1}, "biasing must be one of transistor, half, third, not 1"),
+        ({"biasing": "half", "floating_reads": 1}, "floating_reads must be true or false, not 1"),
+        (
+            {"floating_reads": True},
+            "floating_reads must be false with biasing 'transistor': only the lines of passive "
+            "arrays let current sneak",
+        ),
+        ({"lines": {"row": "1"}}, "row resistance must be 0 ohm or more, not '1'"),
+        ({"lines": 1.0}, "lines must be a table, not 1.0"),
+        (
+            {"lines": {"rows": 1.0}},
+            "key must be one of column, driver, row, sense in lines, not 'rows' "
+            "(did you mean row?)",
+        ),
+        (
+            {"converters": {"dac_offset_v": -1}},
+            "converters.dac_offset_v must be a number from 0 up, not -1",
+        ),
+        ({"converters": []}, "converters must be a table, not []"),
+    ],
+)
+def test_arrays_that_cannot_be(table, message):
+    assert refusal(table) == message

@@ -1,7 +1,9 @@
-"""Converters as they are: offset, gain, nonlinearity and noise of the ADCs, spread of the drivers.
+"""Converters as they are: offset, gain, nonlinearity and noise of the ADCs, spread of the drivers
+of reads, and of the DACs of writes.
 
 Errors of an ADC are in codes, those of a driver in shares of the read voltage. Converter a of a
-tile gives the codes of every column whose number leaves a when divided by `adcs`.
+tile gives the codes of every column whose number leaves a when divided by `adcs`. A tile has two
+DACs: that of its word lines, and that of its bit and source lines.
 """
 
 import math
@@ -10,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.config import VOLTS_PER_CODE, CrossbarConfig
 from celosia.golden.crossbar.devices.draws import Purpose, normals
 from celosia.golden.errors import CelosiaError
 
@@ -23,7 +25,7 @@ _S_PEAK = 6 * math.sqrt(3)
 
 @dataclass(frozen=True, kw_only=True)
 class Converters:
-    """Errors of ADCs and drivers; by default they have none. Spreads are standard deviations.
+    """Errors of ADCs, drivers and DACs; by default they have none. Spreads are standard deviations.
 
     Attributes:
         offset, offset_spread: codes that an ADC adds: all of them, and one more than another. A
@@ -35,6 +37,8 @@ class Converters:
         noise: codes that two conversions of the same input differ by.
         driver_gain_spread: how much the read voltages of rows differ.
         driver_offset_spread: what rows are driven with too much or too little, driven or not.
+        dac_gain_spread, dac_offset_v: how much the voltages of writes differ from their codes, from
+            one DAC to another: a share, and V (a standard deviation too).
 
     Raises:
         CelosiaError: a value is no finite number, or is negative and not `offset`, or gain is 0.
@@ -48,6 +52,8 @@ class Converters:
     noise: float = 0.0
     driver_gain_spread: float = 0.0
     driver_offset_spread: float = 0.0
+    dac_gain_spread: float = 0.0
+    dac_offset_v: float = 0.0
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -103,6 +109,24 @@ class ConverterBank:
         self._driver_offset = drawn(
             Purpose.DRIVER_OFFSET, rows, converters.driver_offset_spread
         ).reshape(shape)
+
+        dacs = np.arange(2 * config.tiles)
+        self._dac_gain = 1 + drawn(Purpose.DAC_GAIN, dacs, converters.dac_gain_spread)
+        self._dac_offset = drawn(Purpose.DAC_OFFSET, dacs, converters.dac_offset_v)
+
+    def write_volts(
+        self, tile: int, word_line: IntArray, line: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """What a tile's DACs make of codes [n] of its word lines, and of its other lines, V [n].
+
+        Code 0 is ground.
+        """
+        found = []
+        for dac, codes in ((2 * tile, word_line), (2 * tile + 1, line)):
+            exact = codes.astype(np.float64) * VOLTS_PER_CODE
+            volts = exact * self._dac_gain[dac] + self._dac_offset[dac]
+            found.append(np.where(codes > 0, np.maximum(volts, 0.0), 0.0))
+        return found[0], found[1]
 
     def voltages(self, tile: int, driven: NDArray[np.bool_]) -> FloatArray:
         """What rows [n, rows] are held at, in read voltages."""

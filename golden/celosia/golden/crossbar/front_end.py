@@ -126,7 +126,8 @@ def _bits(count: int) -> int:
 class CellAccess(Protocol):
     """Single cells behind the port: all that programming needs.
 
-    Methods are vectorised, with the draws of each cell independent of the order.
+    Methods are vectorised, with the draws of each cell independent of the order. A model in which a
+    pulse changes other cells as well has an attribute `interacting`, which is true.
     """
 
     def pulse(

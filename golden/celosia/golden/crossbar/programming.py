@@ -2,7 +2,8 @@
 
 Every cell is a small state machine of integers (`celosia.golden.crossbar.cells`), and nothing
 passes between cells. So those that gateware takes one after the other all advance together here,
-by one read and at most one pulse in a step, and meet the same pulses, codes and results.
+by one read and at most one pulse in a step, and meet the same pulses, codes and results. Only on a
+front end whose cells change each other are they taken one after the other.
 
 The rules follow published practice: the incremental step pulses and the coarse word-line, fine
 line steps of RADAR (Le et al., IEEE Trans. Electron Devices 68, 2021; its measurements at
@@ -10,7 +11,9 @@ https://github.com/akashlevy/RRAM-RADAR-Tuning), the confirming read and the lim
 end of a ramp of NeuRRAM (Wan et al., Nature 608, 2022, s41586-022-04992-8).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -79,6 +82,8 @@ class Programmer:
     def form(self, tile: int, rows: ArrayLike, columns: ArrayLike) -> CellResults:
         """Form cells; RESET each at least once, and on to the lowest level's window."""
         cells = self._cells(tile, rows, columns, np.zeros(np.shape(rows), np.int64))
+        if self._in_turn(cells):
+            return _in_turn(cells, lambda row, column, _: self.form(tile, row, column))
         cells.form()
         cells.program()
         return _results(cells)
@@ -88,6 +93,8 @@ class Programmer:
     ) -> CellResults:
         """Bring cells to their levels [n]."""
         cells = self._cells(tile, rows, columns, levels)
+        if self._in_turn(cells):
+            return _in_turn(cells, partial(self.program, tile), levels)
         cells.program()
         return _results(cells)
 
@@ -96,6 +103,8 @@ class Programmer:
     ) -> CellResults:
         """Program those cells again that a read finds outside of their level's read window."""
         cells = self._cells(tile, rows, columns, levels)
+        if self._in_turn(cells):
+            return _in_turn(cells, partial(self.scrub, tile), levels)
         cells.trusting[:] = True
         cells.program()
         return _results(cells)
@@ -112,6 +121,9 @@ class Programmer:
 
         The result is the first of the two that isn't CONVERGED; pulses and reads are those of both.
         """
+        cells = self._cells(tile, rows, columns, None)
+        if self._in_turn(cells):
+            return _in_turn(cells, lambda row, column, _: self.bist(tile, row, column))
         top = np.full(np.shape(rows), self._config.levels - 1, np.int64)
         high = self.program(tile, rows, columns, top)
         low = self.program(tile, rows, columns, np.zeros_like(top))
@@ -124,6 +136,10 @@ class Programmer:
             high.set_pulses + low.set_pulses,
             high.reads + low.reads,
         )
+
+    def _in_turn(self, cells: Cells) -> bool:
+        """Whether these must be taken one after the other, as gateware does."""
+        return len(cells.rows) > 1 and getattr(self._front_end, "interacting", False)
 
     def _cells(
         self, tile: int, rows: ArrayLike, columns: ArrayLike, levels: ArrayLike | None
@@ -156,6 +172,23 @@ def _results(cells: Cells) -> CellResults:
         cells.set_pulses,
         cells.reads,
     )
+
+
+def _in_turn(
+    cells: Cells,
+    command: Callable[[Integers, Integers, Integers], CellResults],
+    levels: ArrayLike | None = None,
+) -> CellResults:
+    """The results of a command on one cell after the other."""
+    targets = np.zeros(len(cells.rows), np.int64) if levels is None else np.asarray(levels)
+    each = [slice(place, place + 1) for place in range(len(targets))]
+    return together([command(cells.rows[one], cells.columns[one], targets[one]) for one in each])
+
+
+def together(parts: Sequence[CellResults]) -> CellResults:
+    """The results of several commands as those of one, in order."""
+    names = [field.name for field in fields(CellResults)]
+    return CellResults(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 def _checked(name: str, values: ArrayLike, highest: int, count: int | None = None) -> Integers:

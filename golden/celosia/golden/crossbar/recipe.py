@@ -51,6 +51,7 @@ def settings_for(
     return Settings(
         scalars={
             Setting.SCHEME: scheme,
+            Setting.BIASING: device.biasing,
             Setting.READ_SHIFT: recipe.read_shift,
             Setting.CONFIRMS: recipe.confirms,
             Setting.MAXIMUM_PULSES: recipe.maximum_pulses,

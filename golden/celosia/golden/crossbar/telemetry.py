@@ -239,6 +239,7 @@ class CountedFrontEnd:
     def __init__(self, front_end: FrontEnd, telemetry: TelemetryTwin) -> None:
         self._front_end = front_end
         self._telemetry = telemetry
+        self.interacting = getattr(front_end, "interacting", False)
 
     def pulse(
         self,

@@ -8,10 +8,14 @@ from rich.table import Table
 
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.crossbar_options import (
+    BiasingName,
     DeviceFile,
+    FloatingReads,
+    LineResistance,
     Seed,
     check_plot,
     chosen_device,
+    in_an_array,
     preset_option,
 )
 from celosia.runtime.cli.options import Json, Verbose
@@ -53,6 +57,9 @@ def program(
             show_default=False,
         ),
     ] = None,
+    line_resistance: LineResistance = None,
+    biasing: BiasingName = None,
+    floating_reads: FloatingReads = False,
     seed: Seed = 1,
     plot: Plot = None,
     as_json: Json = False,
@@ -68,6 +75,7 @@ def program(
     if scheme not in list(SchemeName):
         raise CelosiaError(f"scheme must be one of {', '.join(SchemeName)}, not {scheme!r}")
     chosen = chosen_device(preset, device, DEFAULT_PRESET)
+    chosen = in_an_array(chosen, line_resistance, biasing, floating_reads)
     check_plot(plot)
     with errors.status("programming"):
         report = program_cells(
@@ -90,6 +98,9 @@ def form(
     preset: Preset = None,
     device: DeviceFile = None,
     cells: Annotated[int, typer.Option("--cells", metavar="N", help="Cells.")] = 4096,
+    line_resistance: LineResistance = None,
+    biasing: BiasingName = None,
+    floating_reads: FloatingReads = False,
     seed: Seed = 1,
     plot: Plot = None,
     as_json: Json = False,
@@ -102,6 +113,7 @@ def form(
     from celosia.runtime.crossbar.cells import form_cells
 
     chosen = chosen_device(preset, device, DEFAULT_PRESET)
+    chosen = in_an_array(chosen, line_resistance, biasing, floating_reads)
     check_plot(plot)
     with errors.status("forming"):
         report = form_cells(chosen, cells=cells, seed=seed)
@@ -161,7 +173,8 @@ def _print_program(report: "ProgramReport") -> None:
     results.print()
     results.print(
         f"{report.device}, {report.scheme}, steps of {report.step_mv:g} mV: "
-        f"{report.converged:.2%} of {report.cells:,} cells converged; pulses mean "
+        f"{report.converged:.2%} of {report.cells:,} cells converged, "
+        f"{report.kept:.2%} are in their window in the end; pulses mean "
         f"{report.pulses_mean:.1f}, median {report.pulses_median:.0f}, "
         f"95 % within {report.pulses_p95:.0f}",
         markup=False,

@@ -1,5 +1,6 @@
 """Options that the commands of `celosia crossbar` share."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,48 @@ DeviceFile = Annotated[
     typer.Option("--device", metavar="FILE.toml", help="A device of one's own instead."),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of everything drawn.")]
+
+LineResistance = Annotated[
+    float | None,
+    typer.Option(
+        "--line-resistance",
+        metavar="OHM",
+        help="Of each segment of a row and of a column.  [default: the device's, or none]",
+        show_default=False,
+    ),
+]
+BiasingName = Annotated[
+    str | None,
+    typer.Option(
+        "--biasing",
+        metavar="transistor|half|third",
+        help="How lines that aren't selected are held in a write: 1T1R, or a passive array with "
+        "V/2 or V/3.  [default: the device's]",
+        show_default=False,
+    ),
+]
+FloatingReads = Annotated[
+    bool,
+    typer.Option("--floating-reads", help="Let the other lines of a passive array float in reads."),
+]
+
+
+def in_an_array(
+    device: "Device", ohm: float | None, biasing: str | None, floating_reads: bool
+) -> "Device":
+    """The device with what these options say of its array."""
+    from celosia.golden.crossbar.front_end import Biasing
+
+    if ohm is not None:
+        device = replace(device, lines=replace(device.lines, row=ohm, column=ohm))
+    names = {item.name.lower(): item for item in Biasing}
+    if biasing is not None:
+        if biasing not in names:
+            raise CelosiaError(f"biasing must be one of {', '.join(names)}, not {biasing!r}")
+        device = replace(device, biasing=names[biasing])
+    if floating_reads:
+        device = replace(device, floating_reads=True)
+    return device
 
 
 def preset_option(default: str) -> typer.models.OptionInfo:

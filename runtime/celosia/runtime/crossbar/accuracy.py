@@ -22,7 +22,7 @@ from celosia.golden.crossbar.calibration import (
     measure_unsaturated,
 )
 from celosia.golden.crossbar.config import CrossbarConfig
-from celosia.golden.crossbar.converters import IDEAL_CONVERTERS, Converters
+from celosia.golden.crossbar.converters import Converters
 from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.mapping import Levels, levels_of
 from celosia.golden.crossbar.mvm import (
@@ -32,7 +32,7 @@ from celosia.golden.crossbar.mvm import (
     gain_for,
     plain_correction,
 )
-from celosia.golden.crossbar.physics import NO_RESISTANCE, Physics
+from celosia.golden.crossbar.physics import Physics
 from celosia.golden.crossbar.remapping import FREE, levels_around, outputs_around
 from celosia.golden.crossbar.repair import placed, repaired
 from celosia.golden.crossbar.writing import leak_of, write_levels
@@ -47,15 +47,16 @@ FIRST_S = 1.0
 class Conditions:
     """What the tiles are made of, and when they are used: `seconds` after programming.
 
-    `spares` are spare outputs of each tile; those of its configuration where None.
+    `spares` are spare outputs of each tile; those of its configuration where None. `lines` and
+    `converters` are the device's own where None.
     """
 
     device: Device
     cell_bits: int = 4
     adc_bits: int = 8
     spares: int | None = None
-    lines: Lines = NO_RESISTANCE
-    converters: Converters = IDEAL_CONVERTERS
+    lines: Lines | None = None
+    converters: Converters | None = None
     seconds: float = FIRST_S
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from celosia.golden.crossbar.commands import Result, Scheme
 from celosia.golden.crossbar.config import CODE_BITS, VOLTS_PER_CODE, CrossbarConfig
 from celosia.golden.crossbar.devices.device import Device
-from celosia.golden.crossbar.front_end import BiasMode
+from celosia.golden.crossbar.front_end import Biasing, BiasMode
 from celosia.golden.crossbar.physics import CellFrontEnd
-from celosia.golden.crossbar.programming import CellResults, Programmer
+from celosia.golden.crossbar.programming import CellResults, Programmer, together
 from celosia.golden.crossbar.recipe import limits_for, settings_for
 from celosia.golden.errors import CelosiaError
 
@@ -23,7 +23,10 @@ BITS = (1, 2, 4)
 """Bits of a cell that a weight's magnitude divides into."""
 MOST_CELLS = 1 << 20
 """Cells that an experiment may have: about a minute and a gigabyte."""
+MOST_PASSIVE_CELLS = 1 << 14
+"""The same of passive arrays, whose cells are taken one after the other: some minutes."""
 _ROWS, _COLUMNS = 256, 128
+_PASSIVE = 64
 
 
 class SchemeName(StrEnum):
@@ -61,6 +64,8 @@ class ProgramReport:
         device, cells, bits, scheme, seed: what was asked for.
         step_mv: word-line step of the SET ramp (the coarse one).
         converged: share of cells that ended in their window.
+        kept: share of cells that are in it when all are programmed, as they are without the noise,
+            lines and converters of reads.
         pulses_mean, pulses_median, pulses_p95: write pulses of a cell, those that failed included.
         set_pulses_mean: SET pulses among them.
         reads_mean: conversions of a cell.
@@ -77,6 +82,7 @@ class ProgramReport:
     seed: int
     step_mv: float
     converged: float
+    kept: float
     pulses_mean: float
     pulses_median: float
     pulses_p95: float
@@ -160,10 +166,10 @@ def program_cells(
     front_end.cells.form()
     programmer = Programmer(front_end, config, settings)
     targets = np.arange(cells) % config.levels
-    ended = _results(
+    ended = together(
         [
             programmer.program(tile, rows, columns, targets[first : first + len(rows)])
-            for tile, first, rows, columns in _tiles(cells)
+            for tile, first, rows, columns in _tiles(config, cells)
         ]
     )
     conductances = front_end.cells.conductances(np.arange(cells))
@@ -177,6 +183,7 @@ def program_cells(
         seed=seed,
         step_mv=1000 * recipe.set.gate_v[2] if step_mv is None else step_mv,
         converged=_share(ended.result == Result.CONVERGED),
+        kept=_share(_in_windows(device, bits, targets, conductances)),
         pulses_mean=float(ended.pulses.mean()),
         pulses_median=float(np.median(ended.pulses)),
         pulses_p95=float(np.percentile(ended.pulses, 95)),
@@ -198,8 +205,8 @@ def form_cells(device: Device, *, cells: int = 4096, seed: int = 1) -> FormRepor
     config = _config(device, cells, 1, seed)
     front_end = _FormingFrontEnd(config, device, seed)
     programmer = Programmer(front_end, config, settings_for(device, config, Scheme.STEP))
-    ended = _results(
-        [programmer.form(tile, rows, columns) for tile, _, rows, columns in _tiles(cells)]
+    ended = together(
+        [programmer.form(tile, rows, columns) for tile, _, rows, columns in _tiles(config, cells)]
     )
     formed = front_end.cells.formed[:cells]
     if not formed.any():
@@ -253,17 +260,22 @@ class _FormingFrontEnd(CellFrontEnd):
 
 
 def _config(device: Device, cells: int, bits: int, seed: int) -> CrossbarConfig:
-    """Tiles of 256 x 128 cells, as many as it takes, with the limits that the device needs."""
-    if not 1 <= cells <= MOST_CELLS:
-        raise CelosiaError(f"cells must be from 1 to {MOST_CELLS}, not {cells}")
+    """Tiles of 256 x 128 cells, or passive ones of 64 x 64, as many as it takes, with the limits
+    that the device needs."""
+    passive = device.biasing != Biasing.TRANSISTOR
+    most = MOST_PASSIVE_CELLS if passive else MOST_CELLS
+    if not 1 <= cells <= most:
+        where = " in a passive array" if passive else ""
+        raise CelosiaError(f"cells{where} must be from 1 to {most}, not {cells}")
     if bits not in BITS:
         raise CelosiaError(f"bits must be 1, 2 or 4, not {bits}")
     if not 0 <= seed < 1 << 48:
         raise CelosiaError(f"seed must be from 0 to 2**48 - 1, not {seed}")
+    rows, columns = (_PASSIVE, _PASSIVE) if passive else (_ROWS, _COLUMNS)
     return CrossbarConfig(
-        tiles=-(-cells // (_ROWS * _COLUMNS)),
-        rows=_ROWS,
-        outputs=_COLUMNS * bits // 16,
+        tiles=-(-cells // (rows * columns)),
+        rows=rows,
+        outputs=columns * bits // 16,
         spares=0,
         cell_bits=bits,
         adc_bits=CODE_BITS,
@@ -272,21 +284,14 @@ def _config(device: Device, cells: int, bits: int, seed: int) -> CrossbarConfig:
     )
 
 
-def _tiles(cells: int) -> list[tuple[int, int, IntArray, IntArray]]:
+def _tiles(config: CrossbarConfig, cells: int) -> list[tuple[int, int, IntArray, IntArray]]:
     """Tile, its first cell, and rows and columns of its cells."""
-    of_tile = _ROWS * _COLUMNS
+    of_tile = config.rows * config.columns
     tiles = []
     for tile, first in enumerate(range(0, cells, of_tile)):
-        rows, columns = np.divmod(np.arange(min(of_tile, cells - first)), _COLUMNS)
+        rows, columns = np.divmod(np.arange(min(of_tile, cells - first)), config.columns)
         tiles.append((tile, first, rows, columns))
     return tiles
-
-
-def _results(parts: list[CellResults]) -> CellResults:
-    """The results of tiles, one after the other."""
-    return CellResults(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])}
-    )
 
 
 def _levels(
@@ -312,6 +317,15 @@ def _levels(
             )
         )
     return tuple(reports)
+
+
+def _in_windows(
+    device: Device, bits: int, targets: IntArray, conductances: FloatArray
+) -> NDArray[np.bool_]:
+    windows = device.level_windows(bits)
+    low, high = np.array(windows.low_us)[targets], np.array(windows.high_us)[targets]
+    inside: NDArray[np.bool_] = (low <= conductances) & (conductances <= high)
+    return inside
 
 
 def _counts(results: IntArray) -> dict[str, int]:

@@ -13,7 +13,7 @@ from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.mapping import levels_of
 from celosia.golden.crossbar.mvm import Multiplier, TileCorrection, gain_for, plain_correction
-from celosia.golden.crossbar.physics import NO_RESISTANCE, Physics
+from celosia.golden.crossbar.physics import Physics
 from celosia.golden.crossbar.writing import leak_of, write_levels
 from celosia.golden.errors import CelosiaError
 
@@ -153,9 +153,7 @@ def multiply_once(device: Device, setup: MvmSetup) -> MvmReport:
         for count in (setup.vectors, _CALIBRATION)
     )
     exact = (inputs.astype(np.int64) + 128) @ weights.astype(np.int64)
-    lines = NO_RESISTANCE
-    if setup.line_ohm:
-        lines = Lines(row=setup.line_ohm, column=setup.line_ohm)
+    lines = Lines(row=setup.line_ohm, column=setup.line_ohm) if setup.line_ohm else None
     physics, multiplier, correction = _prepared(
         Physics(config, device, setup.seed, lines=lines), weights, samples, setup
     )

@@ -179,7 +179,7 @@ def draws(conditions: Conditions) -> bool:
         or device.flicker is not None
         or device.drift is not None
         or device.forming.failing > 0
-        or conditions.converters != Converters()
+        or (conditions.converters or device.converters) != Converters()
     )
 
 

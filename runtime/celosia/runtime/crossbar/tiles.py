@@ -7,17 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.compiler.program import Program
+from celosia.golden.crossbar.calibration import calibrate, measure_unsaturated
 from celosia.golden.crossbar.commands import Result, Scheme
+from celosia.golden.crossbar.converters import IDEAL_CONVERTERS
 from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.emulation import IDEAL, level_step
 from celosia.golden.crossbar.emulator import EmulatorTwin
 from celosia.golden.crossbar.front_end import FrontEnd
 from celosia.golden.crossbar.mapping import levels_of
-from celosia.golden.crossbar.mvm import Multiplier, TileCorrection, plain_correction
+from celosia.golden.crossbar.mvm import Multiplier, Telemetry, TileCorrection, plain_correction
 from celosia.golden.crossbar.physics import Physics
 from celosia.golden.crossbar.programming import Programmer, region
 from celosia.golden.crossbar.recipe import settings_for
+from celosia.golden.crossbar.writing import leak_of
 from celosia.golden.errors import CelosiaError
 from celosia.golden.machine import AnalogTiles
 from celosia.sim.host_script import HostScript
@@ -25,6 +28,7 @@ from celosia.sim.host_script import HostScript
 FRONT_ENDS = ("emulator", "physics")
 RELAXATION_S = 1.0
 """Time between programming and use, after which published programming errors were measured."""
+_CALIBRATION_PRODUCTS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,12 @@ def program_tiles(program: Program, device_name: str, front_end: str, seed: int)
 
     On the front end `physics` the device's own cells, formed before, are programmed and used. On
     the `emulator` the preset `ideal` is programmed itself; any other device's conductances,
-    programmed and relaxed on the physics, are put into the emulator's cells.
+    programmed and relaxed on the physics, are put into the emulator's cells. Columns of devices
+    whose lines or converters aren't ideal are calibrated.
 
     Raises:
-        CelosiaError: no such device or front end, or the device can't be programmed so.
+        CelosiaError: no such device or front end, or the device can't be programmed so, or has what
+            the emulator hasn't.
     """
     if front_end not in FRONT_ENDS:
         raise CelosiaError(f"front end must be {' or '.join(FRONT_ENDS)}, not {front_end!r}")
@@ -85,6 +91,12 @@ def program_tiles(program: Program, device_name: str, front_end: str, seed: int)
         raise CelosiaError(
             f"device must have equally spaced levels of {sizes.cell_bits} bits for products, and "
             f"{device.name} has published windows of its own"
+        )
+    ideal = device.lines.ideal and device.converters == IDEAL_CONVERTERS
+    if front_end == "emulator" and not ideal:
+        raise CelosiaError(
+            f"{device.name} must be used with --front-end physics: the emulator has neither lines "
+            "with resistance nor errors of converters"
         )
     emulated = front_end == "emulator" and device.name == "ideal"
     cells: EmulatorTwin | Physics = (
@@ -98,8 +110,26 @@ def program_tiles(program: Program, device_name: str, front_end: str, seed: int)
         cells.cells.wait(RELAXATION_S)
         if front_end == "emulator":
             chosen = _emulated(program, device, cells)
-    corrections = tuple(plain_correction(sizes, tile.adc_gain) for tile in program.crossbar)
-    return ProgrammedTiles(device.name, front_end, chosen, corrections, *counts)
+    corrections = [plain_correction(sizes, tile.adc_gain) for tile in program.crossbar]
+    if isinstance(cells, Physics) and not ideal:
+        corrections = _calibrated(program, cells, corrections)
+    return ProgrammedTiles(device.name, front_end, chosen, tuple(corrections), *counts)
+
+
+def _calibrated(
+    program: Program, physics: Physics, plain: list[TileCorrection]
+) -> list[TileCorrection]:
+    """The corrections with offset and gain of each column as they are measured."""
+    sizes = physics.config
+    # Numbers of products, and so noise, that those of a run don't have.
+    multiplier = Multiplier(physics, sizes, Telemetry(products=_CALIBRATION_PRODUCTS))
+    leak = leak_of(physics)
+    found = []
+    for number, (tile, correction) in enumerate(zip(program.crossbar, plain, strict=True)):
+        measured = measure_unsaturated(multiplier, number, correction.adc_gain)
+        levels = levels_of(tile.weights, sizes)
+        found.append(calibrate(correction, measured, levels, leak=leak)[0])
+    return found
 
 
 def _program_cells(

@@ -38,8 +38,10 @@ def cell_volts(
         series = lines.series(rows, columns)[row, column]
         across[row, column] = sign * volts / (1 + conductance[row, column] * series)
         return across
-    network = Network(lines, np.ones(rows, bool), np.ones(columns, bool))
     sources = line_volts((rows, columns), biasing, mode, cell, volts)
+    if lines.ideal:
+        return np.asarray(sources[1] - sources[0][:, None])
+    network = Network(lines, np.ones(rows, bool), np.ones(columns, bool))
     return -network.solve(conductance, *sources).across
 
 

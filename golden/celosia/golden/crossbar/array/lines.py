@@ -38,14 +38,23 @@ class Lines:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (math.isfinite(value) and value >= 0):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not (math.isfinite(value) and value >= 0):
                 raise CelosiaError(f"{field.name} resistance must be 0 ohm or more, not {value!r}")
+
+    @property
+    def ideal(self) -> bool:
+        """No resistance anywhere."""
+        return not any(getattr(self, field.name) for field in fields(self))
 
     def series(self, rows: int, columns: int) -> FloatArray:
         """Ohm [rows, columns] in series with each cell, where no other one conducts."""
         along_row = self.driver + self.row * np.arange(1, columns + 1)
         down_column = self.sense + self.column * np.arange(rows, 0, -1)
         return np.asarray(down_column[:, None] + along_row)
+
+
+NO_RESISTANCE = Lines(row=0.0, column=0.0)
 
 
 def transfer(conductance: FloatArray, lines: Lines) -> FloatArray:
@@ -55,7 +64,7 @@ def transfer(conductance: FloatArray, lines: Lines) -> FloatArray:
     too. Two neighbouring blocks of cells become one by eliminating the nodes between them, until
     there is one block left (nested dissection). docs/crossbar-physics.md has its times.
     """
-    if not any(getattr(lines, field.name) for field in fields(lines)):
+    if lines.ideal:
         return np.ascontiguousarray(conductance.T)
     rows, columns = conductance.shape
     # Blocks are counted from the bottom left corner, where voltages come from.

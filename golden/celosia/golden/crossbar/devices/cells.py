@@ -34,6 +34,7 @@ class DeviceCells:
         programmed: conductances that the last pulses left, at that time [count].
         formed: whether each conducts at all [count].
         pulses, reads, cycles: write pulses, reads, and RESETs after a SET so far [count].
+        disturbances: pulses that other cells were meant to have [count].
         now: seconds since these cells were made; `wait` advances it.
         changes: grows with every pulse, write and wait: conductances are the same while it is.
     """
@@ -48,6 +49,7 @@ class DeviceCells:
         self.pulses = np.zeros(count, np.int64)
         self.reads = np.zeros(count, np.int64)
         self.cycles = np.zeros(count, np.int64)
+        self.disturbances = np.zeros(count, np.int64)
         self._set = np.zeros(count, bool)  # SET or formed since the last RESET
         self._last_pulse = np.zeros(count)
         everyone = np.arange(count)
@@ -81,8 +83,40 @@ class DeviceCells:
         held = ~fresh & ~worn_out(self.device.endurance, self.seed, cells, self.cycles[cells])
         if held.any():
             on = cells[held]
-            move = self._reset if polarity == Polarity.RESET else self._set_or_raise
-            self._land(on, move(on, gate_v[held], line_v[held] + extra_v))
+            after = self._moved(polarity, on, gate_v[held], line_v[held] + extra_v)
+            self._take(polarity, on, after)
+
+    def disturb(
+        self,
+        polarity: Polarity,
+        cells: IntArray,
+        gate_v: FloatArray,
+        line_v: FloatArray,
+        width_s: float,
+    ) -> None:
+        """A part of a pulse that another cell has, at each of cells [n] (none twice).
+
+        It does what a pulse of these voltages does, FORM too. A cell that it leaves as it was
+        hasn't noticed it: it relaxes on, and isn't worn.
+        """
+        if width_s <= 0 or not len(cells):
+            return
+        self.disturbances[cells] += 1
+        line_v = line_v + width_v(self.device.pulse_width, width_s)
+        fresh = ~self.formed[cells]
+        if polarity == Polarity.FORM and fresh.any():
+            forms = self._forms(cells[fresh], gate_v[fresh], line_v[fresh])
+            if forms.any():
+                self.changes += 1
+                self._form(cells[fresh][forms], gate_v[fresh][forms], line_v[fresh][forms])
+        held = ~fresh & ~worn_out(self.device.endurance, self.seed, cells, self.cycles[cells])
+        on = cells[held]
+        after = self._moved(polarity, on, gate_v[held], line_v[held])
+        moved = after != self.programmed[on]
+        if moved.any():
+            self.changes += 1
+            self.pulses[on[moved]] += 1
+            self._take(polarity, on[moved], after[moved])
 
     def form(self) -> None:
         """Form and deeply RESET every cell that can be formed, as cells are after FORM."""
@@ -157,13 +191,17 @@ class DeviceCells:
             return conductances * np.sinh(bend * volts) / bend
         return conductances * volts
 
-    def _form(self, cells: IntArray, gate_v: FloatArray, line_v: FloatArray) -> None:
+    def _forms(self, cells: IntArray, gate_v: FloatArray, line_v: FloatArray) -> BoolArray:
         forming = self.device.forming
         needed_v = forming.mean_v + forming.sigma_v * normals(
             self.seed, Purpose.FORM_VOLTAGE, cells, 0
         )
         needed_v = np.clip(needed_v, forming.lowest_v, forming.highest_v)
-        forms = (line_v >= needed_v) & (gate_v >= forming.gate_v) & ~self._unformable(cells)
+        enough: BoolArray = (line_v >= needed_v) & (gate_v >= forming.gate_v)
+        return enough & ~self._unformable(cells)
+
+    def _form(self, cells: IntArray, gate_v: FloatArray, line_v: FloatArray) -> None:
+        forming, forms = self.device.forming, self._forms(cells, gate_v, line_v)
         self.formed[cells] = forms
         spread = forming.spread * normals(self.seed, Purpose.FORMED, cells, 0)
         self._set[cells] = True
@@ -173,30 +211,48 @@ class DeviceCells:
         fails = uniforms(self.seed, Purpose.FORM_FAILS, cells, 0)
         return fails < self.device.forming.failing
 
-    def _set_or_raise(self, cells: IntArray, gate_v: FloatArray, line_v: FloatArray) -> FloatArray:
-        before, access = self.programmed[cells], self.pulses[cells]
-        self._set[cells] = True
+    def _moved(
+        self, polarity: Polarity, cells: IntArray, gate_v: FloatArray, line_v: FloatArray
+    ) -> FloatArray:
+        """Where a pulse takes formed cells [n]."""
+        # Each of both counts has bits of its own.
+        access = self.pulses[cells] + (self.disturbances[cells] << 32)
+        move = self._reset if polarity == Polarity.RESET else self._set_or_raise
+        return move(cells, access, gate_v, line_v)
+
+    def _take(self, polarity: Polarity, cells: IntArray, conductances: FloatArray) -> None:
+        """Cells [n] are where a pulse took them."""
+        reset = polarity == Polarity.RESET
+        if reset:
+            self.cycles[cells] += self._set[cells]
+        self._set[cells] = not reset
+        self._land(cells, conductances)
+
+    def _set_or_raise(
+        self, cells: IntArray, access: IntArray, gate_v: FloatArray, line_v: FloatArray
+    ) -> FloatArray:
+        before = self.programmed[cells]
         if self.device.law == Law.DIRECT:
             direct, window = self.device.direct, self.device.window
             assert direct is not None
             share = (gate_v - direct.gate_low_v) / (direct.gate_high_v - direct.gate_low_v)
             aim = window.low_us + np.clip(share, 0.0, 1.0) * (window.high_us - window.low_us)
-            return np.where(aim > before, self._near(cells, aim), before)
+            return np.where(aim > before, self._near(cells, access, aim), before)
         assert self.device.set is not None
         return set_pulse(self.device.set, self.seed, cells, access, before, gate_v, line_v)
 
-    def _reset(self, cells: IntArray, gate_v: FloatArray, line_v: FloatArray) -> FloatArray:
-        before, access = self.programmed[cells], self.pulses[cells]
-        self.cycles[cells] += self._set[cells]
-        self._set[cells] = False
-        risen = closing(self.device.endurance, self.cycles[cells])
+    def _reset(
+        self, cells: IntArray, access: IntArray, gate_v: FloatArray, line_v: FloatArray
+    ) -> FloatArray:
+        before, cycles = self.programmed[cells], self.cycles[cells] + self._set[cells]
+        risen = closing(self.device.endurance, cycles)
         if self.device.law == Law.DIRECT:
             direct, window = self.device.direct, self.device.window
             assert direct is not None
             share = (line_v - direct.line_low_v) / (direct.line_high_v - direct.line_low_v)
             aim = window.high_us - np.clip(share, 0.0, 1.0) * (window.high_us - window.low_us)
             aim = np.maximum(aim, window.low_us * risen)
-            return np.where(aim < before, self._near(cells, aim), before)
+            return np.where(aim < before, self._near(cells, access, aim), before)
         assert self.device.set is not None
         assert self.device.reset is not None
         return reset_pulse(
@@ -204,7 +260,7 @@ class DeviceCells:
             self.seed,
             cells,
             access,
-            self.cycles[cells],
+            cycles,
             before,
             gate_v,
             line_v,
@@ -212,9 +268,9 @@ class DeviceCells:
             self.device.set.limit_us,
         )
 
-    def _near(self, cells: IntArray, aims_us: FloatArray) -> FloatArray:
+    def _near(self, cells: IntArray, access: IntArray, aims_us: FloatArray) -> FloatArray:
         """Where pulses that aim at conductances land, with the programming error there."""
-        deviates = normals(self.seed, Purpose.LANDING, cells, self.pulses[cells])
+        deviates = normals(self.seed, Purpose.LANDING, cells, access)
         sigma = self.device.programming_error(aims_us)
         return np.maximum(aims_us + sigma * deviates, 0.0)
 

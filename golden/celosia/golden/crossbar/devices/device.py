@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
+from celosia.golden.crossbar.array.lines import NO_RESISTANCE, Lines
+from celosia.golden.crossbar.converters import IDEAL_CONVERTERS, Converters
 from celosia.golden.crossbar.devices.checks import check_above, check_numbers
 from celosia.golden.crossbar.devices.curves import NOTHING, Curve
 from celosia.golden.crossbar.devices.groups import (
@@ -18,6 +20,7 @@ from celosia.golden.crossbar.devices.groups import (
 )
 from celosia.golden.crossbar.devices.lifetime import Drift, Endurance, Faults, Flicker, Relaxation
 from celosia.golden.crossbar.devices.ramps import Ramp, Recipe
+from celosia.golden.crossbar.front_end import Biasing
 from celosia.golden.errors import CelosiaError
 
 
@@ -42,6 +45,10 @@ class Conduction(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """A device; groups that are None are not modelled.
+
+    `lines` and `converters` are those that its cells are used with. `biasing` says what kind of
+    array they make: with transistors, or passive. Where `floating_reads`, the other lines of a
+    passive array float while one cell is read.
 
     Raises:
         CelosiaError: a value can't be, or a group is missing that the law needs.
@@ -69,6 +76,10 @@ class Device:
     endurance: Endurance | None = None
     conduction: Conduction = Conduction.OHMIC
     sinh_per_v: float = 0.0
+    lines: Lines = NO_RESISTANCE
+    converters: Converters = IDEAL_CONVERTERS
+    biasing: Biasing = Biasing.TRANSISTOR
+    floating_reads: bool = False
 
     def __post_init__(self) -> None:
         for what in ("name", "title"):
@@ -89,6 +100,13 @@ class Device:
         times = [entry.seconds for entry in self.relaxation]
         if any(a >= b for a, b in pairwise(times)):
             raise CelosiaError(f"relaxation must be given in the order of its seconds, not {times}")
+        if not isinstance(self.floating_reads, bool):
+            raise CelosiaError(f"floating_reads must be true or false, not {self.floating_reads!r}")
+        if self.floating_reads and self.biasing == Biasing.TRANSISTOR:
+            raise CelosiaError(
+                "floating_reads must be false with biasing 'transistor': only the lines of passive "
+                "arrays let current sneak"
+            )
         if self.conduction == Conduction.SINH:
             check_above("sinh_per_v", self.sinh_per_v, 0.0)
 

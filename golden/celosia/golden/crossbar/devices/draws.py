@@ -45,6 +45,8 @@ class Purpose(IntEnum):
     DRIVER_OFFSET = 23
     PRODUCT_CONVERSION = 24
     READ_CONVERSION = 25
+    DAC_GAIN = 26
+    DAC_OFFSET = 27
 
 
 def uniforms(

@@ -7,6 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from celosia.golden.crossbar.array.lines import Lines
+from celosia.golden.crossbar.converters import Converters
 from celosia.golden.crossbar.devices.curves import Curve, Shape
 from celosia.golden.crossbar.devices.device import Conduction, Device, Law
 from celosia.golden.crossbar.devices.groups import (
@@ -20,6 +22,7 @@ from celosia.golden.crossbar.devices.groups import (
 )
 from celosia.golden.crossbar.devices.lifetime import Drift, Endurance, Faults, Flicker, Relaxation
 from celosia.golden.crossbar.devices.ramps import Ramp, Recipe
+from celosia.golden.crossbar.front_end import Biasing
 from celosia.golden.errors import CelosiaError
 from celosia.golden.tables import Table, as_table, fill, read_toml
 
@@ -177,11 +180,27 @@ def _member(kind: type[StrEnum]) -> Callable[[object, str], StrEnum]:
     return make
 
 
+def _lines(value: object, name: str) -> Lines:
+    # What isn't given is nothing, not a segment's usual ohm.
+    lines: Lines = _fill(Lines, {"row": 0.0, "column": 0.0, **as_table(value, name)}, name)
+    return lines
+
+
+def _biasing(value: object, name: str) -> Biasing:
+    names = {item.name.lower(): item for item in Biasing}
+    if not isinstance(value, str) or value not in names:
+        raise CelosiaError(f"{name} must be one of {', '.join(names)}, not {value!r}")
+    return names[value]
+
+
 _CURVES = ("programming_error", "read_noise")
 
 _MAKERS: dict[str, Callable[[object, str], Any]] = {
     "law": _member(Law),
     "conduction": _member(Conduction),
+    "biasing": _biasing,
+    "lines": _lines,
+    "converters": _group(Converters),
     "window": _group(Window),
     "forming": _group(Forming),
     "form": _ramp,
