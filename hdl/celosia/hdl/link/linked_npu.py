@@ -1,13 +1,14 @@
 """The NPU behind its link: what a board carries."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.link.identity import Identity
 from celosia.hdl.link.link import Link
 from celosia.hdl.link.uart import UartReceiver, UartTransmitter
+from celosia.hdl.npu.host_port import STATUS
 from celosia.hdl.npu.npu import Npu
 
 __all__ = ["LinkedNpu", "UartNpu"]
@@ -27,15 +28,24 @@ class LinkedNpu(wiring.Component):
     -------
     rx : In(stream.Signature(8)), tx : Out(stream.Signature(8))
         Bytes on the line.
+    status : Out(STATUS)
+        The NPU's STATUS register, as it stands in this cycle.
     """
 
     rx: stream.Interface
     tx: stream.Interface
+    status: data.View
 
     def __init__(self, config: NpuConfig, identity: Identity) -> None:
         self._config = config
         self._identity = identity
-        super().__init__({"rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8))})
+        super().__init__(
+            {
+                "rx": In(stream.Signature(8)),
+                "tx": Out(stream.Signature(8)),
+                "status": Out(STATUS),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -45,6 +55,7 @@ class LinkedNpu(wiring.Component):
         wiring.connect(m, link.tx, wiring.flipped(self.tx))
         wiring.connect(m, link.request, npu.request)
         wiring.connect(m, npu.response, link.response)
+        m.d.comb += self.status.eq(npu.status)
         return m
 
 

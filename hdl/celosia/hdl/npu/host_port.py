@@ -28,7 +28,7 @@ from celosia.hdl.npu.counters import COUNTERS
 from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
 from celosia.hdl.npu.semaphores import COUNT_BITS
 
-__all__ = ["HostPort", "HostRequest"]
+__all__ = ["STATUS", "HostPort", "HostRequest"]
 
 HostRequest = data.StructLayout({"write": 1, "address": 32, "data": 32})
 """One access: a byte address (see `celosia.golden.memory_map`), and data to write."""

@@ -11,7 +11,7 @@ from celosia.hdl.crossbar.engine import CrossbarEngine
 from celosia.hdl.npu.accumulators import Accumulators
 from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.hdl.npu.depthwise_engine import DepthwiseEngine
-from celosia.hdl.npu.host_port import HostPort, HostRequest
+from celosia.hdl.npu.host_port import STATUS, HostPort, HostRequest
 from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.load_unit import LoadUnit
 from celosia.hdl.npu.matrix_unit import MatrixUnit
@@ -40,6 +40,7 @@ class Npu(wiring.Component):
 
     Members:
         request: stream of `HostRequest`. response: stream of 32-bit words, one for each read.
+        status: the STATUS register, as it stands in this cycle.
     """
 
     def __init__(self, config: NpuConfig, multipliers: MultiplierPlan = EXPRESSIONS) -> None:
@@ -49,6 +50,7 @@ class Npu(wiring.Component):
             {
                 "request": In(stream.Signature(HostRequest)),
                 "response": Out(stream.Signature(32)),
+                "status": Out(STATUS),
             }
         )
 
@@ -145,6 +147,7 @@ class Npu(wiring.Component):
         ]
         self._control(m, start, host, sequencer, semaphores, counters)
         m.d.comb += [
+            self.status.eq(host.status),
             host.units.eq(Cat(sequencer.state, load.state, matrix.state, post.state)),
             host.queues.eq(Cat(*waiting.values())),
             counters.mark.eq(post.mark),
