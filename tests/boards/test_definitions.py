@@ -6,10 +6,11 @@ import re
 import pytest
 
 from celosia.boards.board import Level, Method, Pull
-from celosia.boards.devices import DEVICES, Family
+from celosia.boards.devices import DEVICES
 from celosia.boards.load import BOARDS, board_from_mapping, load_board
 from celosia.golden.config import PRESETS, NpuConfig
 from celosia.golden.errors import CelosiaError
+from celosia.hdl.family import Family
 from celosia.runtime.link.serial_line import DEFAULT_BAUD
 
 REFEREES = {

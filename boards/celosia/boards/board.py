@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from celosia.boards.devices import DEVICES, Device, Family
+from celosia.boards.devices import DEVICES, Device
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
+from celosia.hdl.family import Family
 
 
 class Level(StrEnum):

@@ -5,15 +5,8 @@ Counts are those of nextpnr 0.11's own device databases; they are what a design 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Family(StrEnum):
-    """FPGA families, each with its own tools, PLL and primitives."""
-
-    ECP5 = "ecp5"
-    ICE40 = "ice40"
-    GOWIN = "gowin"
+from celosia.hdl.family import Family
 
 
 @dataclass(frozen=True, kw_only=True)

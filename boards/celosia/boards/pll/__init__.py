@@ -3,9 +3,9 @@
 from amaranth.hdl import Instance, Signal
 
 from celosia.boards.board import Board
-from celosia.boards.devices import Family
 from celosia.boards.pll import ecp5, gowin, ice40
 from celosia.boards.pll.settings import PllSettings
+from celosia.hdl.family import Family
 
 __all__ = ["PllSettings", "pll_instance", "pll_settings"]
 

@@ -1,0 +1,178 @@
+"""What a build does: the files that it starts from, and the commands, in order."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from celosia.boards.board import Board
+from celosia.boards.constraints import constrained_clocks, constraint_files
+from celosia.boards.npu_core import NpuCore
+from celosia.boards.pll import pll_settings
+from celosia.boards.top import BoardTop, Core
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+from celosia.hdl.emit import emit_verilog
+from celosia.hdl.family import Family
+
+__all__ = ["PLACEMENT_LOG", "REPORT", "BuildPlan", "Stage", "plan_build", "plan_npu"]
+
+MODULE = "celosia_board"
+NETLIST = "netlist.json"
+REPORT = "report.json"
+SYNTHESIS_LOG = "synthesis.log"
+PLACEMENT_LOG = "placement.log"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command. All its files are in the folder that it runs in.
+
+    Attributes:
+        title: what it does, for people.
+        tool: what it is called (`celosia.boards.tools` finds it).
+        arguments: of the command line.
+        products: files that it makes.
+        passing: the one of them that only the next stage wants.
+    """
+
+    title: str
+    tool: str
+    arguments: tuple[str, ...]
+    products: tuple[str, ...]
+    passing: str | None = None
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """A build; the same board, core and seed always give the same one.
+
+    Attributes:
+        board: the board.
+        clocks: the clocks that drive registers, and the MHz that they must reach.
+        files: contents of the files that the commands start from, by name.
+        stages: the commands: synthesis, place and route, packing.
+        bitstream: the product that a programmer takes.
+    """
+
+    board: Board
+    clocks: Mapping[str, float]
+    files: Mapping[str, str]
+    stages: tuple[Stage, ...]
+    bitstream: str
+
+
+def plan_npu(
+    board: Board, config: NpuConfig, digest: Callable[[], bytes], seed: int = 1
+) -> BuildPlan:
+    """The plan of the NPU on a board, which will call itself a build of this digest.
+
+    Raises:
+        CelosiaError: its memories are larger than the device's, no PLL setting fits, or the seed
+            isn't a positive integer.
+    """
+    wanted = (config.scratchpad_kib + config.weight_kib) * 1024
+    if wanted > board.device.memory_bytes:
+        raise CelosiaError(
+            f"memories of {config.name} must fit into the {board.device.memory_bytes // 1024} KiB "
+            f"of RAM of an {board.device.name}, not take {wanted // 1024} KiB: give a smaller "
+            "scratchpad_kib and weight_kib"
+        )
+    return plan_build(board, lambda: NpuCore(config, digest()), seed)
+
+
+def plan_build(board: Board, core: Callable[[], Core], seed: int = 1) -> BuildPlan:
+    """The plan of any core on a board; the core is made once all is known to be well.
+
+    Raises:
+        CelosiaError: no PLL setting fits, or the seed isn't a positive integer.
+    """
+    if type(seed) is not int or not 0 < seed < 2**31:
+        raise CelosiaError(f"seed must be an integer from 1 to 2147483647, not {seed!r}")
+    pll = pll_settings(board)
+    constraints = constraint_files(board, pll)
+    synthesis, route, pack, bitstream = _COMMANDS[board.family](board, seed)
+    files = {
+        f"{MODULE}.v": emit_verilog(BoardTop(board, pll, core()), MODULE),
+        "synthesis.ys": f"read_verilog {MODULE}.v\n{synthesis} -top {MODULE} -json {NETLIST}\n",
+        **constraints,
+    }
+    first = Stage(
+        "synthesis",
+        "yosys",
+        ("-q", "-l", SYNTHESIS_LOG, "synthesis.ys"),
+        (NETLIST, SYNTHESIS_LOG),
+        NETLIST,
+    )
+    return BuildPlan(board, constrained_clocks(board, pll), files, (first, route, pack), bitstream)
+
+
+Commands = tuple[str, Stage, Stage, str]
+
+
+def _place_and_route(tool: str, product: str, seed: int, *arguments: str) -> Stage:
+    # A clock that is too slow isn't the tool's failure: the report says so, and the caller.
+    common = ("--json", NETLIST, "--report", REPORT, "--seed", str(seed), "--timing-allow-fail")
+    return Stage(
+        "place and route",
+        tool,
+        ("-q", "--log", PLACEMENT_LOG, *common, *arguments),
+        (product, REPORT, PLACEMENT_LOG),
+        product,
+    )
+
+
+def _pack(tool: str, bitstream: str, *arguments: str) -> Stage:
+    return Stage("packing", tool, arguments, (bitstream,))
+
+
+def _ecp5(board: Board, seed: int) -> Commands:
+    route = _place_and_route(
+        "nextpnr-ecp5",
+        "board.config",
+        seed,
+        *(f"--{board.device.nextpnr}", "--package", board.device.packages[board.package]),
+        *("--speed", board.speed, "--lpf", "board.lpf", "--textcfg", "board.config"),
+    )
+    bitstream = f"{board.name}.bit"
+    pack = _pack("ecppack", bitstream, "--compress", "board.config", bitstream)
+    return "synth_ecp5", route, pack, bitstream
+
+
+def _ice40(board: Board, seed: int) -> Commands:
+    route = _place_and_route(
+        "nextpnr-ice40",
+        "board.asc",
+        seed,
+        *(f"--{board.device.nextpnr}", "--package", board.device.packages[board.package]),
+        *("--pcf", "board.pcf", "--asc", "board.asc"),
+    )
+    bitstream = f"{board.name}.bin"
+    # No -dsp: it miscompiles multiply-accumulates whose registers have no reset.
+    return (
+        "synth_ice40 -device u",
+        route,
+        _pack("icepack", bitstream, "board.asc", bitstream),
+        bitstream,
+    )
+
+
+def _gowin(board: Board, seed: int) -> Commands:
+    device = board.device
+    route = _place_and_route(
+        "nextpnr-himbaechel-gowin",
+        "board.pnr.json",
+        seed,
+        *("--device", device.packages[board.package] + board.speed),
+        *("--vopt", f"family={device.nextpnr}", "--vopt", "cst=board.cst", "--sdc", "board.sdc"),
+        *("--write", "board.pnr.json"),
+    )
+    bitstream = f"{board.name}.fs"
+    pack = _pack("gowin_pack", bitstream, "-d", device.nextpnr, "-o", bitstream, "board.pnr.json")
+    series = "gw1n" if device.nextpnr.startswith("GW1N") else "gw2a"
+    return f"synth_gowin -family {series}", route, pack, bitstream
+
+
+_COMMANDS: Mapping[Family, Callable[[Board, int], Commands]] = {
+    Family.ECP5: _ecp5,
+    Family.ICE40: _ice40,
+    Family.GOWIN: _gowin,
+}

@@ -1,0 +1,152 @@
+"""Plans: constraint files, commands, and that the same board always gives the same ones."""
+
+from dataclasses import replace
+
+import pytest
+from support.echo_core import EchoCore
+
+from celosia.boards.load import BOARDS, board_from_mapping, load_board
+from celosia.boards.plan import plan_build, plan_npu
+from celosia.golden.config import PRESETS
+from celosia.golden.errors import CelosiaError
+from celosia.golden.link.identity import DIGEST_BYTES
+
+LPF = """\
+LOCATE COMP "clock_pin" SITE "A9";
+IOBUF PORT "clock_pin" IO_TYPE=LVCMOS33 PULLMODE=NONE;
+LOCATE COMP "rx" SITE "N17";
+IOBUF PORT "rx" IO_TYPE=LVCMOS33 PULLMODE=UP;
+LOCATE COMP "tx" SITE "M18";
+IOBUF PORT "tx" IO_TYPE=LVCMOS33 PULLMODE=NONE;
+LOCATE COMP "led_0" SITE "M3";
+IOBUF PORT "led_0" IO_TYPE=LVCMOS33 PULLMODE=NONE;
+LOCATE COMP "led_1" SITE "J3";
+IOBUF PORT "led_1" IO_TYPE=LVCMOS33 PULLMODE=NONE;
+LOCATE COMP "led_2" SITE "K4";
+IOBUF PORT "led_2" IO_TYPE=LVCMOS33 PULLMODE=NONE;
+LOCATE COMP "reset_pin" SITE "J17";
+IOBUF PORT "reset_pin" IO_TYPE=SSTL135_I PULLMODE=NONE;
+FREQUENCY PORT "clock_pin" 48 MHZ;
+FREQUENCY NET "clk" 60 MHZ;
+"""
+PCF = """\
+set_io clock_pin 35
+set_io -pullup yes rx 6
+set_io tx 9
+set_io led_0 37
+set_io led_1 11
+set_io reset_pin 10
+set_frequency clock_pin 12
+set_frequency clk 16.5
+"""
+CST = """\
+IO_LOC "clock_pin" 52;
+IO_PORT "clock_pin" IO_TYPE=LVCMOS33 PULL_MODE=NONE;
+IO_LOC "rx" 18;
+IO_PORT "rx" IO_TYPE=LVCMOS33 PULL_MODE=UP;
+IO_LOC "tx" 17;
+IO_PORT "tx" IO_TYPE=LVCMOS33 PULL_MODE=NONE;
+"""
+
+
+def command(stage):
+    return " ".join((stage.tool, *stage.arguments))
+
+
+def test_ecp5():
+    board = board_from_mapping({"base": "orangecrab-85f", "frequency_mhz": 60}, default_name="mine")
+    plan = plan_build(board, EchoCore, seed=7)
+    assert plan.files["board.lpf"] == LPF
+    assert plan.files["synthesis.ys"] == (
+        "read_verilog celosia_board.v\nsynth_ecp5 -top celosia_board -json netlist.json\n"
+    )
+    assert plan.clocks == {"clk": 60.0}
+    assert [command(stage) for stage in plan.stages] == [
+        "yosys -q -l synthesis.log synthesis.ys",
+        "nextpnr-ecp5 -q --log placement.log --json netlist.json --report report.json --seed 7 "
+        "--timing-allow-fail --85k --package CSFBGA285 --speed 8 --lpf board.lpf "
+        "--textcfg board.config",
+        "ecppack --compress board.config mine.bit",
+    ]
+    assert plan.bitstream == "mine.bit"
+    assert "EHXPLLL" in plan.files["celosia_board.v"]
+
+
+def test_ice40():
+    board = board_from_mapping({"base": "icebreaker", "frequency_mhz": 16.5}, default_name="mine")
+    plan = plan_build(board, EchoCore)
+    assert plan.files["board.pcf"] == PCF
+    assert "synth_ice40 -device u -top" in plan.files["synthesis.ys"]
+    assert [command(stage) for stage in plan.stages[1:]] == [
+        "nextpnr-ice40 -q --log placement.log --json netlist.json --report report.json --seed 1 "
+        "--timing-allow-fail --up5k --package sg48 --pcf board.pcf --asc board.asc",
+        "icepack board.asc mine.bin",
+    ]
+    assert "SB_PLL40_PAD" in plan.files["celosia_board.v"]
+
+
+def test_an_ice40_whose_oscillator_is_on_another_pin():
+    table = {"base": "icebreaker", "clock": {"pin": "20"}}
+    plan = plan_build(board_from_mapping(table, default_name="mine"), EchoCore)
+    assert "SB_PLL40_CORE" in plan.files["celosia_board.v"]
+
+
+def test_gowin():
+    board = board_from_mapping({"base": "tang-nano-9k", "leds": []}, default_name="mine")
+    plan = plan_build(board, EchoCore)
+    assert plan.files["board.cst"] == CST
+    assert plan.files["board.sdc"] == "create_clock -name npu -period 37.037037 [get_nets clk]\n"
+    assert plan.clocks == {"clk": 27}
+    assert "synth_gowin -family gw1n -top" in plan.files["synthesis.ys"]
+    assert [command(stage) for stage in plan.stages[1:]] == [
+        "nextpnr-himbaechel-gowin -q --log placement.log --json netlist.json --report report.json "
+        "--seed 1 --timing-allow-fail --device GW1NR-LV9QN88PC6/I5 --vopt family=GW1N-9C "
+        "--vopt cst=board.cst --sdc board.sdc --write board.pnr.json",
+        "gowin_pack -d GW1N-9C -o mine.fs board.pnr.json",
+    ]
+    assert "rPLL" not in plan.files["celosia_board.v"]  # 27 MHz are the oscillator's own
+    fast = board_from_mapping({"base": "tang-nano-20k", "frequency_mhz": 45}, default_name="fast")
+    plan = plan_build(fast, EchoCore)
+    assert "rPLL" in plan.files["celosia_board.v"]
+    assert "synth_gowin -family gw2a -top" in plan.files["synthesis.ys"]
+
+
+def test_a_clock_without_pll_is_constrained_at_its_pin():
+    plan = plan_build(load_board("icepi-zero"), EchoCore)
+    assert plan.clocks == {"clock_pin": 50}
+    assert "FREQUENCY NET" not in plan.files["board.lpf"]
+    assert 'FREQUENCY PORT "clock_pin" 50 MHZ;' in plan.files["board.lpf"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_plans_are_always_the_same(name):
+    board = load_board(name)
+    plan = plan_build(board, EchoCore)
+    assert plan == plan_build(load_board(name), EchoCore)
+    made = {product for stage in plan.stages for product in stage.products}
+    assert plan.bitstream in made
+    assert not made & set(plan.files)
+    # Nothing says where or when it was made.
+    assert not [text for text in plan.files.values() if "/home" in text]
+
+
+def test_the_npu_tells_its_digest_to_the_host():
+    board = load_board("ulx3s-85f")
+    small = replace(PRESETS["npu4x4"], scratchpad_kib=4, weight_kib=4, depthwise_taps=0)
+    plans = [
+        plan_npu(board, small, lambda digest=digest: digest * 32) for digest in (b"\x01", b"\x02")
+    ]
+    lines = [plan.files["celosia_board.v"].splitlines() for plan in plans]
+    assert 0 < sum(a != b for a, b in zip(*lines, strict=True)) <= 2 * DIGEST_BYTES
+
+
+def test_refusals():
+    with pytest.raises(
+        CelosiaError,
+        match=r"^memories of npu8x8 must fit into the 112 KiB of RAM of an LFE5U-25F, not take "
+        r"384 KiB: give a smaller scratchpad_kib and weight_kib$",
+    ):
+        plan_npu(load_board("ulx3s-25f"), PRESETS["npu8x8"], bytes)
+    for seed in (0, -1, 1.0, True, 2**31):
+        with pytest.raises(CelosiaError, match=r"^seed must be an integer from 1 to 2147483647, n"):
+            plan_build(load_board("ulx3s-25f"), EchoCore, seed=seed)
