@@ -31,6 +31,7 @@ from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli import (
     bench,
     boards,
+    build,
     crossbar,
     demo,
     doctor,
@@ -67,6 +68,7 @@ app.add_typer(crossbar.app)
 app.command()(flash.flash)
 app.command()(serve.serve)
 app.command()(boards.boards)
+app.command()(build.build)
 app.command()(energy.energy)
 app.add_typer(models.app)
 app.command()(doctor.doctor)

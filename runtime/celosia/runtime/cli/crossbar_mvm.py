@@ -8,13 +8,12 @@ from rich.table import Table
 
 from celosia.runtime.cli.crossbar_options import (
     DeviceFile,
-    LineResistance,
     Seed,
     check_plot,
     chosen_device,
     preset_option,
 )
-from celosia.runtime.cli.options import Json, Mapping, Verbose
+from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import errors, print_json, results
 
 if TYPE_CHECKING:
@@ -37,8 +36,10 @@ def mvm(
     adc_bits: Annotated[
         int, typer.Option("--adc-bits", metavar="B", help="Bits of the converters, 4 to 12.")
     ] = 8,
-    mapping: Mapping = None,
-    line_resistance: LineResistance = None,
+    line_ohm: Annotated[
+        float,
+        typer.Option("--line-ohm", metavar="OHM", help="Resistance of each segment of a line."),
+    ] = 0.0,
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="S", help="Time since programming.")
     ] = 1.0,
@@ -67,7 +68,6 @@ def mvm(
     Cells are put at their levels with the error that programming leaves. Each input, 0 to 255, is
     driven bit by bit as the controller does.
     """
-    from celosia.golden.crossbar.config import WeightMapping
     from celosia.runtime.crossbar.mvm import MvmSetup, multiply_once
 
     chosen = chosen_device(preset, device, DEFAULT_PRESET)
@@ -78,8 +78,7 @@ def mvm(
         cell_bits=cell_bits,
         adc_bits=adc_bits,
         vectors=vectors,
-        mapping=WeightMapping.named(mapping or WeightMapping.DIFFERENTIAL),
-        line_ohm=line_resistance,
+        line_ohm=line_ohm,
         seconds=seconds,
         calibrated=calibrated,
         seed=seed,
@@ -122,7 +121,7 @@ def _print(report: "MvmReport") -> None:
     for sentence in (
         f"{report.device}, {setup.rows} x {report.columns} cells of {setup.cell_bits} bits, "
         f"{setup.adc_bits}-bit converters, {how}, {setup.seconds:g} s after programming, lines of "
-        f"{report.lines.row:g} ohm",
+        f"{setup.line_ohm:g} ohm",
         f"error of {setup.vectors} x {setup.outputs} sums: rms {report.error_rms:,.0f}, which is "
         f"{report.error_relative:.2%} of the exact sums' rms; "
         f"{report.quantisation:.2%} on ideal cells",

@@ -1,0 +1,164 @@
+"""Bitstreams: builds that are run once, and kept."""
+
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from celosia.boards.board import Board
+from celosia.boards.failures import explain_failure
+from celosia.boards.plan import PLACEMENT_LOG, REPORT, BuildPlan, Stage, plan_npu
+from celosia.boards.report import BuildReport, read_report
+from celosia.boards.tools import Tool, find_tool
+from celosia.golden.config import NpuConfig
+from celosia.golden.errors import CelosiaError
+from celosia.golden.files import write_atomically
+from celosia.sim.cache import cached, content_key
+from celosia.sim.design_verilog import design_verilog
+from celosia.sim.processes import execute
+
+_PREPARING = b"Preparing to run"
+"""What a YoWASP tool prints before it compiles itself."""
+_LOOK_S = 0.2
+_OUTPUT = "output.log"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build.
+
+    Attributes:
+        plan: what was built.
+        folder: where all its files are; the cache's, not to be written to.
+        report: clocks and resources.
+        ran: titles of the stages that ran just now; the others were found in the cache.
+    """
+
+    plan: BuildPlan
+    folder: Path
+    report: BuildReport
+    ran: tuple[str, ...]
+
+
+def build_npu(
+    board: Board, config: NpuConfig, *, seed: int = 1, say: Say = lambda text: None
+) -> Built:
+    """Build the NPU's bitstream; `say` is told what happens.
+
+    Raises:
+        CelosiaError: a tool is missing or fails, the device lacks something, or the plan can't be
+            made.
+    """
+
+    def digest() -> bytes:
+        say(f"writing the Verilog of {config.name} for {board.title}")
+        return hashlib.sha256(design_verilog(config).encode()).digest()
+
+    return build(plan_npu(board, config, digest, seed), say=say)
+
+
+def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
+    """Run a plan's stages, or find what they made before from the same files with the same tools.
+
+    Raises:
+        As `build_npu`.
+    """
+    tools = [find_tool(stage.tool) for stage in plan.stages]
+    synthesis, *rest = zip(plan.stages, tools, strict=True)
+    key = content_key([plan.files, _identity(*synthesis)])
+    ran: list[str] = []
+
+    def synthesise(folder: Path) -> None:
+        for name, text in plan.files.items():
+            (folder / name).write_text(text)
+        _run(*synthesis, folder, say)
+        ran.append(synthesis[0].title)
+
+    netlist, _ = cached("board-netlist", key, synthesise)
+
+    def finish(folder: Path) -> None:
+        shutil.copytree(netlist, folder, dirs_exist_ok=True)
+        for stage, tool in rest:
+            _run(stage, tool, folder, say)
+            ran.append(stage.title)
+        for stage in plan.stages:
+            if stage.passing is not None:
+                (folder / stage.passing).unlink()
+        _report(plan, folder)  # raises where a constraint was ignored: nothing is kept then
+
+    key = content_key([key, [_identity(*entry) for entry in rest]])
+    folder, _ = cached("board-bitstream", key, finish)
+    return Built(plan, folder, _report(plan, folder), tuple(ran))
+
+
+def hand_over(built: Built, output: Path) -> list[Path]:
+    """Copy a build's files into a folder, each whole or not at all; the bitstream comes last.
+
+    Raises:
+        CelosiaError: the folder can't be made or written to.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CelosiaError(f"can't make folder {str(output)!r}: {error.strerror}") from error
+    names = sorted(
+        (file.name for file in built.folder.iterdir()),
+        key=lambda name: name == built.plan.bitstream,
+    )
+    for name in names:
+        write_atomically(output / name, (built.folder / name).read_bytes())
+    return [output / name for name in names]
+
+
+def _identity(stage: Stage, tool: Tool) -> list[Any]:
+    return [asdict(stage), tool.version]
+
+
+def _run(stage: Stage, tool: Tool, folder: Path, say: Say) -> None:
+    say(f"{stage.title}: {Path(tool.path).name} ({tool.version})")
+    log = folder / _OUTPUT
+    with _watched(log, tool, say):
+        status = execute([tool.path, *stage.arguments], folder, os.environ, log)
+    printed = log.read_text(errors="replace")
+    log.unlink()
+    if status == 0 and all((folder / name).exists() for name in stage.products):
+        return
+    logs = [folder / name for name in stage.products if name.endswith(".log")]
+    written = "".join(log.read_text(errors="replace") for log in logs if log.exists())
+    raise CelosiaError(explain_failure(stage.tool, status or 0, written + printed))
+
+
+def _report(plan: BuildPlan, folder: Path) -> BuildReport:
+    log = (folder / PLACEMENT_LOG).read_text(errors="replace")
+    return read_report(folder / REPORT, log, plan.clocks)
+
+
+@contextmanager
+def _watched(log: Path, tool: Tool, say: Say) -> Iterator[None]:
+    """Say so when a YoWASP tool begins to compile itself."""
+    if not tool.yowasp:
+        yield
+        return
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_LOOK_S):
+            if log.exists() and _PREPARING in log.read_bytes():
+                name = Path(tool.path).name
+                say(f"{name} runs for the first time and is compiled, which can take minutes")
+                return
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()

@@ -1,0 +1,286 @@
+"""Builds: real ones of a small core for each family, and made-up tools that go wrong."""
+
+import json
+import os
+import sys
+import textwrap
+
+import pytest
+from support.echo_core import EchoCore
+
+from celosia.boards.load import load_board
+from celosia.boards.plan import plan_build
+from celosia.boards.tools import find_tool
+from celosia.golden.errors import CelosiaError
+from celosia.runtime import board_build
+from celosia.runtime.board_build import build, build_npu, hand_over
+
+FIRST_BYTES = {
+    "ulx3s-25f": (".bit", b"\xff\x00"),  # a comment follows, as in the vendor's own
+    "icebreaker": (".bin", b"\xff\x00\x00\xff\x7e\xaa\x99\x7e"),
+    "tang-nano-9k": (".fs", b"1" * 32),
+}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("CELOSIA_CACHE", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("name", FIRST_BYTES)
+def test_a_small_core_is_really_built(name, cache, tmp_path):
+    plan = plan_build(load_board(name), EchoCore)
+    for stage in plan.stages:
+        try:
+            find_tool(stage.tool)
+        except CelosiaError as error:
+            pytest.skip(str(error))
+    said = []
+    built = build(plan, say=said.append)
+    assert built.report.met
+    ((clock, timing),) = built.report.clocks.items()
+    assert clock in plan.clocks
+    assert timing.constraint_mhz == pytest.approx(plan.clocks[clock], rel=1e-3)
+    titles = ("synthesis", "place and route", "packing")
+    assert built.ran == titles
+    assert [line.split(":")[0] for line in said if ":" in line] == list(titles)
+    suffix, head = FIRST_BYTES[name]
+    output = tmp_path / "out"
+    paths = hand_over(built, output)
+    assert paths[-1] == output / f"{name}{suffix}"
+    assert paths[-1].read_bytes().startswith(head)
+    names = {path.name for path in paths}
+    assert names == {*plan.files, "report.json", "synthesis.log", "placement.log", paths[-1].name}
+    again = build(plan)
+    assert again.ran == ()
+    assert hand_over(again, output) == paths
+
+
+NEXTPNR = """
+import json, sys
+arguments = sys.argv[1:]
+def after(name):
+    return arguments[arguments.index(name) + 1]
+log = {log!r}
+open(after("--log"), "w").write(log)
+if {status}:
+    sys.exit({status})
+json.dump({report!r}, open(after("--report"), "w"))
+open(after("--textcfg"), "w").write("config")
+"""
+LOG = (
+    "Info: Routing..\n"
+    "Info: Max frequency for clock '$glbnet$clk': {fmax:.2f} MHz (PASS at 50 MHz)\n"
+)
+
+
+def report(fmax, constraint=50.0):
+    return {
+        "fmax": {"$glbnet$clk": {"achieved": fmax, "constraint": constraint}},
+        "utilization": {"TRELLIS_COMB": {"used": 7, "available": 24288}},
+        "critical_paths": [],
+    }
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """Write programs that stand in for the tools; each notes that it ran."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def write(name, text):
+        note = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r} + ' ')\n"
+        path = folder / name
+        path.write_text(f"#!{sys.executable}\n{note}{textwrap.dedent(text)}")
+        path.chmod(0o755)
+
+    def nextpnr(log=None, fmax=60.0, constraint=50.0, status=0):
+        log = LOG.format(fmax=fmax) if log is None else log
+        filled = NEXTPNR.format(log=log, report=report(fmax, constraint), status=status)
+        write("nextpnr-ecp5", filled)
+
+    write("yosys", "open('netlist.json', 'w'); open('synthesis.log', 'w')")
+    nextpnr()
+    write("ecppack", "import sys; open(sys.argv[-1], 'w').write('bits')")
+    write.nextpnr = nextpnr
+    write.ran = lambda: (tmp_path / "ran").read_text().split()
+    return write
+
+
+def plan(seed=1):
+    return plan_build(load_board("ulx3s-25f"), EchoCore, seed)
+
+
+def kept(cache, kind):
+    return [path for path in (cache / kind).glob("*") if path.is_dir()]
+
+
+def test_stages_run_again_only_where_something_changed(cache, tools):
+    assert build(plan()).ran == ("synthesis", "place and route", "packing")
+    assert build(plan()).ran == ()
+    assert build(plan(seed=2)).ran == ("place and route", "packing")
+    tools("ecppack", "import sys; open(sys.argv[-1], 'w').write('other bits')")
+    assert build(plan()).ran == ("place and route", "packing")
+    tools("yosys", "open('netlist.json', 'w'); open('synthesis.log', 'w')  # a newer one")
+    assert build(plan()).ran == ("synthesis", "place and route", "packing")
+    assert len(tools.ran()) == 3 + 2 + 2 + 3
+
+
+def test_a_clock_that_is_too_slow_is_reported_with_its_bitstream(cache, tools, tmp_path):
+    tools.nextpnr(fmax=43.21)
+    built = build(plan())
+    assert not built.report.met
+    assert (hand_over(built, tmp_path / "out")[-1]).read_text() == "bits"
+    assert build(plan()).ran == ()  # it won't get faster
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"log": "Warning: net 'clk' does not exist in design, ignoring clock constraint\n"},
+            "must be the report of the routed design",
+        ),
+        (
+            {
+                "log": "Warning: net 'clk' does not exist in design, ignoring clock constraint\n"
+                + LOG.format(fmax=60.0)
+            },
+            "a constraint must name a clock of the design, but nextpnr ignored that of 'clk'",
+        ),
+        (
+            {"constraint": 12.0, "log": LOG.format(fmax=60.0).replace("at 50", "at 12.00")},
+            "the constraint of 'clk' must reach nextpnr as 50 MHz, but nextpnr used 12 MHz",
+        ),
+        (
+            {
+                "status": 255,
+                "log": "Info: Device utilisation:\nInfo:   MULT18X18D:   108/    28   385%\n"
+                "ERROR: Unable to place cell\n",
+            },
+            "the design doesn't fit: it needs 108 MULT18X18D of 28",
+        ),
+        ({"status": 3, "log": "ERROR: no such bel\n"}, "nextpnr-ecp5 gave up: no such bel"),
+    ],
+)
+def test_nothing_is_kept_of_what_failed(changes, sentence, cache, tools):
+    tools.nextpnr(**changes)
+    with pytest.raises(CelosiaError, match=sentence):
+        build(plan())
+    assert not kept(cache, "board-bitstream")
+    assert len(kept(cache, "board-netlist")) == 1
+    tools.nextpnr()
+    assert build(plan()).ran == ("place and route", "packing")
+
+
+def test_a_tool_that_makes_nothing_has_failed(cache, tools):
+    tools("ecppack", "print('all well')")
+    with pytest.raises(CelosiaError, match="ecppack"):
+        build(plan())
+    assert not kept(cache, "board-bitstream")
+
+
+def test_an_interrupt_leaves_nothing(cache, tools):
+    def interrupt(text):
+        if text.startswith("packing"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(plan(), say=interrupt)
+    assert not kept(cache, "board-bitstream")
+    assert build(plan()).ran == ("place and route", "packing")
+
+
+def test_the_first_run_of_a_yowasp_tool_is_announced(cache, tools, tmp_path, monkeypatch):
+    (tmp_path / "bin" / "ecppack").unlink()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    tools(
+        "yowasp-ecppack",
+        """
+        import sys, time
+        print("Preparing to run yowasp-ecppack. This might take a while...", file=sys.stderr)
+        time.sleep(1)
+        open(sys.argv[-1], "w").write("bits")
+        """,
+    )
+    said = []
+    build(plan(), say=said.append)
+    assert (
+        said[-1] == "yowasp-ecppack runs for the first time and is compiled, which can take minutes"
+    )
+
+
+@pytest.fixture
+def echo(monkeypatch):
+    """The command builds the small core in place of the NPU, whose Verilog takes its time."""
+    monkeypatch.setattr(board_build, "design_verilog", lambda config: "")
+    monkeypatch.setattr(
+        board_build,
+        "plan_npu",
+        lambda board, config, digest, seed: plan_build(board, EchoCore, seed),
+    )
+
+
+def test_command_for_scripts(run, cache, tools, echo, tmp_path):
+    output = tmp_path / "deep" / "out"
+    status, out, err = run("build", "--board", "ulx3s-25f", "-o", output, "--json")
+    made = json.loads(out)
+    assert status == 0, err
+    assert made["board"] == "ulx3s-25f"
+    assert made["config"] == "npu8x8-ulx3s-25f"
+    assert made["bitstream"] == str(output / "ulx3s-25f.bit")
+    assert (output / "ulx3s-25f.bit").read_text() == "bits"
+    assert made["met"] is True
+    assert made["clocks"] == {"clk": {"fmax_mhz": 60.0, "constraint_mhz": 50.0}}
+    assert made["utilisation"] == {"TRELLIS_COMB": {"used": 7, "available": 24288}}
+    assert made["cached"] is False
+    assert "synthesis: yosys" in err
+    _, out, _ = run("build", "--board", "ulx3s-25f", "-o", output, "--json")
+    assert json.loads(out)["cached"] is True
+
+
+def test_command_for_people(run, cache, tools, echo, tmp_path):
+    tools.nextpnr(fmax=43.21)
+    status, out, err = run("build", "--board", "ulx3s-25f", "-o", tmp_path / "o")
+    assert status == 1
+    assert "clock clk: 43.2 MHz of 50.0 needed, missed" in out
+    assert "7 of  24,288  TRELLIS_COMB" in out
+    assert str(tmp_path / "o" / "ulx3s-25f.bit") in out
+    assert "timing missed: lower frequency_mhz" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--board", "ulx4"), "board must be one of colorlight-i5, "),
+        (("--board", "ulx3s-25f", "--config", "npu9"), "configuration must be one of npu4x4, "),
+        (
+            ("--board", "ulx3s-25f", "--config", "npu8x8"),
+            "memories of npu8x8 must fit into the 112",
+        ),
+        (("--board", "ulx3s-25f", "--seed", "0"), "seed must be an integer from 1 to"),
+        ((), "missing option '--board'"),
+    ],
+)
+def test_refusals_of_the_command(arguments, sentence, run, cache, tools, tmp_path):
+    status, out, err = run("build", *arguments, "-o", tmp_path / "out")
+    assert (status, out) == (2, "")
+    assert sentence in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cant_be_written(cache, tools, tmp_path):
+    built = build(plan())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CelosiaError, match=r"^can't make folder '.*file/out': Not a directory$"):
+        hand_over(built, tmp_path / "file" / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ulx3s-85f"])
+def test_the_npu_is_really_built(name):
+    board = load_board(name)
+    assert build_npu(board, board.config).report.clocks
