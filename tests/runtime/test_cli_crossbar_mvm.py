@@ -35,12 +35,36 @@ def test_errors_are_those_of_what_causes_them(run):
     assert report["quantisation_relative"] < 0.01 < 0.05 < report["error_relative"] < 0.2
     assert mvm(run, "--raw")["error_relative"] > 1.5 * report["error_relative"]
     assert mvm(run, "--adc-bits", "5")["quantisation_relative"] > 0.1
-    dropped = mvm(run, "--preset", "ideal", "--line-ohm", "20", "--raw", "--adc-bits", "12")
-    corrected = mvm(run, "--preset", "ideal", "--line-ohm", "20", "--adc-bits", "12")
+    dropped = mvm(run, "--preset", "ideal", "--line-resistance", "20", "--raw", "--adc-bits", "12")
+    corrected = mvm(run, "--preset", "ideal", "--line-resistance", "20", "--adc-bits", "12")
     assert dropped["quantisation_relative"] == 0 < dropped["error_relative"]
     assert corrected["error_relative"] < 0.3 * dropped["error_relative"]
     old, young = (mvm(run, "--preset", "pcm", "--raw", "--seconds", s) for s in ("1e7", "1"))
     assert old["error_relative"] > 2 * young["error_relative"]
+
+
+def test_offset_columns_take_half_the_cells_and_a_reference(run):
+    report = mvm(run, "--preset", "ideal", "--mapping", "offset", "--adc-bits", "10")
+    assert report["columns"] == 8 * 2 + 2
+    assert report["mapping"] == "offset"
+    assert report["found"] == report["exact"]
+    differential = mvm(run, "--preset", "ideal", "--adc-bits", "7")
+    offset = mvm(run, "--preset", "ideal", "--mapping", "offset", "--adc-bits", "7")
+    assert offset["error_relative"] > 1.3 * differential["error_relative"]
+
+
+def test_a_device_brings_its_lines_and_converters(run, tmp_path):
+    file = tmp_path / "mine.toml"
+    tables = "[lines]\nrow = 20.0\ncolumn = 20.0\n[converters]\noffset = 9.0\ngain = 0.9\n"
+    file.write_text(f'base = "ideal"\n{tables}')
+    found = {
+        how: mvm(run, "--device", file, "--adc-bits", "12", how) for how in ("--raw", "--calibrate")
+    }
+    assert found["--raw"]["line_ohm"] == 20.0
+    assert found["--calibrate"]["error_relative"] < 0.2 * found["--raw"]["error_relative"]
+    other = mvm(run, "--device", file, "--adc-bits", "12", "--raw", "--line-resistance", "0")
+    assert other["line_ohm"] == 0
+    assert other["found"] != found["--raw"]["found"]
 
 
 def test_sizes(run):
@@ -73,9 +97,10 @@ def test_a_person_reads_a_table_and_sees_a_picture(run, tmp_path):
         (["--rows", "512"], "rows must be an integer from 4 to 256, not 512"),
         (["--outputs", "0"], "outputs must be an integer from 1 to 64, not 0"),
         (["--cell-bits", "3"], "cell_bits must divide the 8 bits of a weight, not be 3"),
+        (["--mapping", "left"], "mapping must be differential or offset, not 'left'"),
         (["--adc-bits", "13"], "adc_bits must be an integer from 4 to 12, not 13"),
-        (["--line-ohm", "-1"], "line resistance must be from 0 to 1e+06 ohm, not -1"),
-        (["--line-ohm", "nan"], "line resistance must be from 0 to 1e+06 ohm, not nan"),
+        (["--line-resistance", "-1"], "line resistance must be from 0 to 1e+06 ohm, not -1"),
+        (["--line-resistance", "nan"], "line resistance must be from 0 to 1e+06 ohm, not nan"),
         (["--seconds", "1e10"], "time must be from 0 to 1e+09 s, not 1e+10"),
         (["--vectors", "0"], "vectors must be from 1 to 10000, not 0"),
         (["-o", "a.svg"], "plot must be a .png file, not 'a.svg'"),

@@ -31,6 +31,17 @@ class WeightMapping(StrEnum):
     OFFSET = "offset"
     """Weight + 128, one column for each slice; one reference for all outputs holds 128."""
 
+    @classmethod
+    def named(cls, name: str) -> "WeightMapping":
+        """The mapping of a name.
+
+        Raises:
+            CelosiaError: there is none.
+        """
+        if name not in list(cls):
+            raise CelosiaError(f"mapping must be {' or '.join(cls)}, not {name!r}")
+        return cls(name)
+
 
 _LIMITS = {
     "tiles": (1, MAXIMUM_TILES),
@@ -93,11 +104,8 @@ class CrossbarConfig:
             value = getattr(self, key)
             if type(value) is not int or not low <= value <= high:
                 raise CelosiaError(f"{key} must be an integer from {low} to {high}, not {value!r}")
-        if self.mapping not in list(WeightMapping):
-            raise CelosiaError(
-                f"mapping must be {' or '.join(WeightMapping)}, not {self.mapping!r}"
-            )
-        object.__setattr__(self, "mapping", WeightMapping(self.mapping))  # it may come from a file
+        # It may come from a file.
+        object.__setattr__(self, "mapping", WeightMapping.named(self.mapping))
         if self.rows & (self.rows - 1):
             raise CelosiaError(f"rows must be a power of two, not {self.rows}")
         if MAGNITUDE_BITS % self.cell_bits:

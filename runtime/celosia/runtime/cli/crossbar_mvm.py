@@ -8,12 +8,13 @@ from rich.table import Table
 
 from celosia.runtime.cli.crossbar_options import (
     DeviceFile,
+    LineResistance,
     Seed,
     check_plot,
     chosen_device,
     preset_option,
 )
-from celosia.runtime.cli.options import Json, Verbose
+from celosia.runtime.cli.options import Json, Mapping, Verbose
 from celosia.runtime.cli.output import errors, print_json, results
 
 if TYPE_CHECKING:
@@ -36,10 +37,8 @@ def mvm(
     adc_bits: Annotated[
         int, typer.Option("--adc-bits", metavar="B", help="Bits of the converters, 4 to 12.")
     ] = 8,
-    line_ohm: Annotated[
-        float,
-        typer.Option("--line-ohm", metavar="OHM", help="Resistance of each segment of a line."),
-    ] = 0.0,
+    mapping: Mapping = None,
+    line_resistance: LineResistance = None,
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="S", help="Time since programming.")
     ] = 1.0,
@@ -68,6 +67,7 @@ def mvm(
     Cells are put at their levels with the error that programming leaves. Each input, 0 to 255, is
     driven bit by bit as the controller does.
     """
+    from celosia.golden.crossbar.config import WeightMapping
     from celosia.runtime.crossbar.mvm import MvmSetup, multiply_once
 
     chosen = chosen_device(preset, device, DEFAULT_PRESET)
@@ -78,7 +78,8 @@ def mvm(
         cell_bits=cell_bits,
         adc_bits=adc_bits,
         vectors=vectors,
-        line_ohm=line_ohm,
+        mapping=WeightMapping.named(mapping or WeightMapping.DIFFERENTIAL),
+        line_ohm=line_resistance,
         seconds=seconds,
         calibrated=calibrated,
         seed=seed,
@@ -121,7 +122,7 @@ def _print(report: "MvmReport") -> None:
     for sentence in (
         f"{report.device}, {setup.rows} x {report.columns} cells of {setup.cell_bits} bits, "
         f"{setup.adc_bits}-bit converters, {how}, {setup.seconds:g} s after programming, lines of "
-        f"{setup.line_ohm:g} ohm",
+        f"{report.lines.row:g} ohm",
         f"error of {setup.vectors} x {setup.outputs} sums: rms {report.error_rms:,.0f}, which is "
         f"{report.error_relative:.2%} of the exact sums' rms; "
         f"{report.quantisation:.2%} on ideal cells",

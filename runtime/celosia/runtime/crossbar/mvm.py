@@ -1,6 +1,6 @@
 """One tile's product with random vectors, beside the exact one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from celosia.golden.crossbar.array.lines import Lines
 from celosia.golden.crossbar.calibration import calibrate, measure_unsaturated, range_for
-from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.config import CrossbarConfig, WeightMapping
 from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.mapping import levels_of
@@ -32,7 +32,8 @@ class MvmSetup:
         rows, outputs: inputs and int8 weights in a row of the tile.
         cell_bits, adc_bits: of cells and converters.
         vectors: random inputs, each 0 to 255.
-        line_ohm: of each segment of a row and of a column.
+        mapping: how columns stand for weights.
+        line_ohm: of each segment of a row and of a column; the device's own lines where None.
         seconds: between programming and the products.
         calibrated: whether the converters' range fits the sums that occur, and columns have the
             gain and offset that a measurement gives. Else the range holds any sum.
@@ -47,7 +48,8 @@ class MvmSetup:
     cell_bits: int = 4
     adc_bits: int = 8
     vectors: int = 100
-    line_ohm: float = 0.0
+    mapping: WeightMapping = WeightMapping.DIFFERENTIAL
+    line_ohm: float | None = None
     seconds: float = 1.0
     calibrated: bool = True
     seed: int = 1
@@ -55,7 +57,7 @@ class MvmSetup:
     def __post_init__(self) -> None:
         if not 1 <= self.vectors <= MAXIMUM_VECTORS:
             raise CelosiaError(f"vectors must be from 1 to {MAXIMUM_VECTORS}, not {self.vectors}")
-        if not 0 <= self.line_ohm <= MAXIMUM_OHM:
+        if self.line_ohm is not None and not 0 <= self.line_ohm <= MAXIMUM_OHM:
             raise CelosiaError(
                 f"line resistance must be from 0 to {MAXIMUM_OHM:g} ohm, not {self.line_ohm:g}"
             )
@@ -73,6 +75,7 @@ class MvmSetup:
             cell_bits=self.cell_bits,
             adc_bits=self.adc_bits,
             adcs=1,
+            mapping=self.mapping,
         )
 
 
@@ -84,6 +87,7 @@ class MvmReport:
         device: name of it.
         setup: as asked.
         columns: of cells.
+        lines: resistances of its lines.
         adc_gain: gain code of the conversions.
         exact, found: sums [vectors, outputs], in units of input times weight.
         conductances: of the cells when the products were made [rows, columns], uS.
@@ -94,6 +98,7 @@ class MvmReport:
     device: str
     setup: MvmSetup
     columns: int
+    lines: Lines
     adc_gain: int
     exact: NDArray[np.int64]
     found: NDArray[np.int64]
@@ -123,6 +128,7 @@ class MvmReport:
         return {
             "device": self.device,
             **vars(self.setup),
+            "line_ohm": self.lines.row,
             "columns": self.columns,
             "adc_gain": self.adc_gain,
             "error_rms": self.error_rms,
@@ -153,7 +159,9 @@ def multiply_once(device: Device, setup: MvmSetup) -> MvmReport:
         for count in (setup.vectors, _CALIBRATION)
     )
     exact = (inputs.astype(np.int64) + 128) @ weights.astype(np.int64)
-    lines = Lines(row=setup.line_ohm, column=setup.line_ohm) if setup.line_ohm else None
+    lines = device.lines
+    if setup.line_ohm is not None:
+        lines = replace(lines, row=setup.line_ohm, column=setup.line_ohm)
     physics, multiplier, correction = _prepared(
         Physics(config, device, setup.seed, lines=lines), weights, samples, setup
     )
@@ -168,6 +176,7 @@ def multiply_once(device: Device, setup: MvmSetup) -> MvmReport:
         device=device.name,
         setup=setup,
         columns=config.columns,
+        lines=lines,
         adc_gain=correction.adc_gain,
         exact=exact,
         found=found,
