@@ -99,8 +99,8 @@ def test_last_build_is_the_default(run, desk, tmp_path):
     status, _, err = run("flash", "--board", "icebreaker")
     assert (status, err) == (
         2,
-        "error: a bitstream must be in build/icebreaker: celosia build --board icebreaker writes "
-        "it there; or name one with --file\n",
+        "error: build/icebreaker/icebreaker.bin must be there to be loaded: celosia build --board "
+        "icebreaker writes it; or name a bitstream with --file\n",
     )
     built = tmp_path / "build" / "icebreaker" / "icebreaker.bin"
     built.parent.mkdir(parents=True)

@@ -13,7 +13,15 @@ from celosia.golden.errors import CelosiaError
 from celosia.hdl.emit import emit_verilog
 from celosia.hdl.family import Family
 
-__all__ = ["PLACEMENT_LOG", "REPORT", "BuildPlan", "Stage", "plan_build", "plan_npu"]
+__all__ = [
+    "PLACEMENT_LOG",
+    "REPORT",
+    "BuildPlan",
+    "Stage",
+    "bitstream_name",
+    "plan_build",
+    "plan_npu",
+]
 
 MODULE = "celosia_board"
 NETLIST = "netlist.json"
@@ -105,6 +113,14 @@ def plan_build(board: Board, core: Callable[[], Core], seed: int = 1) -> BuildPl
     return BuildPlan(board, constrained_clocks(board, pll), files, (first, route, pack), bitstream)
 
 
+_SUFFIXES = {Family.ECP5: ".bit", Family.ICE40: ".bin", Family.GOWIN: ".fs"}
+
+
+def bitstream_name(board: Board) -> str:
+    """Name of the file that a build of the board ends in, as programmers know its kind."""
+    return f"{board.name}{_SUFFIXES[board.family]}"
+
+
 Commands = tuple[str, Stage, Stage, str]
 
 
@@ -132,7 +148,7 @@ def _ecp5(board: Board, seed: int) -> Commands:
         *(f"--{board.device.nextpnr}", "--package", board.device.packages[board.package]),
         *("--speed", board.speed, "--lpf", "board.lpf", "--textcfg", "board.config"),
     )
-    bitstream = f"{board.name}.bit"
+    bitstream = bitstream_name(board)
     pack = _pack("ecppack", bitstream, "--compress", "board.config", bitstream)
     return "synth_ecp5", route, pack, bitstream
 
@@ -145,7 +161,7 @@ def _ice40(board: Board, seed: int) -> Commands:
         *(f"--{board.device.nextpnr}", "--package", board.device.packages[board.package]),
         *("--pcf", "board.pcf", "--asc", "board.asc"),
     )
-    bitstream = f"{board.name}.bin"
+    bitstream = bitstream_name(board)
     # No -dsp: it miscompiles multiply-accumulates whose registers have no reset.
     return (
         "synth_ice40 -device u",
@@ -165,7 +181,7 @@ def _gowin(board: Board, seed: int) -> Commands:
         *("--vopt", f"family={device.nextpnr}", "--vopt", "cst=board.cst", "--sdc", "board.sdc"),
         *("--write", "board.pnr.json"),
     )
-    bitstream = f"{board.name}.fs"
+    bitstream = bitstream_name(board)
     pack = _pack("gowin_pack", bitstream, "-d", device.nextpnr, "-o", bitstream, "board.pnr.json")
     series = "gw1n" if device.nextpnr.startswith("GW1N") else "gw2a"
     return f"synth_gowin -family {series}", route, pack, bitstream

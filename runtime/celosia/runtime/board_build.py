@@ -98,6 +98,11 @@ def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
     return Built(plan, folder, _report(plan, folder), tuple(ran))
 
 
+def output_folder(board: Board) -> Path:
+    """Where a board's files go when nobody says."""
+    return Path("build") / board.name
+
+
 def hand_over(built: Built, output: Path) -> list[Path]:
     """Copy a build's files into a folder, each whole or not at all; the bitstream comes last.
 

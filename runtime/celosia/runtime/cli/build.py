@@ -51,7 +51,7 @@ def build(
     """
     from celosia.boards.load import load_board
     from celosia.golden.config import load_config
-    from celosia.runtime.board_build import build_npu, hand_over
+    from celosia.runtime.board_build import build_npu, hand_over, output_folder
 
     known = load_board(board)
     npu = known.config if config is None else load_config(config)
@@ -63,7 +63,7 @@ def build(
             errors.print(f"{time.monotonic() - begin:6.0f} s  {escape(text)}", soft_wrap=True)
 
         built = build_npu(known, npu, seed=seed, say=say)
-        folder = output or Path("build") / known.name
+        folder = output or output_folder(known)
         hand_over(built, folder)
     if as_json:
         print_json(_record(built, npu.name, folder))
@@ -86,30 +86,12 @@ def _record(built: "Built", config: str, folder: Path) -> dict[str, Any]:
 
 
 def _print(built: "Built", folder: Path) -> None:
-    report = built.report
-    for name, clock in report.clocks.items():
-        mark = "[green]met[/]" if clock.met else "[bold red]missed[/]"
-        results.print(
-            f"clock {escape(name)}: {clock.fmax_mhz:.1f} MHz of {clock.constraint_mhz:.1f} needed, "
-            f"{mark}"
-        )
-    if report.multipliers_untimed:
-        results.print(
-            "nextpnr has no timing for the multipliers: paths through them may be slower than that",
-            soft_wrap=True,
-        )
-    for path in report.critical_paths[:1]:
-        parts = ", ".join(f"{part.module} {part.ns:.1f} ns" for part in path.parts)
-        results.print(
-            f"longest path: {path.start} to {path.end}, {path.ns:.1f} ns ({parts})",
-            markup=False,
-            soft_wrap=True,
-        )
-    for name, resource in sorted(report.utilisation.items()):
-        if resource.used:
-            results.print(f"{resource.used:>8,} of {resource.available:>7,}  {name}", markup=False)
+    from celosia.runtime.cli.build_report import print_report
+
+    print_report(built.report)
+    results.print()
     results.print(str(folder / built.plan.bitstream), markup=False, soft_wrap=True)
-    if not report.met:
+    if not built.report.met:
         errors.print(
             "[bold red]timing missed:[/] lower frequency_mhz in a file of your own for the board, "
             "or try another --seed",

@@ -3,7 +3,7 @@
 import logging
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from rich.markup import escape
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import errors, print_json, results
+
+if TYPE_CHECKING:
+    from celosia.boards.board import Board
 
 _logger = logging.getLogger(__name__)
 
@@ -74,7 +77,7 @@ def flash(
             )
         return
     method = choose_method(known, target)
-    bitstream = _bitstream(known.name, file)
+    bitstream = _bitstream(known, file)
     loader = choose_loader(known, method)
     command = loader.command(bitstream)
     errors.print(shlex.join(command), markup=False, soft_wrap=True)
@@ -105,16 +108,17 @@ def flash(
         results.print(f"{known.title} loaded: {where}", markup=False, soft_wrap=True)
 
 
-def _bitstream(board: str, file: Path | None) -> Path:
-    if file is None:
-        folder = Path("build") / board
-        found = [folder / f"{board}{suffix}" for suffix in (".bit", ".bin", ".fs")]
-        file = next((path for path in found if path.is_file()), None)
-        if file is None:
-            raise CelosiaError(
-                f"a bitstream must be in {folder}: celosia build --board {board} writes it there; "
-                "or name one with --file"
-            )
-    if not file.is_file() or not file.stat().st_size:
-        raise CelosiaError(f"--file must name a bitstream, not {str(file)!r}")
-    return file
+def _bitstream(board: "Board", file: Path | None) -> Path:
+    from celosia.boards.plan import bitstream_name
+    from celosia.runtime.board_build import output_folder
+
+    built = output_folder(board) / bitstream_name(board)
+    if file is None and not built.is_file():
+        raise CelosiaError(
+            f"{built} must be there to be loaded: celosia build --board {board.name} writes it; "
+            "or name a bitstream with --file"
+        )
+    path = file or built
+    if not path.is_file() or not path.stat().st_size:
+        raise CelosiaError(f"--file must name a bitstream, not {str(path)!r}")
+    return path
