@@ -98,7 +98,13 @@ def test_block_ram(family, depth):
         VectorMemory,
         "celosia.sim.benches.vector_memory_bench",
         name="vector_memory",
-        parameters={"depth": depth, "lanes": 4, "tags": [0], "writers": 1},
+        parameters={
+            "depth": depth,
+            "lanes": 4,
+            "tags": [0],
+            "answers": ["buffered"],
+            "writers": 1,
+        },
         seed=depth,
         netlist=netlist,
     )

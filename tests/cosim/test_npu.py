@@ -42,7 +42,7 @@ from celosia.sim.npu_simulation import NpuSimulation
 PROFILES = tuple(RoundingProfile)
 
 
-def small(rows, columns, lanes, *, taps, profiles=PROFILES, depth=32):
+def small(rows, columns, lanes, *, taps, profiles=PROFILES, depth=32, profile_depth=8):
     """An NPU with memories just large enough for small networks, so that reading them is quick."""
     return NpuConfig(
         name=f"small{rows}x{columns}",
@@ -55,7 +55,7 @@ def small(rows, columns, lanes, *, taps, profiles=PROFILES, depth=32):
         profiles=profiles,
         depthwise_taps=taps,
         queue_depth=3,
-        profile_depth=8,
+        profile_depth=profile_depth,
     )
 
 
@@ -63,7 +63,7 @@ CONFIGS = [
     small(4, 4, 2, taps=3, profiles=(RoundingProfile.TFLM,)),
     small(6, 10, 3, taps=2, depth=24),
     small(10, 6, 5, taps=4),
-    small(8, 8, 8, taps=0, depth=64),
+    small(8, 8, 8, taps=0, depth=64, profile_depth=0),
 ]
 NETWORKS = 12
 

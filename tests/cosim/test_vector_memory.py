@@ -7,13 +7,24 @@ from celosia.sim.block_bench import run_block_bench
 
 
 @pytest.mark.parametrize(
-    ("depth", "lanes", "tags", "writers"), [(8, 4, [0], 1), (21, 6, [2, 0, 5], 2)]
+    ("depth", "lanes", "tags", "answers", "writers"),
+    [
+        (8, 4, [0], ["buffered"], 1),
+        (8, 4, [3], ["registered"], 1),
+        (21, 6, [2, 0, 5, 1], ["registered", "direct", "buffered", "registered"], 2),
+    ],
 )
-def test_vector_memory(depth, lanes, tags, writers):
+def test_vector_memory(depth, lanes, tags, answers, writers):
     run_block_bench(
         VectorMemory,
         "celosia.sim.benches.vector_memory_bench",
         name="vector_memory",
-        parameters={"depth": depth, "lanes": lanes, "tags": tags, "writers": writers},
+        parameters={
+            "depth": depth,
+            "lanes": lanes,
+            "tags": tags,
+            "answers": answers,
+            "writers": writers,
+        },
         seed=1,
     )

@@ -29,7 +29,7 @@ _LIMITS = {
     "requantizer_lanes": (1, 64),
     "depthwise_taps": (0, 8),
     "queue_depth": (3, 64),
-    "profile_depth": (1, 1024),
+    "profile_depth": (0, 1024),
 }
 
 DEPTHWISE_STRIP_ROWS = 16
@@ -53,7 +53,7 @@ class NpuConfig:
         profiles: rounding profiles that the requantiser is built for.
         depthwise_taps: T, kernel columns that the depthwise engine takes at a time; 0 for none.
         queue_depth: instructions that wait in front of each unit.
-        profile_depth: layers whose counters are kept.
+        profile_depth: layers whose counters are kept; 0 for none.
         crossbar: the bank of crossbar tiles beside the array, or None. Its tiles have as many
             outputs as the array has columns, and their rows are a multiple of the array's.
 

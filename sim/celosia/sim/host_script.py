@@ -243,6 +243,8 @@ class HostScript:
         return np.ascontiguousarray(raw[:, : geometry.vector_bytes]).view(dtype)
 
     def _read(self, address: int, count: int) -> slice:
+        if not count:
+            return slice(0)
         self._words.append(np.array([AccessKind.READ, address, count], np.uint32))
         place = slice(self.answers, self.answers + count)
         self.answers += count

@@ -10,10 +10,11 @@ from celosia.golden.timing.weights import LoadedWeights
 
 START_CYCLES = 1
 """From taking an instruction to its first read."""
-VECTORS_AHEAD = 2
+VECTORS_AHEAD = 3
 """Vectors that wait between memory and engine: the places of `ResponseBuffer`."""
-LAST_CYCLES = 2
-"""From reading the last vector until the weights are complete: memory, and the engine's flag."""
+LAST_CYCLES = 3
+"""From reading the last vector until the weights are complete: memory, the register behind it, and
+the engine's flag."""
 
 
 class LoadTiming:

@@ -22,7 +22,12 @@ from celosia.golden.timing.crossbar import FIRST_PRODUCT_CYCLES, product_cycles
 from celosia.golden.timing.depthwise import StripLoading
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.records import Records
-from celosia.golden.timing.runs import FIRST_VECTOR_CYCLES, POSITIONS_AHEAD, Run
+from celosia.golden.timing.runs import (
+    FIRST_VECTOR_CYCLES,
+    POSITIONS_AHEAD,
+    READ_AHEAD_CYCLES,
+    Run,
+)
 from celosia.golden.timing.sums import Standstill, Sums
 from celosia.golden.timing.weights import LoadedWeights
 
@@ -143,7 +148,7 @@ class MatrixTiming:
                 self._product(run, offered)
             else:
                 self._end, decisive = yield from self._strips.load(run, offered)
-                self._claims.add(offered - 1, self._end - 1)
+                self._claims.add(offered - READ_AHEAD_CYCLES, self._end - READ_AHEAD_CYCLES)
                 offered = self._end
                 if run.decisive >= 0:
                     self._leave(run, decisive + 1)
@@ -162,7 +167,8 @@ class MatrixTiming:
                 while not self._sums.known:
                     yield self._sums.settled
                 still = self._sums.standstill(first + self._latency)
-            self._claims.add(first - 1, first - 1 + vectors)
+            read = first - READ_AHEAD_CYCLES
+            self._claims.add(read, read + vectors)
             records.spend(Counter.MATRIX_WEIGHTS, offered, first)
             over = still.over(first, first + vectors)
             if over > first + vectors:

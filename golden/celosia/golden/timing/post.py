@@ -1,5 +1,6 @@
 """POST's time: what starts when, and how long each instruction takes."""
 
+from collections import deque
 from collections.abc import Callable, Generator
 from math import prod
 from typing import Any
@@ -34,11 +35,14 @@ SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
 FLOAT_MODES = {RoundingMode.FLOAT32, RoundingMode.FLOAT64}
 READ_CYCLES = 2
 """From starting to a vector: the reader's first address, and the memory."""
-TAP_CYCLES = 1
-"""From a window's last tap to what `TapReducer` made of it."""
+TAP_CYCLES = 2
+"""From the arrival of a window's last tap, through the register behind the memory, to what
+`TapReducer` made of it."""
+CONSTANT_CYCLES = 2
+"""From reading a plane or table entries until they are written."""
 GENERATOR_CYCLES = 1
 """What POOL's address generator takes beside the cycle of any reader."""
-FEED_CYCLES = 2
+FEED_CYCLES = 3
 """Latency of `LaneFeed`."""
 STORE_CYCLES = 1
 """From the last beat of a vector to its write (`LaneCollector`)."""
@@ -124,25 +128,25 @@ class PostTiming:
             done = written if isinstance(written, int) else (yield from written)
             self._free_before, self._free = self._free, done + 1
         self._records.spend(Counter.POST_BUSY, begin, done + 1)
-        # What is complete is reported in the next cycle, and counts from the one after it on.
-        self._semaphores.signal(instruction.signal, done + 2)
+        self._semaphores.signal(instruction.signal, done + 1)
         if instruction.mark:
-            self._records.mark(done + 1)
-        self.idle = done + (2 if instruction.signal or instruction.mark else 1)
+            self._records.mark(done)
+        self.idle = done + 1
 
     def _load_parameters(self, load: LoadParameters, begin: int) -> Work:
         """A plane a cycle."""
-        return (yield from self._weights.grants(begin + 1, load.planes))
+        asked = yield from self._weights.grants(begin + 1, load.planes)
+        return asked - 1 + CONSTANT_CYCLES
 
     def _load_table(self, load: LoadTable, begin: int) -> Work:
-        """An entry a cycle; two vectors of them may wait."""
+        """An entry a cycle; three vectors of them may wait."""
         per_vector = self._config.table_entries_per_vector
         asked = begin + 1
-        looked_up = before = begin  # the cycles after the last entries of the last two vectors
+        written = deque([begin] * 3, maxlen=3)  # the cycles after the last entries of vectors
         for _ in range(self._config.table_vectors):
-            asked = yield from self._weights.grants(max(asked, before), 1)
-            before, looked_up = looked_up, max(asked, looked_up) + per_vector
-        return looked_up - 1
+            asked = yield from self._weights.grants(max(asked, written[0]), 1)
+            written.append(max(asked - 1 + CONSTANT_CYCLES, written[-1]) + per_vector)
+        return written[-1] - 1
 
     def _drain(self, drain: Drain, begin: int) -> int:
         """R / L cycles a vector; the next DRAIN may follow before the last is stored."""
@@ -173,16 +177,17 @@ class PostTiming:
     def _reduce_beside(self, first: int, vectors: int, taps: int) -> Work:
         """The same read by read, where MATRIX reads as well; returns the cycle of the last beat.
 
-        Two answers may wait for the reducer, whose final tap waits for the beats of the window
+        Three answers may wait for the reducer, whose final tap waits for the beats of the window
         before.
         """
-        request, accepted, before, beat = first, first, first, first
+        request, beat = first, first
+        accepted = deque([first] * 3, maxlen=3)  # the cycles after the last three were taken
         for _ in range(vectors):
             for tap in range(taps):
-                request = yield from self._scratchpad.grants(max(request, before), 1)
-                taken = max(request, accepted)
+                request = yield from self._scratchpad.grants(max(request, accepted[0]), 1)
+                taken = max(request + 1, accepted[-1])
                 if tap == taps - 1:
                     taken = max(taken, beat)
-                before, accepted = accepted, taken + 1
-            beat = max(accepted, beat + 1) + self._beats - 1
+                accepted.append(taken + 1)
+            beat = max(accepted[-1], beat + 1) + self._beats - 1
         return beat

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from celosia.golden.isa import Depthwise, DepthwiseWindow, Matmul, Product
 from celosia.golden.memory_map import Counter
 
-FIRST_VECTOR_CYCLES = 3
-"""From taking an instruction to offering its first vector: two of the address generator, one of the
-memory."""
-POSITIONS_AHEAD = 3
-"""Positions that have left the loop counters when a vector is taken: two are with the memory, one
+FIRST_VECTOR_CYCLES = 4
+"""From taking an instruction to offering its first vector: two of the address generator, two of the
+memory and the register behind it."""
+POSITIONS_AHEAD = 4
+"""Positions that have left the loop counters when a vector is taken: three are with the memory, one
 waits for it. The next instruction may be taken when the last one leaves."""
+READ_AHEAD_CYCLES = 2
+"""From reading a vector to offering it."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Nested counters that walk an image without a multiplier: implicit im2col, and pooling windows."""
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.isa import ADDRESS_BITS, COORDINATE_BITS, LOOP_LEVELS, Matmul, MatrixLoop
@@ -11,6 +11,9 @@ __all__ = ["AddressGenerator", "Bounds", "LoopSetting", "position_layout", "run_
 
 COUNT_BITS = field_width(MatrixLoop, "count")
 RUN_COUNT_BITS = field_width(Matmul, "rows")
+LEVEL_BITS = field_width(MatrixLoop, "level")
+RUN_START = LOOP_LEVELS
+"""The place of a run's start among the points of the levels."""
 
 LoopSetting = data.StructLayout(
     {
@@ -133,100 +136,132 @@ class AddressGenerator(wiring.Component):
             }
         )
 
-    # Each level keeps the point at which its current iteration began; level 0's is the position
-    # itself. To step is to add the step of the lowest level that isn't in its last iteration to
-    # that level's point, and to begin all levels below it there: one adder for each coordinate.
+    # What levels have is kept in small memories, one entry for each: an FPGA has them in its lookup
+    # tables, where registers would need wide multiplexers around them. One level at a time steps,
+    # the lowest one that isn't in its last iteration; all below it begin again. A level that steps
+    # notes the point at which its iteration begins and how many are left, so that one adder does. A
+    # level in its first iteration has noted nothing: it began where the next level above it did
+    # that isn't in its first one, or the run.
 
     def elaborate(self, platform):
         m = Module()
 
-        def per_level(shape, name):
-            return [Signal(shape, name=f"{name}_{i}", reset_less=True) for i in range(LOOP_LEVELS)]
+        def per_level(shape, name, depth=LOOP_LEVELS):
+            """A memory with an entry for each level, and its ports; reads take no time."""
+            entries = memory.Memory(shape=shape, depth=depth, init=[])
+            m.submodules[name] = entries
+            return entries.write_port(), entries.read_port(domain="comb")
 
-        counts = per_level(COUNT_BITS, "count")
-        steps = per_level(Point, "step")
-        left = per_level(COUNT_BITS, "left")
-        points = per_level(Point, "point")
+        set_count, count = per_level(unsigned(COUNT_BITS), "counts")
+        set_step, step = per_level(Point, "steps")
+        set_left, left = per_level(unsigned(COUNT_BITS), "left")
+        set_point, point = per_level(Point, "points", RUN_START + 1)
+        run_counts = Signal(data.ArrayLayout(RUN_COUNT_BITS, 2), reset_less=True)
+        single = Signal(LOOP_LEVELS, reset_less=True)  # levels of one iteration
         first = Signal(LOOP_LEVELS, reset_less=True)
         last = Signal(LOOP_LEVELS, reset_less=True)
+        here = Signal(Point, reset_less=True)
         bounds = Signal(Bounds, reset_less=True)
         tag = Signal.like(self.runs.payload.tag, reset_less=True)
 
         running = Signal()
         move = Signal()
         free = Signal()
-        run, position = self.runs, self.positions
+        run, position, settings = self.runs, self.positions, self.settings
         m.d.comb += [
             move.eq(running & (~position.valid | position.ready)),
             free.eq(~running | (move & last.all())),
             run.ready.eq(free),
-            self.settings.ready.eq(free & ~run.valid),
+            settings.ready.eq(free & ~run.valid),
             self.bounds.ready.eq(free & ~run.valid),
             self.busy.eq(running | position.valid),
         ]
-        with m.If(self.settings.valid & self.settings.ready):
-            with m.Switch(self.settings.payload.level):
-                for level in range(LOOP_LEVELS):
-                    with m.Case(level):
-                        m.d.sync += [
-                            counts[level].eq(self.settings.payload.count),
-                            steps[level].address.eq(self.settings.payload.address_step),
-                            steps[level].y.eq(self.settings.payload.y_step),
-                            steps[level].x.eq(self.settings.payload.x_step),
-                        ]
+        singles = Signal(LOOP_LEVELS, reset_less=True)  # as of the settings
+        m.d.comb += [
+            set_count.en.eq(settings.valid & settings.ready),
+            set_count.addr.eq(settings.payload.level),
+            set_count.data.eq(settings.payload.count),
+            set_step.en.eq(set_count.en),
+            set_step.addr.eq(settings.payload.level),
+            set_step.data.address.eq(settings.payload.address_step),
+            set_step.data.y.eq(settings.payload.y_step),
+            set_step.data.x.eq(settings.payload.x_step),
+        ]
+        with m.If(set_count.en):
+            m.d.sync += singles.bit_select(settings.payload.level, 1).eq(
+                settings.payload.count == 1
+            )
         with m.If(self.bounds.valid & self.bounds.ready):
             m.d.sync += bounds.eq(self.bounds.payload)
 
-        # The level that steps, and its point after that.
-        inner_last = [last[:level].all() for level in range(LOOP_LEVELS)]
-        steps_now = [inner_last[level] & ~last[level] for level in range(LOOP_LEVELS)]
-        point, step, stepped = Signal(Point), Signal(Point), Signal(Point)
-        for level in range(LOOP_LEVELS):
-            with m.If(steps_now[level]):
-                m.d.comb += [point.eq(points[level]), step.eq(steps[level])]
+        # The level that steps, and the one that has noted where its iteration began.
+        level = Signal(LEVEL_BITS)
+        noted = Signal(LEVEL_BITS)
+        steps_now = Signal(LOOP_LEVELS)
+        m.d.comb += [level.eq(RUN_START), noted.eq(RUN_START)]
+        for number in reversed(range(LOOP_LEVELS)):
+            m.d.comb += steps_now[number].eq(last[:number].all() & ~last[number])
+            with m.If(~last[number]):
+                m.d.comb += level.eq(number)
+            with m.If(~first[number] & ~last[: number + 1].all()):
+                m.d.comb += noted.eq(number)
+        iterations = Signal(COUNT_BITS)
         m.d.comb += [
-            stepped.address.eq(point.address + step.address),
-            stepped.y.eq(point.y + step.y),
-            stepped.x.eq(point.x + step.x),
+            count.addr.eq(level),
+            left.addr.eq(level),
+            step.addr.eq(level),
+            point.addr.eq(noted),
+            iterations.eq(count.data),
         ]
-
-        def begin(level, count):
-            """The first iteration of a level."""
-            return [left[level].eq(count), first[level].eq(1), last[level].eq(count == 1)]
-
+        for index, number in enumerate(self.run_levels):
+            with m.If(level == number):
+                m.d.comb += iterations.eq(run_counts[index])
+        remaining = Signal(COUNT_BITS)
+        stepped = Signal(Point)
+        m.d.comb += [
+            remaining.eq(Mux((first & steps_now).any(), iterations, left.data)),
+            stepped.address.eq(point.data.address + step.data.address),
+            stepped.y.eq(point.data.y + step.data.y),
+            stepped.x.eq(point.data.x + step.data.x),
+            set_left.en.eq(move & ~last.all()),
+            set_left.addr.eq(level),
+            set_left.data.eq(remaining - 1),
+            set_point.en.eq(move),
+            set_point.addr.eq(level),
+            set_point.data.eq(stepped),
+        ]
         with m.If(move):
-            for level in range(LOOP_LEVELS):
-                with m.If(inner_last[level]):
-                    m.d.sync += points[level].eq(stepped)
-                    with m.If(last[level]):
-                        m.d.sync += begin(level, counts[level])
-                    with m.Else():
-                        m.d.sync += [
-                            left[level].eq(left[level] - 1),
-                            first[level].eq(0),
-                            last[level].eq(left[level] == 2),
-                        ]
+            m.d.sync += here.eq(stepped)
+            for number in range(LOOP_LEVELS):
+                with m.If(last[:number].all()):
+                    m.d.sync += [
+                        first[number].eq(last[number]),
+                        last[number].eq(Mux(last[number], single[number], remaining == 2)),
+                    ]
             with m.If(last.all()):
                 m.d.sync += running.eq(0)
         with m.If(run.valid & run.ready):
-            m.d.sync += [running.eq(1), tag.eq(run.payload.tag)]
-            for level in range(LOOP_LEVELS):
-                count = counts[level]
-                if level in self.run_levels:
-                    count = run.payload.counts[self.run_levels.index(level)]
-                    m.d.sync += counts[level].eq(count)
-                else:
-                    count = Mux(run.payload.alone, 1, count)
-                m.d.sync += begin(level, count)
-                m.d.sync += [
-                    points[level].address.eq(run.payload.address),
-                    points[level].y.eq(run.payload.y),
-                    points[level].x.eq(run.payload.x),
-                ]
+            start = {name: run.payload[name] for name in ("address", "y", "x")}
+            m.d.comb += [set_point.en.eq(1), set_point.addr.eq(RUN_START)]
+            m.d.comb += [set_point.data[name].eq(value) for name, value in start.items()]
+            m.d.sync += [here[name].eq(value) for name, value in start.items()]
+            alone = Cat(
+                run.payload.counts[self.run_levels.index(number)] == 1
+                if number in self.run_levels
+                else singles[number] | run.payload.alone
+                for number in range(LOOP_LEVELS)
+            )
+            m.d.sync += [
+                running.eq(1),
+                tag.eq(run.payload.tag),
+                run_counts.eq(run.payload.counts),
+                single.eq(alone),
+                last.eq(alone),
+                first.eq(-1),
+            ]
 
         valid = Signal()
         offered = Signal(position.payload.shape(), reset_less=True)
-        here = points[0]
         inside = Signal()
         m.d.comb += inside.eq(_within(here.y, bounds.height) & _within(here.x, bounds.width))
         with m.If(position.ready):

@@ -1,12 +1,11 @@
 """Performance counters and their snapshots at the end of each layer."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.memory_map import Counter
 from celosia.hdl.npu.interfaces import MemoryReadSignature
-from celosia.hdl.npu.vector_memory import ResponseBuffer
 
 __all__ = ["COUNTERS", "PerformanceCounters"]
 
@@ -25,52 +24,53 @@ class PerformanceCounters(wiring.Component):
         mark: stores the counts of the cycles before this one in the next profile entry; marks
             beyond `depth` are counted but not stored.
         values: the counts. marks: marks since `clear`, at most 65535.
-        read: the profile entries, seen from the memory; one cycle of latency at the earliest, one
-            entry a cycle. An entry that is being stored is read with its old value; what stands at
-            or beyond `depth` is undefined.
+        read: the profile entries, unless `depth` is 0, seen from the memory; one cycle of latency
+            at the earliest, one entry a cycle while the reader takes them at once. An entry that is
+            being stored is read with its old value; what stands at or beyond `depth` is undefined.
     """
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
+        optional = {"read": Out(MemoryReadSignature(COUNTERS).flip())} if depth else {}
         super().__init__(
             {
+                **optional,
                 "events": In(len(Counter)),
                 "clear": In(1),
                 "mark": In(1),
                 "values": Out(COUNTERS),
                 "marks": Out(16),
-                "read": Out(MemoryReadSignature(COUNTERS).flip()),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.profile = profile = memory.Memory(shape=COUNTERS, depth=self._depth, init=[])
-        write_port = profile.write_port()
-        read_port = profile.read_port()
-
         for counter in Counter:
             value = self.values[counter]
             m.d.sync += value.eq(value + self.events[counter])
-        m.d.comb += [
-            write_port.addr.eq(self.marks),
-            Cat(write_port.data).eq(Cat(self.values)),
-            write_port.en.eq(self.mark & (self.marks < self._depth)),
-        ]
         with m.If(self.mark & ~self.marks.all()):
             m.d.sync += self.marks.eq(self.marks + 1)
         with m.If(self.clear):
             m.d.sync += [self.values.eq(0), self.marks.eq(0)]
-
-        m.submodules.buffer = buffer = ResponseBuffer(self.read.response.payload.shape())
-        granted = Signal()
-        m.d.comb += [
-            self.read.request.ready.eq(buffer.free),
-            granted.eq(self.read.request.valid & buffer.free),
-            read_port.addr.eq(self.read.request.payload.address),
-            read_port.en.eq(granted),
-            buffer.arrival.vector.eq(read_port.data),
-        ]
-        m.d.sync += buffer.arrives.eq(granted)
-        wiring.connect(m, wiring.flipped(self.read.response), buffer.o)
+        if self._depth:
+            self._keep(m)
         return m
+
+    def _keep(self, m: Module) -> None:
+        """The profile."""
+        m.submodules.profile = profile = memory.Memory(shape=COUNTERS, depth=self._depth, init=[])
+        write_port = profile.write_port()
+        read_port = profile.read_port()
+        # An entry stays at the memory's port until it is taken: it is far too wide for a buffer.
+        request, response = self.read.request, self.read.response
+        m.d.comb += [
+            write_port.addr.eq(self.marks),
+            Cat(write_port.data).eq(Cat(self.values)),
+            write_port.en.eq(self.mark & (self.marks < self._depth)),
+            request.ready.eq(~response.valid | response.ready),
+            read_port.addr.eq(request.payload.address),
+            read_port.en.eq(request.valid & request.ready),
+            response.payload.vector.eq(read_port.data),
+        ]
+        with m.If(request.ready):
+            m.d.sync += response.valid.eq(request.valid)

@@ -51,7 +51,8 @@ class HostPort(wiring.Component):
 
     Members:
         request: stream of `HostRequest`. response: one 32-bit word for each read, in order.
-        scratchpad_read, weights_read, accumulators_read, profile_read: readers of the memories.
+        scratchpad_read, weights_read, accumulators_read: readers of the memories.
+        profile_read: reader of the profile, where the configuration keeps one.
         scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
         corrections, cells: to the crossbar, where there is one.
         start, step: pulses. step_mode, program: registers of the host.
@@ -61,21 +62,20 @@ class HostPort(wiring.Component):
     def __init__(self, config: NpuConfig) -> None:
         self._config = config
         rows, columns = config.rows, config.columns
-        crossbar = {}
+        optional: dict[str, wiring.Member] = {}
+        if config.profile_depth:
+            optional["profile_read"] = Out(MemoryReadSignature(COUNTERS))
         if config.crossbar is not None:
-            crossbar = {
-                "corrections": Out(stream.Signature(correction_write(config.crossbar))),
-                "cells": Out(stream.Signature(cell_access(config.crossbar))),
-            }
+            optional["corrections"] = Out(stream.Signature(correction_write(config.crossbar)))
+            optional["cells"] = Out(stream.Signature(cell_access(config.crossbar)))
         super().__init__(
             {
-                **crossbar,
+                **optional,
                 "request": In(stream.Signature(HostRequest)),
                 "response": Out(stream.Signature(32)),
                 "scratchpad_read": Out(MemoryReadSignature(vector(rows))),
                 "weights_read": Out(MemoryReadSignature(vector(columns))),
                 "accumulators_read": Out(MemoryReadSignature(vector(columns, 32))),
-                "profile_read": Out(MemoryReadSignature(COUNTERS)),
                 "scratchpad_write": Out(MemoryWriteSignature(rows)),
                 "weights_write": Out(MemoryWriteSignature(columns)),
                 "start": Out(1),
@@ -144,12 +144,14 @@ class HostPort(wiring.Component):
         return m
 
     def _readers(self) -> dict[Region, wiring.PureInterface]:
-        return {
+        readers = {
             Region.SCRATCHPAD: self.scratchpad_read,
             Region.WEIGHTS: self.weights_read,
             Region.ACCUMULATORS: self.accumulators_read,
-            Region.PROFILE: self.profile_read,
         }
+        if self._config.profile_depth:
+            readers[Region.PROFILE] = self.profile_read
+        return readers
 
     def _position(self, region: Region) -> tuple[object, object, object]:
         """The vector and the word in it that the request's address names; is there such a vector"""

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import ADDRESS_BITS, FACTOR_BITS
 from celosia.hdl.npu.interfaces import vector
-from celosia.hdl.npu.operand_tables import OperandTables
+from celosia.hdl.npu.operand_tables import OperandTables, Terms
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.parameter_registers import parameters_layout
 from celosia.hdl.npu.requantizer import Control, RequantizerInput
@@ -39,8 +39,8 @@ class LaneFeed(wiring.Component):
     its lanes are sums, or pairs of operand bytes that the tables turn into terms to add or factors
     to multiply.
 
-    Throughput: a beat every cycle, R / L beats to a vector. Latency: 2 cycles. Back-pressure: the
-    two stages stop together while the output waits. Reset empties them.
+    Throughput: a beat every cycle, R / L beats to a vector. Latency: 3 cycles. Back-pressure: the
+    three stages stop together while the output waits. Reset empties them.
 
     Parameters
     ----------
@@ -169,24 +169,43 @@ class LaneFeed(wiring.Component):
                 tag.last.eq(self.addresses.payload.last),
             ]
 
-        # Second stage: complete operands. A product has a register of its own, so that what chooses
+        # Second stage: two terms, out of registers, since adders and multipliers would end the long
+        # path through the tables' memory.
+        terms = Signal(data.ArrayLayout(Terms, lanes), reset_less=True)
+        terms_slot = Signal.like(slot, reset_less=True)
+        terms_uniform = Signal(reset_less=True)
+        terms_tag = Signal.like(tag, reset_less=True)
+        looked_up = Signal()
+        with m.If(advance):
+            m.d.sync += [
+                looked_up.eq(full),
+                terms_slot.eq(sums_slot),
+                terms_uniform.eq(sums_uniform),
+                terms_tag.eq(tag),
+            ]
+            for lane in range(lanes):
+                with m.If(self.adding | self.multiplying):
+                    m.d.sync += terms[lane].eq(tables.terms[lane])
+                with m.Else():
+                    m.d.sync += [terms[lane][0].eq(sums[lane]), terms[lane][1].eq(0)]
+
+        # Third stage: complete operands. A product has a register of its own, so that what chooses
         # it stands behind that and not behind the multiplier.
         products = Signal(vector(lanes, 2 * FACTOR_BITS), reset_less=True)
         beat = Signal.like(self.o.payload, reset_less=True)
         beat_valid = Signal()
-        parameters = self._select(m, sums_slot, self.parameters, slots)
+        parameters = self._select(m, terms_slot, self.parameters, slots)
         with m.If(advance):
-            m.d.sync += [beat_valid.eq(full), beat.tag.eq(tag)]
+            m.d.sync += [beat_valid.eq(looked_up), beat.tag.eq(terms_tag)]
             for lane in range(lanes):
-                total = Mux(self.adding, tables.terms[lane][0] + tables.terms[lane][1], sums[lane])
-                factors = [term[:FACTOR_BITS].as_signed() for term in tables.terms[lane]]
+                factors = [term[:FACTOR_BITS].as_signed() for term in terms[lane]]
                 m.d.sync += products[lane].eq(factors[0] * factors[1])
                 own = data.View(self.scale.shape(), parameters[lane])
-                m.d.sync += beat.lanes[lane].acc.eq(total)
+                m.d.sync += beat.lanes[lane].acc.eq(terms[lane][0] + terms[lane][1])
                 m.d.sync += beat.lanes[lane].bias.eq(Mux(self.draining, own.bias, self.scale.bias))
                 for name in ("multiplier", "exponent"):
                     m.d.sync += beat.lanes[lane][name].eq(
-                        Mux(sums_uniform, self.scale[name], own[name])
+                        Mux(terms_uniform, self.scale[name], own[name])
                     )
         m.d.comb += [
             advance.eq(~beat_valid | self.o.ready),

@@ -32,11 +32,11 @@ class LoadUnit(wiring.Component):
     Members:
         instructions: LOAD's words only.
         read: reads of the weight memory.
-        weights: tile rows in order, to the matrix engine; its back-pressure stops the reads. Two
+        weights: tile rows in order, to the matrix engine; its back-pressure stops the reads. Three
             cycles from an instruction to its first row.
         depthwise: the same for the depthwise engine, where the configuration has one.
         state: `UnitState`. busy: an instruction runs or a vector is under way, as long as the
-            memory answers in the cycle after a read, which `VectorMemory` does.
+            memory answers two cycles after a read, as `Answers.REGISTERED` does.
     """
 
     def __init__(self, config: NpuConfig) -> None:
@@ -68,6 +68,8 @@ class LoadUnit(wiring.Component):
         last_row = depthwise | (row == rows - 1)
         last = last_row & (left == 1)
         granted = request.valid & request.ready
+        read = Signal()  # in the cycle before
+        m.d.sync += read.eq(granted)
 
         m.d.comb += [
             request.valid.eq(active),
@@ -76,7 +78,7 @@ class LoadUnit(wiring.Component):
             request.payload.tag.last.eq(last),
             self.instructions.ready.eq(~active | (granted & last)),
             self.weights.payload.eq(response.payload.vector),
-            self.busy.eq(active | response.valid),
+            self.busy.eq(active | read | response.valid),
             self.state.eq(Mux(active, UnitState.RUNNING, UnitState.IDLE)),
         ]
         for_depthwise = response.payload.tag.depthwise

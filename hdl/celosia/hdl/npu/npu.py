@@ -21,7 +21,7 @@ from celosia.hdl.npu.read_arbiter import ReadArbiter
 from celosia.hdl.npu.semaphores import Semaphores
 from celosia.hdl.npu.sequencer import Sequencer
 from celosia.hdl.npu.systolic_array import SystolicArray
-from celosia.hdl.npu.vector_memory import VectorMemory
+from celosia.hdl.npu.vector_memory import Answers, VectorMemory
 from celosia.hdl.stream import StreamFifo
 
 __all__ = ["Npu"]
@@ -89,12 +89,14 @@ class Npu(wiring.Component):
             depth=config.weight_depth,
             lanes=config.columns,
             tags=[_tag_shape(client) for client in weights_clients],
+            answers=[Answers.DIRECT, Answers.REGISTERED, Answers.REGISTERED, Answers.DIRECT],
             writers=1,
         )
         scratchpad = VectorMemory(
             depth=config.scratchpad_depth,
             lanes=config.rows,
             tags=[_tag_shape(client) for client in scratchpad_clients],
+            answers=[Answers.DIRECT, Answers.REGISTERED, Answers.REGISTERED],
             writers=2,
         )
         m.submodules.weights = restarted(weights)
@@ -111,7 +113,8 @@ class Npu(wiring.Component):
         wiring.connect(m, post.accumulators, readers.first)
         wiring.connect(m, host.accumulators_read, readers.second)
         wiring.connect(m, readers.memory, accumulators.read)
-        wiring.connect(m, host.profile_read, counters.read)
+        if config.profile_depth:
+            wiring.connect(m, host.profile_read, counters.read)
 
         wiring.connect(m, load.weights, engine.weights)
         wiring.connect(m, matrix.activations, engine.activations)

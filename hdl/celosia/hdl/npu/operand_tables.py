@@ -4,12 +4,13 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["TABLE_ENTRIES", "OperandTables"]
+__all__ = ["TABLE_ENTRIES", "OperandTables", "Terms"]
 
 TABLE_ENTRIES = 256
 OPERANDS = 2
 Operands = data.ArrayLayout(unsigned(8), OPERANDS)
 Terms = data.ArrayLayout(signed(32), OPERANDS)
+"""What the operands of one lane contribute."""
 
 
 class OperandTables(wiring.Component):
@@ -56,7 +57,12 @@ class OperandTables(wiring.Component):
         m = Module()
         for lane in range(self.lanes):
             for operand in range(OPERANDS):
-                table = memory.Memory(shape=signed(32), depth=TABLE_ENTRIES, init=[])
+                table = memory.Memory(
+                    shape=signed(32),
+                    depth=TABLE_ENTRIES,
+                    init=[],
+                    attrs={"no_rw_check": 1},  # no logic for a lookup of what is being written
+                )
                 m.submodules[f"table_{'ab'[operand]}_{lane}"] = table
                 write, read = table.write_port(), table.read_port()
                 m.d.comb += [

@@ -64,7 +64,7 @@ class PostUnit(wiring.Component):
     Throughput, without stalls: DRAIN R / L cycles for each vector, ADD and MUL max(2, R / L),
     POOL max(taps, R / L), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all; a setting 1
     cycle.
-    Latency of the pipeline: that of the requantiser and 7 to 9 cycles.
+    Latency of the pipeline: that of the requantiser and 8 to 11 cycles.
 
     Back-pressure: all memories may refuse requests and answer as late as they like; the pipeline
     waits for the slowest. Reset forgets all but settings, parameters and tables.
@@ -89,11 +89,11 @@ class PostUnit(wiring.Component):
     write : Out(MemoryWriteSignature(R))
         Results.
     mark : Out(1)
-        Pulse in the cycle after an instruction with its mark set is complete, as for signals.
+        Pulse in the cycle in which an instruction with its mark set is complete, as for signals.
     state : Out(4)
         `UnitState`: IDLE, WAITING_SEMAPHORE with nothing at work, or RUNNING.
     busy : Out(1)
-        An instruction is at work, or its completion is being signalled.
+        An instruction is at work.
     """
 
     instructions: stream.Interface
@@ -346,15 +346,14 @@ class PostUnit(wiring.Component):
                 m.d.sync += following.eq(begun)
 
         report = Signal(Completion)
-        m.d.sync += report.eq(0)
         with m.If(done):
-            m.d.sync += report.eq(completion)
+            m.d.comb += report.eq(completion)
         with m.Elif(begin & ~starts_work):
-            m.d.sync += report.eq(begun)
+            m.d.comb += report.eq(begun)
         m.d.comb += [
             self.semaphores.signal.eq(report.signal),
             self.mark.eq(report.mark),
-            self.busy.eq((at_work != 0) | report.as_value().any()),
+            self.busy.eq(at_work != 0),
             self.state.eq(Mux(at_work != 0, UnitState.RUNNING, UnitState.IDLE)),
         ]
         with m.If((at_work == 0) & self.instructions.valid):

@@ -240,12 +240,13 @@ class _Lane(wiring.Component):
             high.eq(product[31:64].as_signed() + (nudge & product[30])),
             away.eq(mode != RoundingMode.SINGLE),
         ]
-        # half is 2^(right - 1); half - 1 has ones below that place; both are 0 where right is 0.
-        half = Cat(right_1 == place + 1 for place in range(31))
+        # half is 2^(right - 1), or 0 where right is 0. half - 1 has ones below that place; what is
+        # missing comes in as the adder's carry.
         below_half = Cat(right_1 > place + 1 for place in range(31))
+        carry = (right_1 != 0) & ~(away & high[-1])
         total = Signal(signed(34), reset_less=True)
         right_2 = delayed(m, right_1, 1, "right_after_next")
-        m.d.sync += total.eq(high + Mux(away & high[-1], below_half, half))
+        m.d.sync += total.eq((Cat(1, high).as_signed() + Cat(carry, below_half)) >> 1)
         result = Signal(signed(34), reset_less=True)
         m.d.sync += result.eq(total >> right_2)
         return result

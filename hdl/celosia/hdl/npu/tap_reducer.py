@@ -61,7 +61,7 @@ class TapReducer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tap = self.i.payload.tag
-        partial = Signal(vector(self.lanes, SUM_BITS), reset_less=True)
+        partial = Signal(vector(self.lanes, SUM_BITS))  # 0 before a first tap
         result = Signal(vector(self.lanes, SUM_BITS), reset_less=True)
         full = Signal()
         m.d.comb += [
@@ -69,22 +69,33 @@ class TapReducer(wiring.Component):
             self.o.valid.eq(full),
             self.o.payload.eq(result),
         ]
+        # Pairs and maxima need a byte of what came before, sums an adder. What stands above the
+        # byte is a sum all along, and replaced where a maximum goes out.
+        second = self.pair & ~tap.first
+        bytewise = self.pair | self.maximum
+        following = Signal(vector(self.lanes, SUM_BITS))
         reduced = Signal(vector(self.lanes, SUM_BITS))
         for lane in range(self.lanes):
             value = Signal(signed(8), name=f"value_{lane}")
+            total = Signal(signed(SUM_BITS), name=f"total_{lane}")
+            byte = Signal(signed(8), name=f"byte_{lane}")
             before = partial[lane]
-            m.d.comb += value.eq(Mux(tap.outside, self.padding, self.i.payload.vector[lane]))
-            larger = Mux(before[:8].as_signed() > value, before[:8].as_signed(), value)
-            with m.If(self.pair & ~tap.first):
-                m.d.comb += reduced[lane].eq(Cat(before[:8], value))
-            with m.Elif(tap.first):
-                m.d.comb += reduced[lane].eq(value)
-            with m.Else():
-                m.d.comb += reduced[lane].eq(Mux(self.maximum, larger, before + value))
+            keep = second | (~tap.first & (before[:8].as_signed() > value))
+            m.d.comb += [
+                value.eq(Mux(tap.outside, self.padding, self.i.payload.vector[lane])),
+                total.eq(before + value),
+                byte.eq(Mux(keep, before[:8].as_signed(), value)),
+                following[lane].eq(Cat(Mux(bytewise, byte[:], total[:8]), total[8:])),
+                reduced[lane].eq(following[lane]),
+            ]
+            with m.If(self.pair):
+                m.d.comb += reduced[lane].eq(Cat(byte, value))
+            with m.Elif(self.maximum):
+                m.d.comb += reduced[lane].eq(byte)
         with m.If(self.o.ready):
             m.d.sync += full.eq(0)
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += partial.eq(reduced)
+            m.d.sync += partial.eq(following)
             with m.If(tap.final):
-                m.d.sync += [result.eq(reduced), full.eq(1)]
+                m.d.sync += [partial.eq(0), result.eq(reduced), full.eq(1)]
         return m

@@ -195,13 +195,13 @@ async def a_beat_passes_every_cycle(dut: Any, kind: str) -> None:
     cocotb.start_soon(bench.source("addresses").send(phase.addresses))
     for number, beat in enumerate(phase.beats):
         await sink.check([beat], feed.decode)
-        # The first beat enters in the first cycle, and is there two cycles later.
-        assert bench.cycle - start == 1 + 2 + number, f"beat {number} after {bench.cycle - start}"
+        # The first beat enters in the first cycle, and is there three cycles later.
+        assert bench.cycle - start == 1 + 3 + number, f"beat {number} after {bench.cycle - start}"
 
 
 @cocotb.test()
 @cocotb.parametrize(kind=list(KINDS))
-async def two_beats_are_held_while_the_output_waits(dut: Any, kind: str) -> None:
+async def three_beats_are_held_while_the_output_waits(dut: Any, kind: str) -> None:
     feed = await FeedBench.start(dut)
     bench, phase = feed.bench, Phase(feed, kind)
     dut.o__ready.value = 0
@@ -218,7 +218,7 @@ async def two_beats_are_held_while_the_output_waits(dut: Any, kind: str) -> None
 
 
 @cocotb.test()
-async def one_cycle_of_reset_empties_both_stages(dut: Any) -> None:
+async def one_cycle_of_reset_empties_all_stages(dut: Any) -> None:
     feed = await FeedBench.start(dut)
     bench, phase = feed.bench, Phase(feed, "pool")
     dut.o__ready.value = 0
