@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
+from celosia.boards.load import BOARDS, load_board
 from celosia.golden import isa, memory_map, rounding
 from celosia.golden.config import PRESETS
 from celosia.golden.crossbar import commands, corrections, front_end, settings, telemetry
@@ -183,6 +184,44 @@ def crossbar_front_end() -> Iterator[str]:
     )
 
 
+def board_list() -> Iterator[str]:
+    """docs/board-list.md, line by line."""
+    yield from (NOTE.replace("celosia.golden", "the boards' descriptions"), "", "# Boards", "")
+    yield (
+        "`celosia boards` prints this table. Resources are nextpnr's; RAM is what it holds in "
+        "bytes of\neight bits. How boards are built and described: [boards](boards.md)."
+    )
+    yield from ("", "| board | name | FPGA | LUTs | multipliers | RAM | oscillator | NPU at |")
+    yield "|---|---|---|--:|--:|--:|--:|--:|"
+    known = [load_board(name) for name in BOARDS]
+    for board in known:
+        device = board.device
+        speed = f", {board.speed}" if board.speed else ""
+        yield (
+            f"| {board.title} | `{board.name}` | {device.name} {board.package}{speed} | "
+            f"{device.luts:,} | {device.multipliers} {device.multiplier} | "
+            f"{device.memory_bytes // 1024} KiB | {board.clock.mhz:g} MHz | "
+            f"{board.frequency_mhz:g} MHz |"
+        )
+    yield from ("", "The NPU that each board's description asks for, and its pins:", "")
+    yield "| board | array | scratchpad + weights | serial line | lights | reset | pins from |"
+    yield "|---|---|---|---|---|---|---|"
+    for board in known:
+        npu, uart = board.config, board.uart
+        lights = " ".join(led.pin for led in board.leds) or "none"
+        yield (
+            f"| `{board.name}` | {npu.rows} × {npu.columns} | {npu.scratchpad_kib} + "
+            f"{npu.weight_kib} KiB | {uart.bridge}: rx {uart.rx.pin}, tx {uart.tx.pin} | "
+            f"{lights} | "
+            f"{board.reset.pin if board.reset else 'none'} | {board.source} |"
+        )
+    notes = [board for board in known if board.notes]
+    if notes:
+        yield ""
+    for board in notes:
+        yield f"- `{board.name}`: {board.notes}"
+
+
 def _prose(documented: object) -> str:
     return inspect.cleandoc(inspect.getdoc(documented) or "")
 
@@ -203,6 +242,7 @@ def _member_docs(enum: type[Enum], module: object) -> Iterator[tuple[Enum, str]]
 
 
 PAGES = {
+    "board-list.md": board_list,
     "crossbar-front-end.md": crossbar_front_end,
     "instruction-set.md": instruction_set,
     "memory-map.md": memory_map_page,

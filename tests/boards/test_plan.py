@@ -1,5 +1,6 @@
 """Plans: constraint files, commands, and that the same board always gives the same ones."""
 
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from support.echo_core import EchoCore
 
 from celosia.boards.load import BOARDS, board_from_mapping, load_board
 from celosia.boards.plan import plan_build, plan_npu
-from celosia.golden.config import PRESETS
+from celosia.golden.config import PRESETS, config_from_mapping
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import DIGEST_BYTES
 
@@ -137,6 +138,7 @@ def test_the_npu_tells_its_digest_to_the_host():
         plan_npu(board, small, lambda digest=digest: digest * 32) for digest in (b"\x01", b"\x02")
     ]
     lines = [plan.files["celosia_board.v"].splitlines() for plan in plans]
+    assert config_from_mapping(tomllib.loads(plans[0].files["npu.toml"]), default_name="") == small
     assert 0 < sum(a != b for a, b in zip(*lines, strict=True)) <= 2 * DIGEST_BYTES
 
 

@@ -9,6 +9,7 @@ from celosia.golden.config import (
     PRESETS,
     config_from_mapping,
     config_to_mapping,
+    config_to_toml,
     load_config,
 )
 from celosia.golden.errors import CelosiaError
@@ -103,3 +104,17 @@ def test_an_unknown_name_and_a_missing_file_are_refused(tmp_path: Path) -> None:
         load_config("npu5x5")
     with pytest.raises(CelosiaError, match=r"can't read configuration .*: No such file"):
         load_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("crossbar", [None, {"tiles": 2}])
+def test_files_are_read_back(name, crossbar, tmp_path):
+    config = PRESETS[name]
+    if crossbar is not None:
+        config = config_from_mapping(
+            {"base": name, "crossbar": {"outputs": config.columns, **crossbar}},
+            default_name="tiled",
+        )
+    path = tmp_path / "written.toml"
+    path.write_text(config_to_toml(config))
+    assert load_config(path) == config

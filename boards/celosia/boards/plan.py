@@ -1,14 +1,14 @@
 """What a build does: the files that it starts from, and the commands, in order."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from celosia.boards.board import Board
 from celosia.boards.constraints import constrained_clocks, constraint_files
 from celosia.boards.npu_core import NpuCore
 from celosia.boards.pll import pll_settings
 from celosia.boards.top import BoardTop, Core
-from celosia.golden.config import NpuConfig
+from celosia.golden.config import NpuConfig, config_to_toml
 from celosia.golden.errors import CelosiaError
 from celosia.hdl.emit import emit_verilog
 from celosia.hdl.family import Family
@@ -26,6 +26,7 @@ __all__ = [
 MODULE = "celosia_board"
 NETLIST = "netlist.json"
 REPORT = "report.json"
+CONFIGURATION = "npu.toml"
 SYNTHESIS_LOG = "synthesis.log"
 PLACEMENT_LOG = "placement.log"
 
@@ -84,7 +85,8 @@ def plan_npu(
             f"of RAM of an {board.device.name}, not take {wanted // 1024} KiB: give a smaller "
             "scratchpad_kib and weight_kib"
         )
-    return plan_build(board, lambda: NpuCore(config, digest()), seed)
+    plan = plan_build(board, lambda: NpuCore(config, digest()), seed)
+    return replace(plan, files={**plan.files, CONFIGURATION: config_to_toml(config)})
 
 
 def plan_build(board: Board, core: Callable[[], Core], seed: int = 1) -> BuildPlan:

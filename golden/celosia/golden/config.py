@@ -1,6 +1,7 @@
 """The NPU's configuration: one frozen value that sizes gateware, compiler and golden machine."""
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -296,3 +297,15 @@ _REQUIRED = {f.name for f in fields(NpuConfig)} - {
 def config_to_mapping(config: NpuConfig) -> dict[str, Any]:
     """The configuration as plain values that `config_from_mapping` reads back."""
     return {**asdict(config), "profiles": [str(p) for p in config.profiles]}
+
+
+def config_to_toml(config: NpuConfig) -> str:
+    """The configuration as a file that `load_config` reads back."""
+    values = config_to_mapping(config)
+    crossbar = values.pop("crossbar")
+    # Strings, numbers, booleans and lists of them are written alike in JSON and TOML.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    if crossbar is not None:
+        lines += ["", "[crossbar]"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in crossbar.items()]
+    return "\n".join(lines) + "\n"
