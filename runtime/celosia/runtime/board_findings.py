@@ -1,8 +1,7 @@
 """What the doctor looks at for boards: building, loading, and the serial line."""
 
-import grp
+import getpass
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -109,6 +108,8 @@ def _group(ports: list[Path]) -> str:
 
 
 def _groups() -> set[str]:
+    import grp  # not on every system, and asked on Linux only
+
     names = set()
     for number in {os.getegid(), *os.getgroups()}:
         try:
@@ -120,6 +121,6 @@ def _groups() -> set[str]:
 
 def _user() -> str:
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
+        return getpass.getuser()
+    except (KeyError, OSError):
         return "$USER"
