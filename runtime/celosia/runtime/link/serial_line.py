@@ -1,5 +1,6 @@
 """A serial port as the line to a board."""
 
+import errno
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +32,8 @@ class SerialLine:
             self._serial = serial.Serial(port, baud, timeout=0)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
+            if getattr(error, "errno", None) == errno.EACCES:
+                reason += "; celosia doctor tells how to be allowed to"
             raise CelosiaError(
                 f"port must be that of a board, at a rate that it knows, and {port!r} at "
                 f"{baud:,} baud can't be opened: {reason}"
