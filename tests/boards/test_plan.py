@@ -7,7 +7,7 @@ import pytest
 from support.echo_core import EchoCore
 
 from celosia.boards.load import BOARDS, board_from_mapping, load_board
-from celosia.boards.plan import plan_build, plan_npu
+from celosia.boards.plan import multiplier_plan, plan_build, plan_npu
 from celosia.golden.config import PRESETS, config_from_mapping
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import DIGEST_BYTES
@@ -132,14 +132,31 @@ def test_plans_are_always_the_same(name):
 
 
 def test_the_npu_tells_its_digest_to_the_host():
-    board = load_board("ulx3s-85f")
+    board = load_board("ulx3s-25f")
     small = replace(PRESETS["npu4x4"], scratchpad_kib=4, weight_kib=4, depthwise_taps=0)
     plans = [
         plan_npu(board, small, lambda digest=digest: digest * 32) for digest in (b"\x01", b"\x02")
     ]
     lines = [plan.files["celosia_board.v"].splitlines() for plan in plans]
     assert config_from_mapping(tomllib.loads(plans[0].files["npu.toml"]), default_name="") == small
+    # Of 28 multipliers the requantiser's two lanes take ten.
+    assert sum("MULT18X18D #(" in line for line in lines[0]) == 16
     assert 0 < sum(a != b for a, b in zip(*lines, strict=True)) <= 2 * DIGEST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "primitives"),
+    [
+        ("ulx3s-85f", "npu16x16", 156 - 8 * 5),
+        ("ulx3s-25f", "npu8x8", 28 - 4 * 5),
+        ("ulx3s-25f", "npu16x16", 0),
+        ("icebreaker", "npu4x4", 8),
+        ("tang-nano-9k", "npu4x4", 40 - 2 * 9),
+    ],
+)
+def test_multipliers_that_the_requantiser_leaves(name, preset, primitives):
+    plan = multiplier_plan(load_board(name), PRESETS[preset])
+    assert (plan.family, plan.primitives) == (load_board(name).family, primitives)
 
 
 def test_refusals():

@@ -9,6 +9,7 @@ from celosia.boards.top import Core
 from celosia.golden.config import NpuConfig
 from celosia.golden.link.identity import board_identity
 from celosia.hdl.link.linked_npu import LinkedNpu
+from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 
 __all__ = ["NpuCore"]
 
@@ -22,17 +23,22 @@ class NpuCore(Core):
         Sizes of the NPU.
     build : bytes
         Digest of the gateware's sources, which the board identifies itself with.
+    multipliers : MultiplierPlan
+        Of what cells its multipliers are.
     """
 
-    def __init__(self, config: NpuConfig, build: bytes) -> None:
+    def __init__(
+        self, config: NpuConfig, build: bytes, multipliers: MultiplierPlan = EXPRESSIONS
+    ) -> None:
         self._config = config
         self._build = build
+        self._multipliers = multipliers
         super().__init__()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         identity = board_identity(self._config, importlib.metadata.version("celosia"), self._build)
-        m.submodules.linked = linked = LinkedNpu(self._config, identity)
+        m.submodules.linked = linked = LinkedNpu(self._config, identity, self._multipliers)
         wiring.connect(m, wiring.flipped(self.rx), linked.rx)
         wiring.connect(m, linked.tx, wiring.flipped(self.tx))
         m.d.comb += [self.busy.eq(linked.status.busy), self.error.eq(linked.status.illegal)]

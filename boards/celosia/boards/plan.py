@@ -12,6 +12,7 @@ from celosia.golden.config import NpuConfig, config_to_toml
 from celosia.golden.errors import CelosiaError
 from celosia.hdl.emit import emit_verilog
 from celosia.hdl.family import Family
+from celosia.hdl.npu.multipliers import MultiplierPlan
 
 __all__ = [
     "PLACEMENT_LOG",
@@ -85,8 +86,18 @@ def plan_npu(
             f"of RAM of an {board.device.name}, not take {wanted // 1024} KiB: give a smaller "
             "scratchpad_kib and weight_kib"
         )
-    plan = plan_build(board, lambda: NpuCore(config, digest()), seed)
+    multipliers = multiplier_plan(board, config)
+    plan = plan_build(board, lambda: NpuCore(config, digest(), multipliers), seed)
     return replace(plan, files={**plan.files, CONFIGURATION: config_to_toml(config)})
+
+
+def multiplier_plan(board: Board, config: NpuConfig) -> MultiplierPlan:
+    """The multipliers of the array and the depthwise engine: as many primitives as the requantiser,
+    whose multiplications are left to synthesis, leaves."""
+    device = board.device
+    primitives = device.multipliers * _PRODUCTS[device.family]
+    taken = config.requantizer_lanes * _REQUANTIZER_PRIMITIVES[device.family]
+    return MultiplierPlan(family=device.family, primitives=max(0, primitives - taken))
 
 
 def plan_build(board: Board, core: Callable[[], Core], seed: int = 1) -> BuildPlan:
@@ -122,6 +133,11 @@ def bitstream_name(board: Board) -> str:
     """Name of the file that a build of the board ends in, as programmers know its kind."""
     return f"{board.name}{_SUFFIXES[board.family]}"
 
+
+_PRODUCTS = {Family.ECP5: 1, Family.ICE40: 1, Family.GOWIN: 2}
+"""Primitives of `MultiplierPlan` in one of `Device.multipliers`: a MULT18X18 is two MULT9X9."""
+_REQUANTIZER_PRIMITIVES = {Family.ECP5: 5, Family.ICE40: 0, Family.GOWIN: 9}
+"""Primitives that Yosys 0.70 makes of one lane of the requantiser; none without `-dsp`."""
 
 Commands = tuple[str, Stage, Stage, str]
 

@@ -9,6 +9,7 @@ from celosia.golden.link.identity import Identity
 from celosia.hdl.link.link import Link
 from celosia.hdl.link.uart import UartReceiver, UartTransmitter
 from celosia.hdl.npu.host_port import STATUS
+from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 from celosia.hdl.npu.npu import Npu
 
 __all__ = ["LinkedNpu", "UartNpu"]
@@ -23,6 +24,8 @@ class LinkedNpu(wiring.Component):
         Sizes of the NPU.
     identity : Identity
         What the board says it is.
+    multipliers : MultiplierPlan
+        Of what cells its multipliers are.
 
     Members
     -------
@@ -36,9 +39,12 @@ class LinkedNpu(wiring.Component):
     tx: stream.Interface
     status: data.View
 
-    def __init__(self, config: NpuConfig, identity: Identity) -> None:
+    def __init__(
+        self, config: NpuConfig, identity: Identity, multipliers: MultiplierPlan = EXPRESSIONS
+    ) -> None:
         self._config = config
         self._identity = identity
+        self._multipliers = multipliers
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -50,7 +56,7 @@ class LinkedNpu(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.link = link = Link(self._identity)
-        m.submodules.npu = npu = Npu(self._config)
+        m.submodules.npu = npu = Npu(self._config, self._multipliers)
         wiring.connect(m, wiring.flipped(self.rx), link.rx)
         wiring.connect(m, link.tx, wiring.flipped(self.tx))
         wiring.connect(m, link.request, npu.request)
