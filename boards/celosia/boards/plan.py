@@ -20,6 +20,7 @@ __all__ = [
     "BuildPlan",
     "Stage",
     "bitstream_name",
+    "multiplier_plan",
     "plan_build",
     "plan_npu",
 ]
