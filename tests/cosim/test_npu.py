@@ -7,6 +7,7 @@ import pytest
 from support.cycles import assert_counters_modelled
 from support.layerwise import random_inputs
 from support.networks import FAMILIES
+from support.npu_programs import loaded, tour
 from support.random_networks import random_network
 from support.tflite_writer import ModelBuilder
 
@@ -68,16 +69,6 @@ CONFIGS = [
 NETWORKS = 12
 
 
-def loaded(program, seed):
-    """A machine with the program, random inputs, and random values wherever nothing else is."""
-    machine = load_machine(program)
-    rng = np.random.default_rng(seed)
-    machine.scratchpad[...] = rng.integers(-128, 128, machine.scratchpad.shape)
-    for address, vectors in program.prepare(random_inputs(program, seed))[1]:
-        machine.scratchpad[address : address + len(vectors)] = vectors
-    return machine
-
-
 def networks(config, first, *, holes=False):
     """The first random networks that fit, compiled, with their seeds; a third makes two inferences.
 
@@ -98,20 +89,6 @@ def networks(config, first, *, holes=False):
         made += 1
         yield seed, program
     assert made == NETWORKS, f"only {made} networks fit"
-
-
-def tour(config):
-    """A network that takes every kind of instruction, in few of them."""
-    model = ModelBuilder(7)
-    x = model.input((1, 5, 6, 3))
-    x = model.conv(x, 9, (3, 3), activation="RELU")
-    x = model.depthwise(x, (3, 2))
-    x = model.add(model.conv(x, 9, (1, 1)), x)
-    x = model.mul(x, model.unary("LOGISTIC", model.conv(model.mean(x, keep_dims=True), 9, (1, 1))))
-    x = model.pool(x, "MAX", (2, 2), stride=(2, 2), padding="SAME")
-    x = model.pool(x, "AVERAGE", (3, 3), stride=(1, 1), padding="SAME")
-    x = model.fully_connected(model.reshape(x, (1, 81)), 11)
-    return compile_model(model.finish(x), config)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)

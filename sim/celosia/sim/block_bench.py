@@ -73,7 +73,7 @@ def run_block_bench(
     print(f"{test_module} {dict(parameters)} seed={seed}")
     verilog = emit_verilog(component_factory(**parameters), name)
     sources = {f"{name}.v": verilog} if netlist is None else netlist(verilog, name)
-    simulation = build_simulation(sources, name, trace_fst=bool(waves))
+    simulation = build_simulation(sources, name, trace_fst=bool(waves), quick=netlist is not None)
     return simulation.run(
         test_module,
         test_filter=test_filter,

@@ -81,4 +81,5 @@ def _build(
         timing=True,
         trace_fst=trace_fst,
         visibility=visibility,
+        quick=netlist is not None,
     )

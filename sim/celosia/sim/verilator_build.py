@@ -28,6 +28,7 @@ Visibility = Literal["ports", "default"]
 # What makes a build fast to run, for Verilator and for make.
 FAST_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--assert")
 FAST_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+_QUICK_MAKE = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 _EXECUTABLE = "simulator"  # fixed, so that no top's name can shadow a C++ header
 _TIMING = {True: "--timing", False: "--no-timing"}
 _STAND_INS = Path(__file__).parent / "fst_stand_ins"
@@ -41,6 +42,7 @@ def build_simulation(
     timing: bool = False,
     trace_fst: bool = False,
     visibility: Visibility = "ports",
+    quick: bool = False,
 ) -> Simulation:
     """Build a simulation for cocotb, or find it in the cache.
 
@@ -59,6 +61,8 @@ def build_simulation(
     visibility : "ports" or "default"
         "default" builds as cocotb's runner does, with every signal public and neither
         optimisation nor assertions: for debugging by hand and for the speed benchmark.
+    quick : bool
+        Compile without optimisation: for netlists, which are long to compile and run for a moment.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def build_simulation(
         sources={"visible.vlt": visible, **sources} if fast else dict(sources),
         parameters=dict(parameters or {}),
         flags=[*(FAST_FLAGS if fast else ("--public-flat-rw",)), _TIMING[timing]],
-        make_variables=list(FAST_MAKE) if fast else [],
+        make_variables=list(_QUICK_MAKE if quick else FAST_MAKE) if fast else [],
     )
     if trace_fst:
         recipe = recipe.with_fst()
