@@ -113,7 +113,8 @@ def test_gowin():
 
 
 def test_a_clock_without_pll_is_constrained_at_its_pin():
-    plan = plan_build(load_board("icepi-zero"), EchoCore)
+    board = board_from_mapping({"base": "icepi-zero", "frequency_mhz": 50}, default_name="mine")
+    plan = plan_build(board, EchoCore)
     assert plan.clocks == {"clock_pin": 50}
     assert "FREQUENCY NET" not in plan.files["board.lpf"]
     assert 'FREQUENCY PORT "clock_pin" 50 MHZ;' in plan.files["board.lpf"]

@@ -139,7 +139,7 @@ def test_frequencies_out_of_reach_are_refused():
     ):
         pll_settings(board)
     fast = board_from_mapping({"base": "ulx3s-85f", "clock": {"mhz": 5}}, default_name="fast")
-    with pytest.raises(CelosiaError, match=r"from 5 MHz, from 3.125 to 400, not 60$"):
+    with pytest.raises(CelosiaError, match=r"from 5 MHz, from 3.125 to 400, not 40$"):
         pll_settings(fast)
 
 

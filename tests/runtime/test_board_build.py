@@ -8,7 +8,7 @@ import textwrap
 import pytest
 from support.echo_core import EchoCore
 
-from celosia.boards.load import load_board
+from celosia.boards.load import board_from_mapping, load_board
 from celosia.boards.plan import plan_build
 from celosia.boards.tools import find_tool
 from celosia.golden.config import PRESETS
@@ -77,6 +77,9 @@ LOG = (
 )
 
 
+BOARD = {"base": "ulx3s-25f", "frequency_mhz": 50}
+
+
 def report(fmax, constraint=50.0):
     return {
         "fmax": {"$glbnet$clk": {"achieved": fmax, "constraint": constraint}},
@@ -112,7 +115,8 @@ def tools(tmp_path, monkeypatch):
 
 
 def plan(seed=1):
-    return plan_build(load_board("ulx3s-25f"), EchoCore, seed)
+    board = board_from_mapping(BOARD, default_name="desk")
+    return plan_build(board, EchoCore, seed)
 
 
 def kept(cache, kind):
@@ -225,32 +229,40 @@ def echo(monkeypatch):
     )
 
 
-def test_command_for_scripts(run, cache, tools, echo, tmp_path):
+@pytest.fixture
+def desk(tmp_path):
+    """The same board as a file."""
+    path = tmp_path / "desk.toml"
+    path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in BOARD.items()))
+    return path
+
+
+def test_command_for_scripts(run, cache, tools, echo, desk, tmp_path):
     output = tmp_path / "deep" / "out"
-    status, out, err = run("build", "--board", "ulx3s-25f", "-o", output, "--json")
+    status, out, err = run("build", "--board", desk, "-o", output, "--json")
     made = json.loads(out)
     assert status == 0, err
-    assert made["board"] == "ulx3s-25f"
-    assert made["config"] == "npu8x8-ulx3s-25f"
-    assert made["bitstream"] == str(output / "ulx3s-25f.bit")
-    assert (output / "ulx3s-25f.bit").read_text() == "bits"
+    assert made["board"] == "desk"
+    assert made["config"] == "npu8x8-desk"
+    assert made["bitstream"] == str(output / "desk.bit")
+    assert (output / "desk.bit").read_text() == "bits"
     assert made["met"] is True
     assert made["clocks"] == {"clk": {"fmax_mhz": 60.0, "constraint_mhz": 50.0}}
     assert made["utilisation"] == {"TRELLIS_COMB": {"used": 7, "available": 24288}}
     assert made["cached"] is False
     assert "synthesis: yosys" in err
-    _, out, _ = run("build", "--board", "ulx3s-25f", "-o", output, "--json")
+    _, out, _ = run("build", "--board", desk, "-o", output, "--json")
     assert json.loads(out)["cached"] is True
 
 
-def test_command_for_people(run, cache, tools, echo, tmp_path):
+def test_command_for_people(run, cache, tools, echo, desk, tmp_path):
     tools.nextpnr(fmax=43.21)
-    status, out, err = run("build", "--board", "ulx3s-25f", "-o", tmp_path / "o")
+    status, out, err = run("build", "--board", desk, "-o", tmp_path / "o")
     assert status == 1
     lines = [line.split() for line in out.splitlines()]
     assert ["clk", "43.2", "MHz", "50.0", "MHz", "-14%", "missed"] in lines
     assert ["LUTs", "TRELLIS_COMB", "7", "24,288", "24,281", "0%"] in lines
-    assert str(tmp_path / "o" / "ulx3s-25f.bit") in out
+    assert str(tmp_path / "o" / "desk.bit") in out
     assert "timing missed: lower frequency_mhz" in err
 
 
