@@ -1,46 +1,42 @@
-"""Held-out digits on crossbar tiles: how many are right, by mapping, device, front end and seed.
+"""Held-out digits on crossbar tiles: how many are right, by mapping of weights, device and
+converters. Ranges fit, and columns are calibrated."""
 
-python scripts/measure_crossbar_digits.py [COUNT [DEVICE ...]]
-"""
-
-import sys
-from io import BytesIO
+from dataclasses import replace
 
 import numpy as np
 
+from celosia.compiler.crossbar import default_crossbar
+from celosia.golden.config import PRESETS
 from celosia.golden.crossbar.config import WeightMapping
-from celosia.runtime.models import embedded_data
-from celosia.runtime.session import Placement, open_session
+from celosia.golden.crossbar.devices.load import load_device
+from celosia.runtime.crossbar.accuracy import Conditions, Remedies
+from celosia.runtime.crossbar.subjects import Subject, samples_for
+from celosia.runtime.session import EMBEDDED, open_model
 
-SEEDS = (1, 2, 3)
+SEEDS = range(1, 6)
+TILES = 64
+SAMPLES = 200
+CASES = [("ideal", bits) for bits in (5, 6, 7, 8)] + [("hfox-neurram", 8)]
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    with np.load(BytesIO(embedded_data("digits_heldout.npz"))) as data:
-        images, labels = data["x"][:count], data["y"][:count]
-    print(f"right of {count}, seeds {SEEDS}")
-    for device in sys.argv[2:] or ["ideal", "hfox-neurram"]:
-        for front_end in ("emulator", "physics"):
-            for mapping in WeightMapping:
-                right, cells, pulses = [], 0, 0
-                for seed in SEEDS:
-                    placement = Placement(
-                        "crossbar", (), device, front_end, seed, mapping=str(mapping)
-                    )
-                    session = open_session("digits", "npu8x8", None, placement=placement)
-                    session.open("golden")
-                    result = session.run([[image[None]] for image in images])
-                    found = result.outputs[0].reshape(count, -1).argmax(axis=1)
-                    right.append(int((found == labels).sum()))
-                    report = result.report.crossbar
-                    assert report is not None
-                    cells, pulses = report.cells, pulses + report.pulses
-                print(
-                    f"{device}, {front_end}, {mapping}: {right} right, {cells} cells, "
-                    f"{pulses / len(SEEDS):.0f} pulses",
-                    flush=True,
-                )
+    graph, _ = open_model(EMBEDDED)
+    samples = samples_for(EMBEDDED, graph, SAMPLES, None, None)
+    npu = PRESETS["npu8x8"]
+    networks = {}
+    for mapping in WeightMapping:
+        tiles = replace(default_crossbar(npu, {"mapping": mapping}), tiles=TILES)
+        networks[mapping] = Subject(graph, samples, (), replace(npu, crossbar=tiles)).network()
+    print(f"{len(samples)} digits, {len(SEEDS)} seeds: % right, mean and standard deviation")
+    print(f"| device, bits of converters | {' | '.join(networks)} |\n|---|--:|--:|")
+    for name, bits in CASES:
+        conditions = Conditions(device=load_device(name), adc_bits=bits)
+        seeds = SEEDS if name != "ideal" else SEEDS[:1]  # nothing is drawn
+        cells = []
+        for network in networks.values():
+            right = [100 * network.accuracy(conditions, Remedies(), seed) for seed in seeds]
+            cells.append(f"{np.mean(right):.1f} ± {np.std(right):.1f}")
+        print(f"| {name}, {bits} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
