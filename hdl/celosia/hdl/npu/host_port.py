@@ -1,5 +1,8 @@
 """The host's door: a 32-bit bus on registers and memories."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -97,8 +100,13 @@ class HostPort(wiring.Component):
         access = self.request.payload
         region = access.address[REGION_SHIFT:]
         offset = access.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
+        # What answers has a register of its own, and all others are zero: a multiplexer in front of
+        # one register would stand behind the memories, whose outputs are late.
         answer = Signal(32)
-        m.d.comb += self.response.payload.eq(answer)
+        fetched = {
+            memory: Signal(32, name=f"{memory.name.lower()}_answer") for memory in self._readers()
+        }
+        m.d.comb += self.response.payload.eq(reduce(or_, fetched.values(), answer))
         m.submodules.held = held = _HeldVector(
             memory_geometry(self._config, Region.SCRATCHPAD).stride_words
         )
@@ -110,6 +118,7 @@ class HostPort(wiring.Component):
 
         with m.FSM(name="host"):
             with m.State("ACCESS"):
+                m.d.sync += [register.eq(0) for register in (answer, *fetched.values())]
                 with m.If(self.request.valid & access.write):
                     m.d.comb += self.request.ready.eq(1)
                     with m.Switch(region):
@@ -129,13 +138,13 @@ class HostPort(wiring.Component):
                     with m.Switch(region):
                         for memory in self._readers():
                             with m.Case(memory):
-                                self._ask(m, memory, answer)
+                                self._ask(m, memory)
                         with m.Default():
                             m.d.sync += answer.eq(Mux(region == 0, self._register(m, offset), 0))
                             m.next = "ANSWER"
-            for memory in self._readers():
+            for memory, word in fetched.items():
                 with m.State(f"FETCH_{memory.name}"):
-                    self._fetch(m, memory, answer, held)
+                    self._fetch(m, memory, word, held)
             with m.State("ANSWER"):
                 m.d.comb += self.response.valid.eq(1)
                 with m.If(self.response.ready):
@@ -216,12 +225,11 @@ class HostPort(wiring.Component):
                     with m.If(column == tiles.columns - 1):
                         m.d.sync += [column.eq(0), line.eq(line + 1)]
 
-    def _ask(self, m: Module, region: Region, answer: Signal) -> None:
+    def _ask(self, m: Module, region: Region) -> None:
         port = self._readers()[region]
         address, _, exists = self._position(region)
         m.d.comb += [port.request.valid.eq(exists), port.request.payload.address.eq(address)]
         with m.If(~exists):
-            m.d.sync += answer.eq(0)
             m.next = "ANSWER"
         with m.Elif(port.request.ready):
             m.next = f"FETCH_{region.name}"
@@ -229,14 +237,14 @@ class HostPort(wiring.Component):
     def _fetch(self, m: Module, region: Region, answer: Signal, held: "_HeldVector") -> None:
         port = self._readers()[region]
         _, word, _ = self._position(region)
+        size = memory_geometry(self._config, region).stride_words * 32
+        vector = port.response.payload.vector.as_value()
+        padded = Cat(vector, Const(0, size - len(vector)))
         m.d.comb += port.response.ready.eq(1)
+        m.d.sync += answer.eq(padded.word_select(word, 32))
+        if region is Region.SCRATCHPAD:
+            m.d.comb += [held.vector.eq(padded), held.store.eq(port.response.valid)]
         with m.If(port.response.valid):
-            size = memory_geometry(self._config, region).stride_words * 32
-            padded = Signal(size, name=f"padded_{region.name.lower()}")
-            m.d.comb += padded.eq(port.response.payload.vector.as_value())
-            if region is Region.SCRATCHPAD:
-                m.d.comb += [held.vector.eq(padded), held.store.eq(1)]
-            m.d.sync += answer.eq(padded.word_select(word, 32))
             m.next = "ANSWER"
 
     def _register(self, m: Module, offset: object) -> Signal:

@@ -153,11 +153,9 @@ class Npu(wiring.Component):
             self.status.eq(host.status),
             host.units.eq(Cat(sequencer.state, load.state, matrix.state, post.state)),
             host.queues.eq(Cat(*waiting.values())),
-            counters.mark.eq(post.mark),
-            counters.events.eq(
-                self._events(m, sequencer, load, matrix, post, engine, depthwise, crossbar)
-            ),
         ]
+        events = self._events(m, sequencer, load, matrix, post, engine, depthwise, crossbar)
+        m.d.sync += [counters.mark.eq(post.mark), counters.events.eq(events)]
         return m
 
     def _sums(
@@ -248,7 +246,6 @@ class Npu(wiring.Component):
             sequencer.step.eq(host.step),
             sequencer.step_mode.eq(host.step_mode),
             semaphores.clear.eq(start),
-            counters.clear.eq(start),
             host.status.busy.eq(sequencer.running),
             host.status.done.eq(started & ~sequencer.running),
             host.status.illegal.eq(sequencer.illegal),
@@ -260,6 +257,8 @@ class Npu(wiring.Component):
         ]
         with m.If(start):
             m.d.sync += started.eq(1)
+        # All that is counted comes a cycle late, since adders stand behind it.
+        m.d.sync += counters.clear.eq(start)
 
     @staticmethod
     def _events(
