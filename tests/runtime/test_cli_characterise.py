@@ -67,6 +67,7 @@ def test_every_sweep_has_points_with_errors(run, model):
     bits = by_name["adc-bits"]
     assert means(bits, "range of the sums that occur")[5] > means(bits, "range of any sum")[5]
     assert by_name["time"]["device"] == "pcm"
+    assert by_name["devices"]["device"] == "presets"
     assert by_name["devices"]["names"][0] == "ideal"
     assert means(by_name["devices"], "as it is")[0] == 1.0
 

@@ -42,7 +42,7 @@ def characterise(
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", help="Draws of everything that is drawn.")
     ] = 3,
-    samples: Annotated[int, typer.Option("--samples", metavar="N", help="Samples, at most.")] = 50,
+    samples: Annotated[int, typer.Option("--samples", metavar="N", help="Samples, at most.")] = 30,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -232,7 +232,7 @@ def _print_head(report: dict[str, Any]) -> None:
 def _print(result: "SweepResult") -> None:
     plan = result.plan
     table = Table(box=None, pad_edge=False)
-    table.add_column(str(result.sweep), no_wrap=True)
+    table.add_column(str(result.sweep))
     for value in plan.values:
         name = plan.names[int(value)] if plan.names else f"{value:g}"
         table.add_column(name, justify="right", no_wrap=True)

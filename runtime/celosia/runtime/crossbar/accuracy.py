@@ -187,7 +187,9 @@ class Network:
         ):
             if remedies.remapped:
                 outputs = outputs_around(weights, stuck, config)
-                wanted = levels_around(weights, stuck, outputs, config)
+                around = levels_around(weights, stuck, outputs, config)
+                # What stuck cells hold is meant: the calibration of columns is to leave it.
+                wanted = np.where(stuck == FREE, around, stuck)
             else:
                 outputs = np.arange(config.outputs)
                 if remedies.spares:

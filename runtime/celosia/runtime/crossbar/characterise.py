@@ -56,7 +56,7 @@ class CurveResult:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep on a device: its curves."""
+    """A sweep of a device's conditions, or of the presets: its curves."""
 
     sweep: Sweep
     plan: Plan
@@ -165,7 +165,7 @@ class Characterisation:
             )
             for curve, line in enumerate(lines)
         )
-        return SweepResult(sweep, plan, base.device.name, curves)
+        return SweepResult(sweep, plan, "presets" if plan.names else base.device.name, curves)
 
     def _network(self, name: str) -> Network:
         """The network of this thread."""

@@ -27,11 +27,16 @@ def draw_sweep(result: SweepResult, int8: Mapping[str, float], title: str, measu
         places = np.log10(values)
     apart = _APART * (places[-1] - places[0])
     for index, curve in enumerate(result.curves):
+        means, spreads = (
+            100 * np.array([getattr(point, name) for point in curve.points])
+            for name in ("mean", "std")
+        )
         shift = (index - (len(result.curves) - 1) / 2) * apart
         axis.errorbar(
             places + shift,
-            [100 * point.mean for point in curve.points],
-            [100 * point.std for point in curve.points],
+            means,
+            # No share is below nothing or above all, though its standard deviation may reach there.
+            [np.minimum(spreads, means), np.minimum(spreads, 100 - means)],
             label=curve.line.name,
             color=COLOURS[index],
             marker=MARKERS[index],

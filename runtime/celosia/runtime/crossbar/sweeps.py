@@ -105,8 +105,10 @@ def plans() -> Mapping[Sweep, Plan]:
             (
                 Line("range of any sum", remedies=Remedies(fitted_range=False)),
                 Line("range of the sums that occur"),
-                Line("the same, offset 3 ± 1, gain ± 2 %", change=_faulty),
-                Line("the same, calibrated", remedies=Remedies(columns=True), change=_faulty),
+                Line("converters off in offset and gain", change=_faulty),
+                Line(
+                    "the same, columns calibrated", remedies=Remedies(columns=True), change=_faulty
+                ),
             ),
         ),
         Sweep.LINE_RESISTANCE: Plan(
