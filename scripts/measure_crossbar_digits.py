@@ -1,5 +1,5 @@
 """Held-out digits on crossbar tiles: how many are right, by mapping of weights, device and
-converters. Ranges fit, and columns are calibrated."""
+converters. Ranges fit, and columns are as they are, not calibrated."""
 
 from dataclasses import replace
 
