@@ -74,7 +74,10 @@ def memory_map_page() -> Iterator[str]:
         ("STATUS", memory_map.Status),
         ("CONTROL", memory_map.Control),
         ("Unit states", memory_map.UnitState),
-        ("CROSSBAR", memory_map.CrossbarPort),
+        ("Windows of CROSSBAR", memory_map.CrossbarPort),
+        ("Registers of the crossbar, by byte address", memory_map.CrossbarRegister),
+        ("CONTROL of the crossbar", memory_map.CrossbarControl),
+        ("STATE of the crossbar", memory_map.CrossbarState),
     ):
         yield from ("", f"## {title}", "", "| value | name | meaning |", "|---|---|---|")
         for member, doc in _member_docs(enum, memory_map):

@@ -11,7 +11,7 @@ from support.layerwise import random_inputs
 from support.tflite_writer import ModelBuilder
 
 from celosia.compiler.compile import compile_model
-from celosia.compiler.crossbar import chosen_layers, compile_placed
+from celosia.compiler.crossbar import chosen_layers, compile_placed, planned
 from celosia.compiler.golden_run import load_machine, run_on_machine
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.lowering.tiles import tile_boxes
@@ -40,7 +40,7 @@ def network(seed, zero_point=None):
 
 def placed(graph, config, engine="crossbar", places=(), samples=()):
     chosen = chosen_layers(graph, engine, places)
-    return compile_placed(graph, config, None, chosen, samples, {})
+    return planned(compile_placed(graph, config, None, chosen, samples, {}), "ideal")
 
 
 def assert_equals_golden(graph, program, tiles=None, seed=5):
@@ -142,6 +142,8 @@ def test_a_program_file_keeps_the_tiles():
         np.testing.assert_array_equal(kept.weights, tile.weights)
         assert kept.driven == tile.driven
         assert not kept.weights[kept.driven :].any()
+    assert again.programming == program.programming
+    assert again.programming.device == "ideal"
     assert_equals_golden(graph, again)
 
 
@@ -167,6 +169,29 @@ def test_damaged_tiles(change, message):
     header, image = damaged(placed(network(3), CONFIG), lambda tiles: tiles[0].update(change))
     with pytest.raises(CelosiaError, match=rf"^program's header.crossbar\[0\].{message}"):
         decode_header(header, image)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"device": 1, "settings": []}, "header.programming.device must be a string, not 1$"),
+        (
+            {"device": "ideal", "settings": [[1, 2, 3]]},
+            r"header.programming.settings\[0\] must be a list of 2 elements, not ",
+        ),
+        (
+            {"device": "ideal", "settings": [[1, 7]]},
+            "programming must be possible: read_shift must be an integer from 0 to 4, not 7$",
+        ),
+    ],
+)
+def test_damaged_plans(plan, message):
+    data = encode_program(placed(network(3), CONFIG))
+    _, _, header_bytes, _ = PREFIX.unpack_from(data)
+    header = json.loads(data[PREFIX.size : PREFIX.size + header_bytes])
+    header["programming"] = plan
+    with pytest.raises(CelosiaError, match=f"^program's {message}"):
+        decode_header(header, data[PREFIX.size + header_bytes : -32])
 
 
 def test_a_file_that_leaves_tiles_out():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from celosia.runtime.cli import main
+from celosia.runtime.crossbar.tiles import TileOptions, program_tiles
 from celosia.runtime.models import embedded_data
+from celosia.runtime.run import open_device, run_program
 from celosia.runtime.session import Placement, open_session
 
 SLACK = 0.005
@@ -21,12 +23,11 @@ def digits():
         return data["x"], data["y"]
 
 
-def run(digits, where, count, **placement):
+def run(digits, where, count, device="ideal", **options):
     x, y = digits
-    session = open_session(
-        "digits", "npu8x8", None, placement=Placement(engine="crossbar", **placement)
-    )
-    session.open(where)
+    placement = Placement(engine="crossbar", device=device)
+    session = open_session("digits", "npu8x8", None, placement=placement)
+    session.open(where, tiles=TileOptions(**options))
     result = session.run([[image[None]] for image in x[:count]])
     right = (result.outputs[0].reshape(count, -1).argmax(axis=1) == y[:count]).mean()
     return result.report, float(right)
@@ -50,6 +51,52 @@ def test_digits_on_the_crossbar_in_rtl(digits):
     # The model leaves out bits that are issued twice.
     modelled, _ = run(digits, "golden", 1)
     assert abs(modelled.cycles - report.cycles) / report.cycles < 0.02
+
+
+def test_the_controller_programs_and_calibrates_in_rtl(run_command, tmp_path):
+    """Of the head alone: each answer and counter of the hardware is the golden controller's."""
+    program = tmp_path / "digits.cel"
+    assert run_command("compile", "digits", "--place", "head=crossbar", "-o", program)[0] == 0
+    reports = {}
+    for device in ("golden", "rtl"):
+        status, out, err = run_command(
+            "run", program, "--programming", "commands", "--calibrate", "--device", device, "--json"
+        )
+        assert (status, err) == (0, "")
+        reports[device] = json.loads(out)
+        assert reports[device]["outputs_match"]
+    golden, rtl = (report["crossbar"] for report in reports.values())
+    assert golden["programming_cycles"] is None
+    assert 100_000 < rtl["programming_cycles"] < 1_000_000
+    assert rtl | {"programming_cycles": None} == golden
+    assert (rtl["programming"], rtl["differing_words"]) == ("commands", 0)
+    assert (rtl["cells"], rtl["results"]) == (2048, {"converged": 2048})
+    assert (rtl["calibrated"], rtl["uncalibrated"], rtl["pulses"] > 2048) == (64, 0, True)
+
+
+def test_tiles_that_are_programmed_otherwise_are_found():
+    """What the hardware answers is held to the golden controller's answers word by word."""
+    session = open_session("digits", "npu8x8", None, placement=Placement(places=("head=crossbar",)))
+    program = session.program
+    tiles = program_tiles(program, TileOptions(programming="commands"))
+    tiles.answers[7] ^= 1
+    device = open_device("rtl", program, tiles=tiles)
+    report = run_program(program, device, "rtl", session.samples(None), tiles).report
+    assert (report.mismatches, report.outputs_match) == (0, False)
+    assert report.crossbar.differing_words == 1
+
+
+@pytest.fixture
+def run_command(capsys):
+    return lambda *arguments: cli(capsys, *arguments)
+
+
+@pytest.mark.slow
+def test_all_layers_programmed_by_the_controller_in_rtl(digits):
+    report, _ = run(digits, "rtl", 1, programming="commands", calibrate=True)
+    assert report.outputs_match
+    assert report.crossbar.results == {"converged": 76_800}
+    assert report.crossbar.calibrated == 52 * 32
 
 
 def test_batches_and_transfers_that_overlap_in_rtl(capsys):
@@ -130,6 +177,11 @@ def cli(capsys, *arguments):
             "mapping must be differential or offset, not 'left'",
         ),
         (["--engine", "crossbar", "--front-end", "no"], "front end must be emulator or physics"),
+        (["--programming", "no"], "programming must be direct or commands, not 'no'"),
+        (
+            ["--engine", "crossbar", "--crossbar", "hfox-neurram", "--programming", "commands"],
+            "--programming must be direct for hfox-neurram in the emulator",
+        ),
         (
             ["--engine", "crossbar", "--front-end", "physics", "--device", "rtl"],
             "--front-end physics needs --device golden: it isn't in hardware",

@@ -1,16 +1,44 @@
 """The host port in Verilator."""
 
 import pytest
+from support.mutants import mutated
 
 from celosia.golden.config import config_from_mapping
+from celosia.hdl.npu import host_port
 from celosia.hdl.npu.host_port import HostPort
 from celosia.sim.block_bench import run_block_bench
+from celosia.sim.simulation import SimulationFailed
+
+CROSSBAR = {"tiles": 5, "rows": 32, "outputs": 4, "cell_bits": 2, "adcs": 5}
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(4, 10), (6, 16), (16, 4)])
-def test_host_port(rows, columns):
+@pytest.mark.parametrize(
+    ("rows", "columns", "crossbar"), [(4, 10, None), (6, 16, None), (16, 4, CROSSBAR)]
+)
+def test_host_port(rows, columns, crossbar):
+    run(HostPort, rows, columns, crossbar)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    [
+        (
+            "answer.eq(self.crossbar_response.payload)",
+            "answer.eq(self.crossbar_response.payload >> 1)",
+        ),
+        ("self.request.valid & (region == Region.CROSSBAR)", "(region == Region.CROSSBAR)"),
+        ("Const(crossbar_word(config), 32)", "Const(0, 32)"),
+    ],
+)
+def test_the_bench_finds(change):
+    with pytest.raises(SimulationFailed):
+        run(mutated(host_port, change).HostPort, 16, 4, CROSSBAR)
+
+
+def run(kind, rows, columns, crossbar):
     run_block_bench(
-        lambda **table: HostPort(config_from_mapping(table, default_name="bench")),
+        lambda **table: kind(config_from_mapping(table, default_name="bench")),
         "celosia.sim.benches.host_port_bench",
         name="host_port",
         parameters={
@@ -22,6 +50,7 @@ def test_host_port(rows, columns):
             "accumulator_depth": 10,
             "profile_depth": 5,
             "profiles": ["tflm", "float32"],
+            **({} if crossbar is None else {"crossbar": crossbar}),
         },
         seed=1,
     )

@@ -7,6 +7,13 @@ import pytest
 from support.random_networks import random_network
 from support.tflite_writer import ModelBuilder
 
+from celosia.golden.errors import CelosiaError
+from celosia.golden.link.identity import Identity
+from celosia.golden.memory_map import Register
+from celosia.runtime.crossbar.tiles import TileOptions, program_tiles
+from celosia.runtime.run import open_device
+from celosia.runtime.session import Placement, open_session
+
 
 @pytest.fixture
 def model(tmp_path):
@@ -232,3 +239,23 @@ def test_layers_on_the_crossbar_need_one_piece(run, tmp_path):
     assert (status, out) == (2, "")
     assert err.startswith("error: activations need 8848 bytes of scratchpad, ")
     assert err.endswith("; layers on the crossbar need a network in one piece\n")
+
+
+def test_a_board_without_a_crossbar():
+    """The identify registers tell, before anything else is compared."""
+
+    class Link:
+        def connect(self):
+            return Identity(1, (0, 0, 0), b"", b"", 0)
+
+        def read(self, address, count):
+            assert (address, count) == (Register.CROSSBAR, 1)
+            return np.zeros(1, np.uint32)
+
+    placement = Placement(places=("head=crossbar",))
+    program = open_session("digits", "npu8x8", None, placement=placement).program
+    tiles = program_tiles(program, TileOptions())
+    with pytest.raises(
+        CelosiaError, match=r"^board must have a crossbar for the layers of 'digits' that are on"
+    ):
+        open_device("board", program, link=Link(), tiles=tiles)

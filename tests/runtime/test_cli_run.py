@@ -21,7 +21,7 @@ from celosia.runtime.picture import COLOURS
 from celosia.runtime.waits import MEANINGS
 
 SEED = 5
-OWN = "--config, --rounding, --batch, --overlap, --engine and --place must be left out for"
+OWN = "--overlap, --engine, --place, --crossbar and --mapping must be left out for"
 DIGITS = embedded_data("digits_int8.tflite")
 KEYS = {
     *("outputs_match", "mismatches", "samples", "cycles_per_inference", "macs", "utilisation"),
@@ -144,7 +144,10 @@ def test_a_program_file_runs_like_its_model(capsys, tmp_path):
     status, _, err = celosia(capsys, "run", program, "--config", "npu8x8")
     assert status == 2
     assert OWN in " ".join(err.split())
-    for options in (("--batch", "1"), ("--overlap",), ("--engine", "crossbar"), ("--place", "a=b")):
+    for options in (
+        *(("--batch", "1"), ("--overlap",), ("--engine", "crossbar"), ("--place", "a=b")),
+        *(("--crossbar", "ideal"), ("--mapping", "offset")),
+    ):
         status, _, err = celosia(capsys, "run", program, *options)
         assert status == 2
         assert OWN in " ".join(err.split())

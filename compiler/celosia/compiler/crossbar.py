@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from celosia.compiler.compile import compile_model
 from celosia.compiler.golden_run import load_machine, run_on_machine
-from celosia.compiler.program import Program
+from celosia.compiler.program import Program, ProgrammingPlan
 from celosia.golden.config import NpuConfig
+from celosia.golden.crossbar.commands import Scheme
 from celosia.golden.crossbar.config import MAXIMUM_TILES, CrossbarConfig
+from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.mapping import levels_of
 from celosia.golden.crossbar.mvm import driven_bits, gain_for
+from celosia.golden.crossbar.recipe import settings_for
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, OpKind
 from celosia.golden.machine import ExactTiles
@@ -104,6 +107,19 @@ def compile_placed(
         config = replace(config, crossbar=replace(sizes, tiles=tiles))
     program = compile_model(graph, config, profile, batch=batch, overlap=overlap, crossbar=chosen)
     return calibrated(program, samples)
+
+
+def planned(program: Program, device: str) -> Program:
+    """The program with the plan of how tiles of a device, a preset or a file, are programmed.
+
+    Raises:
+        CelosiaError: no such device, or its levels or pulses don't fit the crossbar.
+    """
+    sizes = program.config.crossbar
+    if not program.crossbar or sizes is None:
+        return program
+    settings = settings_for(load_device(device), sizes, Scheme.STEP)
+    return replace(program, programming=ProgrammingPlan(device, settings))
 
 
 def calibrated(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> Program:

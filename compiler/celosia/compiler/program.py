@@ -12,6 +12,7 @@ from celosia.compiler.assembler import disassemble
 from celosia.compiler.layout import Layout, PixelLayout
 from celosia.golden.config import NpuConfig
 from celosia.golden.crossbar.front_end import GAIN_ONE
+from celosia.golden.crossbar.settings import Settings
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Tensor
 from celosia.golden.interpreter import Interpreter, check_inputs
@@ -108,6 +109,18 @@ class CrossbarTile:
 
 
 @dataclass(frozen=True)
+class ProgrammingPlan:
+    """How the controller brings the cells of crossbar tiles to their levels.
+
+    `device` is what the cells are made of, as the user named it; `settings` are the controller's,
+    with the device's ramps and the windows that a cell has to be in.
+    """
+
+    device: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
 class TensorPlacement:
     """Where a tensor of the body lives: layers `first` to `last` (both included) need it.
 
@@ -156,6 +169,7 @@ class Program:
         layers: layers of the body in order; each sets one mark.
         tensors: where tensors are stored for the first entry, by the order in which they are made.
         crossbar: what the crossbar's tiles are programmed with, from tile 0 on.
+        programming: how; None where there are no tiles, or nobody has said it.
     """
 
     name: str
@@ -173,6 +187,7 @@ class Program:
     layers: tuple[LayerInfo, ...]
     tensors: tuple[TensorPlacement, ...]
     crossbar: tuple[CrossbarTile, ...] = ()
+    programming: ProgrammingPlan | None = None
 
     @cached_property
     def modelled(self) -> Profile:

@@ -30,30 +30,92 @@ class Region(IntEnum):
     PROFILE = 4
     """All counters as they stood at each mark: a word for each, which the host can only read."""
     CROSSBAR = 5
-    """Where there is a crossbar: `CrossbarPort`, which the host can only write."""
+    """Where there is a crossbar: its windows, `CrossbarPort`."""
 
 
 class CrossbarPort(IntEnum):
-    """What is written to region CROSSBAR: bits 26-27 of the address.
+    """Windows of region CROSSBAR: bits 24-27 of the address.
 
-    Words of CORRECTION carry entries of the tables (`celosia.golden.crossbar.corrections`), whose
-    field, tile and place are bits 21-23, 11-20 and 0-10 of the address in words. Words of CELL
-    are written to the cell at the cursor, which then moves along the row, and from its end to the
-    next row; CURSOR sets it to the start of row tile x rows + row.
+    Nothing that the host does here ever waits for a command or a product: SETTING, CORRECTION and
+    CELL that are written while one is under way, and COMMAND and TARGET that there is no room for,
+    are lost, which `CrossbarState` tells.
     """
 
     CORRECTION = 0
-    """Entries of the tables."""
-    CURSOR = 1
-    """The row of cells that is written next."""
-    CELL = 2
-    """A cell: its conductance, in bits 0-9."""
+    """W. Entries of the tables (`celosia.golden.crossbar.corrections`), up to window 3: field, tile
+    and place are bits 21-23, 11-20 and 0-10 of the address in words."""
+    STATUS = 4
+    """Counters, wear and map of defects, up to window 7: words by their address, as
+    `celosia.golden.crossbar.telemetry` says."""
+    CELL = 8
+    """W. The back door to the emulator's cells: the cell at the cursor, whatever the address: its
+    conductance in bits 0-9; bits 10-12 for one that was formed or not, against what cells are at
+    first, is stuck low, is stuck high. The cursor then moves along the row, and from its end to the
+    next row."""
+    REGISTERS = 9
+    """`CrossbarRegister`."""
+    SETTING = 10
+    """W. Settings, by their address in words (`celosia.golden.crossbar.settings`)."""
+    TARGET = 11
+    """W. Levels for PROGRAM and SCRUB, one for each cell, whatever the address. The queue has room
+    for `CROSSBAR_QUEUE`."""
+    RESULT = 12
+    """The results one after the other, whatever the address, `RESULT_WORDS` each; all zero where
+    none waits. Word 0: row in bits 0-7, column in 8-18, result in 19-22, command in 23-26, the
+    command's last in 27, 1 in 31. Word 1: tag in bits 0-7, code in 8-19. Word 2: pulses in bits
+    0-12, those of SET in 16-28. A command goes on while `CROSSBAR_QUEUE` results wait at most."""
 
 
-CROSSBAR_PORT_SHIFT = 26
+class CrossbarRegister(IntEnum):
+    """Registers of window REGISTERS, by byte address."""
+
+    CONTROL = 0x00
+    """W. Bits of `CrossbarControl`."""
+    STATE = 0x04
+    """Bits of `CrossbarState`; results that wait in bits 16-31."""
+    CURSOR = 0x08
+    """W. The row of cells that CELL writes next, from its start: tile x rows + row."""
+    REGION_ROWS = 0x0C
+    """W. First row of the next commands' region in bits 0-15, its rows in 16-31."""
+    REGION_COLUMNS = 0x10
+    """W. The same of its columns."""
+    COMMAND = 0x14
+    """W. Starts a command on that region: `celosia.golden.crossbar.commands.Command` in bits 0-3,
+    tag in 8-15, tile in 16-25. One may wait while another one is under way."""
+
+
+class CrossbarControl(IntEnum):
+    """Bits of the crossbar's CONTROL register."""
+
+    ABORT = 1
+    """End commands and drop products for as long as it is set."""
+    FORGET = 2
+    """Clear LOST."""
+
+
+class CrossbarState(IntEnum):
+    """Bits of the crossbar's STATE register."""
+
+    IDLE = 1
+    """No command is under way or waits, and no product."""
+    TRIPPED = 2
+    """The watchdog has ended a pulse: no write until reset."""
+    INTERLOCK = 4
+    """The interlock is closed: pulses may be made."""
+    ABORT = 8
+    """Abort is set."""
+    LOST = 16
+    """A write to region CROSSBAR was lost."""
+
+
+CROSSBAR_PORT_SHIFT = 24
 """Where `CrossbarPort` stands in an address."""
 CORRECTION_TILE_SHIFT, CORRECTION_FIELD_SHIFT = 11, 21
 """Where tile and field stand in the address of a correction, in words."""
+CROSSBAR_QUEUE = 256
+"""Targets that may wait, and results."""
+RESULT_WORDS = 3
+"""Words of a result."""
 
 
 class Register(IntEnum):
@@ -81,6 +143,9 @@ class Register(IntEnum):
     """Counts of the semaphores, eight bits each."""
     MARKS = 0x24
     """Layers marked since the start."""
+    CROSSBAR = 0x28
+    """The crossbar, 0 where there is none: tiles (bits 0-10), rows (11-19), outputs (20-26), bits
+    of a cell (27-29)."""
     COUNTERS = 0x40
     """First of the counters (`Counter`), one word each."""
 
@@ -154,8 +219,9 @@ class Counter(IntEnum):
     LOAD_BUSY = 9
     """A weight vector entered the array or the depthwise engine."""
     MATRIX_DEPTHWISE = 10
-    """The depthwise engine took taps, or the crossbar made a product, and no activation vector
-    entered the array."""
+    """The depthwise engine took taps, and no activation vector entered the array."""
+    MATRIX_CROSSBAR = 11
+    """The crossbar made a product, and neither of the others was at work."""
 
 
 MEMORIES = (Region.SCRATCHPAD, Region.WEIGHTS, Region.ACCUMULATORS, Region.PROFILE)
@@ -181,6 +247,14 @@ class MemoryGeometry:
     def address(self, vector: int) -> int:
         """Byte address of a vector on the host bus."""
         return (self.region << REGION_SHIFT) | vector * self.stride_words * WORD_BYTES
+
+
+def crossbar_word(config: NpuConfig) -> int:
+    """What register CROSSBAR holds."""
+    tiles = config.crossbar
+    if tiles is None:
+        return 0
+    return tiles.tiles | tiles.rows << 11 | tiles.outputs << 20 | tiles.cell_bits << 27
 
 
 def memory_geometry(config: NpuConfig, region: Region) -> MemoryGeometry:

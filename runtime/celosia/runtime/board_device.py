@@ -13,7 +13,10 @@ import numpy as np
 from celosia.compiler.program import Program, Write
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import Identity, config_digest
-from celosia.runtime.device import Inference, Measured
+from celosia.golden.memory_map import Register
+from celosia.runtime.crossbar.hardware import HardwareTiles
+from celosia.runtime.crossbar.tiles import ProgrammedTiles
+from celosia.runtime.device import Inference, Measured, TilesRun
 from celosia.runtime.host_schedule import Runs
 from celosia.runtime.link.host_link import HostLink
 from celosia.sim.host_script import Access, AccessKind, HostScript, ScriptResult
@@ -41,12 +44,21 @@ class BoardDevice:
 
     cycles_source = "board"
 
-    def __init__(self, program: Program, link: HostLink) -> None:
+    def __init__(
+        self, program: Program, link: HostLink, tiles: ProgrammedTiles | None = None
+    ) -> None:
         self._program = program
+        self._programmed = tiles
+        self.tiles: TilesRun | None = None
         self._link = link
         begin = time.perf_counter()
         self.identity: Identity = link.connect()
         wanted = config_digest(program.config)
+        if tiles is not None and not int(link.read(Register.CROSSBAR, 1)[0]):
+            raise CelosiaError(
+                f"board must have a crossbar for the layers of '{program.name}' that are on one, "
+                f"and it has none"
+            )
         if self.identity.config != wanted:
             raise CelosiaError(
                 f"board must have the configuration that the program was compiled for "
@@ -62,12 +74,17 @@ class BoardDevice:
             LinkError: the board doesn't answer any more.
         """
         script = HostScript(self._program.config)
+        tiles = None if self._programmed is None else HardwareTiles(self._programmed, script)
         runs = Runs(self._program, script, inputs)
+        if tiles is not None:
+            tiles.finish()
         result = play(script, self._link)
         self.measured = Measured(
             build_s=self.measured.build_s, wall_s=self.measured.wall_s + result.wall_s
         )
-        return runs.inferences(result)
+        inferences = runs.inferences(result)
+        self.tiles = None if tiles is None else tiles.outcome(result)
+        return inferences
 
 
 def play(script: HostScript, link: HostLink) -> ScriptResult:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from celosia.compiler.program import Write
 from celosia.golden.memory_map import Counter
+from celosia.runtime.crossbar.programming import ProductCounts
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,22 @@ class Measured:
     overlapping_cycles: int | None = None
 
 
+@dataclass(frozen=True)
+class TilesRun:
+    """What became of crossbar tiles.
+
+    Attributes:
+        products: counts of all products of all runs.
+        differing_words: words that the hardware answered while its tiles were programmed and that
+            aren't the golden controller's; 0 where there is no hardware.
+        programming_cycles: clock cycles that it took; None where nobody counts them.
+    """
+
+    products: ProductCounts
+    differing_words: int = 0
+    programming_cycles: int | None = None
+
+
 class Device(Protocol):
     """Something that runs one program, loaded when it was made."""
 
@@ -54,6 +71,8 @@ class Device(Protocol):
     """What its counters come from: `model`, `rtl` or `board`."""
     measured: Measured
     """What building and all runs so far took."""
+    tiles: TilesRun | None
+    """What became of the crossbar's tiles in the last `run`, where the program has some."""
 
     def run(self, inputs: Sequence[Sequence[Write]]) -> list[Inference]:
         """Run the program once for each element of `inputs`, the host's writes for its first entry.

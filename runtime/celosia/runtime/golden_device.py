@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from celosia.compiler.golden_run import load_machine, read_outputs, write_inputs
 from celosia.compiler.program import Program, Write
+from celosia.runtime.crossbar.programming import ProductCounts
 from celosia.runtime.crossbar.tiles import ProgrammedTiles
-from celosia.runtime.device import Inference, Measured
+from celosia.runtime.device import Inference, Measured, TilesRun
 
 
 class GoldenDevice:
@@ -19,15 +20,22 @@ class GoldenDevice:
 
     def __init__(self, program: Program, tiles: ProgrammedTiles | None = None) -> None:
         self._program = program
-        engine = None if tiles is None else tiles.engine(program)
-        self._machine = load_machine(program, tiles=engine)
+        self._engine = None if tiles is None else tiles.engine()
+        self._machine = load_machine(program, tiles=self._engine)
         self.measured = Measured()
+        self.tiles: TilesRun | None = None
 
     def run(self, inputs: Sequence[Sequence[Write]]) -> list[Inference]:
         """Run the program once for each element of `inputs`, by its entries in turn."""
         begin = time.perf_counter()
         inferences = [self._infer(number, writes) for number, writes in enumerate(inputs)]
         self.measured = Measured(wall_s=self.measured.wall_s + time.perf_counter() - begin)
+        if self._engine is not None:
+            counts = self._engine.multiplier.telemetry
+            products = ProductCounts(
+                counts.products - counts.probes, counts.reissues, counts.saturations
+            )
+            self.tiles = TilesRun(products)
         return inferences
 
     def _infer(self, number: int, writes: Sequence[Write]) -> Inference:

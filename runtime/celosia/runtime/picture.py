@@ -15,6 +15,7 @@ from celosia.runtime.waits import MEANINGS
 COLOURS = {
     Counter.MATRIX_BUSY: "#3b7a57",
     Counter.MATRIX_DEPTHWISE: "#8fbf6a",
+    Counter.MATRIX_CROSSBAR: "#2f9aa0",
     Counter.MATRIX_WEIGHTS: "#d9a441",
     Counter.MATRIX_DEPENDENCY: "#c8553d",
     Counter.MATRIX_ACCUMULATORS: "#8c5e9e",

@@ -81,11 +81,12 @@ def _describe_crossbar(program: Program) -> dict[str, Any]:
     """The crossbar's sizes, and of each tile in use its layer, its cells and their levels."""
     sizes = program.config.crossbar
     assert sizes is not None
-    columns = sizes.outputs * sizes.output_columns
+    spare = slice(sizes.outputs * sizes.output_columns, sizes.reference)
+    columns = sizes.columns - (spare.stop - spare.start)
     layers = _layers_of_tiles(program)
     tiles = []
     for number, tile in enumerate(program.crossbar):
-        levels = levels_of(tile.weights, sizes)[: tile.driven, :columns]
+        levels = np.delete(levels_of(tile.weights, sizes)[: tile.driven], spare, axis=1)
         cells = tile.driven * columns
         tiles.append(
             {
@@ -106,6 +107,7 @@ def _describe_crossbar(program: Program) -> dict[str, Any]:
         "spares": sizes.spares,
         "mapping": str(sizes.mapping),
         "slices": sizes.slices,
+        "mapping": str(sizes.mapping),
         "columns": sizes.columns,
         "cell_bits": sizes.cell_bits,
         "adc_bits": sizes.adc_bits,

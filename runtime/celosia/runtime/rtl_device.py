@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from celosia.compiler.program import Program, Write
+from celosia.runtime.crossbar.hardware import HardwareTiles
 from celosia.runtime.crossbar.tiles import ProgrammedTiles
-from celosia.runtime.device import Inference, Measured
+from celosia.runtime.device import Inference, Measured, TilesRun
 from celosia.runtime.host_schedule import Runs
 from celosia.sim.host_script import HostScript
 from celosia.sim.npu_simulation import NpuSimulation
@@ -31,11 +32,12 @@ class RtlDevice:
     ) -> None:
         self._program = program
         self._waves = waves
-        self._tiles = tiles
+        self._programmed = tiles
         self._simulation = NpuSimulation(
             program.config, trace_fst=waves is not None, visibility=visibility
         )
         self.measured = Measured(build_s=self._simulation.build_s)
+        self.tiles: TilesRun | None = None
 
     def run(self, inputs: Sequence[Sequence[Write]]) -> list[Inference]:
         """Run the program once for each element of `inputs`, all in one simulation.
@@ -47,11 +49,13 @@ class RtlDevice:
             Hung: a run did not end.
         """
         script = HostScript(self._program.config)
-        if self._tiles is not None:
-            self._tiles.write(script)
+        tiles = None if self._programmed is None else HardwareTiles(self._programmed, script)
         runs = Runs(self._program, script, inputs)
+        if tiles is not None:
+            tiles.finish()
         result = self._simulation.run(script, waves=self._waves)
         inferences = runs.inferences(result)
+        self.tiles = None if tiles is None else tiles.outcome(result)
         serial, overlapping = runs.cycles(result)
         self.measured = Measured(
             build_s=self.measured.build_s,

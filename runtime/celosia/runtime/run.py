@@ -18,7 +18,7 @@ from celosia.golden.memory_map import Counter
 from celosia.golden.timing import Profile
 from celosia.runtime.board_device import BoardDevice
 from celosia.runtime.crossbar.tiles import ProgrammedTiles
-from celosia.runtime.device import Device, Inference, Measured
+from celosia.runtime.device import Device, Inference, Measured, TilesRun
 from celosia.runtime.golden_device import GoldenDevice
 from celosia.runtime.inputs import Sample, batches, unbatched
 from celosia.runtime.link.host_link import HostLink
@@ -48,27 +48,42 @@ class LayerReport:
 class CrossbarReport:
     """What a run's crossbar tiles are, and what they did to the outputs.
 
-    `converged` is the share of cells that reached their level, with `pulses` in all.
-    `differing_bytes` of `output_bytes` aren't those of the exact int8 network; in the share
-    `agreement` of the samples the largest output is the same one.
+    `converged` is the share of cells that reached their level, with `pulses` in all; `results` has
+    their number by how they ended. `programming` says how hardware got them: by `commands`, in
+    `programming_cycles`, or `direct`; `differing_words` of what it answered meanwhile, and
+    of its counters, aren't the golden controller's. `calibrated` columns have corrections of their
+    own, `uncalibrated` ones couldn't. `products` of all samples took `reissues` of input bits, and
+    `saturations` are columns that were still saturated. `differing_bytes` of `output_bytes` aren't
+    those of the exact int8 network, where it is known; in the share `agreement` of the samples the
+    largest output is the same one.
     """
 
     device: str
     front_end: str
+    programming: str
     tiles: int
     cells: int
     converged: float
     pulses: int
-    differing_bytes: int
-    output_bytes: int
-    agreement: float
+    results: dict[str, int]
+    programming_cycles: int | None
+    differing_words: int
+    calibrated: int
+    uncalibrated: int
+    products: int
+    reissues: int
+    saturations: int
+    differing_bytes: int | None = None
+    output_bytes: int | None = None
+    agreement: float | None = None
 
 
 @dataclass(frozen=True)
 class RunReport:
     """What `celosia run` reports; its fields are the keys of the JSON object.
 
-    `mismatches` counts output bytes that differ from the golden model's. A run of the program makes
+    `mismatches` counts output bytes that differ from the golden model's; `outputs_match` also says
+    that crossbar tiles were programmed as the golden controller does it. A run of the program makes
     `batch` inferences and takes `cycles`, from the start command to the last result in memory;
     `cycles_per_inference` is their quotient, rounded up, and `macs` counts one inference;
     `cycles_source` says whether they were counted (`rtl`, `board`) or computed (`model`).
@@ -142,7 +157,7 @@ def open_device(
         return RtlDevice(program, waves=waves, tiles=tiles)
     if name == "board":
         assert link is not None
-        return BoardDevice(program, link)
+        return BoardDevice(program, link, tiles)
     return GoldenDevice(program, tiles)
 
 
@@ -163,16 +178,37 @@ def run_graph(
     exact = [golden.run(sample) for sample in samples]
     if tiles is None:
         return _run(program, device, device_name, samples, exact)
-    _, expected = _infer(program, GoldenDevice(program, tiles), samples)
-    result = _run(program, device, device_name, samples, expected)
-    report = replace(result.report, crossbar=_crossbar_report(tiles, result.outputs, exact))
-    return replace(result, report=report)
+    result = run_program(program, device, device_name, samples, tiles)
+    assert result.report.crossbar is not None
+    crossbar = _compared(result.report.crossbar, result.outputs, exact)
+    return replace(result, report=replace(result.report, crossbar=crossbar))
 
 
-def _crossbar_report(
-    tiles: ProgrammedTiles, outputs: list[NDArray[Any]], exact: list[list[NDArray[Any]]]
+def _crossbar_report(tiles: ProgrammedTiles, run: TilesRun) -> CrossbarReport:
+    """What the tiles are, and what became of them in a run."""
+    cells, columns = tiles.cells, tiles.columns
+    good = columns.results.get("converged", 0)
+    return CrossbarReport(
+        device=tiles.device,
+        front_end=tiles.options.front_end,
+        programming=tiles.options.programming,
+        tiles=len(tiles.program.crossbar),
+        cells=cells.count,
+        converged=round(cells.converged, 6),
+        pulses=cells.pulses,
+        results=cells.results,
+        programming_cycles=run.programming_cycles,
+        differing_words=run.differing_words,
+        calibrated=good,
+        uncalibrated=columns.count - good,
+        **asdict(run.products),
+    )
+
+
+def _compared(
+    report: CrossbarReport, outputs: list[NDArray[Any]], exact: list[list[NDArray[Any]]]
 ) -> CrossbarReport:
-    """What the tiles did to the outputs [samples, ...] of the exact network."""
+    """With what the tiles did to the outputs [samples, ...] of the exact network."""
     wanted = [
         np.concatenate([np.atleast_1d(v) for v in values]) for values in zip(*exact, strict=True)
     ]
@@ -180,13 +216,8 @@ def _crossbar_report(
     first, exactly = (
         values[0].reshape(len(values[0]), -1).argmax(axis=1) for values in (outputs, wanted)
     )
-    return CrossbarReport(
-        device=tiles.device,
-        front_end=tiles.kind,
-        tiles=len(tiles.corrections),
-        cells=tiles.cells,
-        converged=round(tiles.converged, 6),
-        pulses=tiles.pulses,
+    return replace(
+        report,
         differing_bytes=differing,
         output_bytes=sum(values.nbytes for values in wanted),
         agreement=round(float((first == exactly).mean()), 6),
@@ -203,7 +234,17 @@ def run_program(
     """Run samples of a program whose network isn't at hand; the golden machine is the judge."""
     judge = GoldenDevice(program, tiles)
     _, expected = _infer(program, judge, samples)
-    return _run(program, device, device_name, samples, expected)
+    result = _run(program, device, device_name, samples, expected)
+    if tiles is None or device.tiles is None:
+        return result
+    crossbar = _crossbar_report(tiles, device.tiles)
+    assert judge.tiles is not None
+    if not program.overlapping:  # else hardware repeats some runs, for their times
+        got, want = (vars(run.products).values() for run in (device.tiles, judge.tiles))
+        wrong = sum(a != b for a, b in zip(got, want, strict=True)) + crossbar.differing_words
+        crossbar = replace(crossbar, differing_words=wrong)
+    match = result.report.outputs_match and not crossbar.differing_words
+    return replace(result, report=replace(result.report, crossbar=crossbar, outputs_match=match))
 
 
 def _run(

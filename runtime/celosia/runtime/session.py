@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.crossbar import chosen_layers, compile_placed
+from celosia.compiler.crossbar import chosen_layers, compile_placed, planned
 from celosia.compiler.importer import is_onnx, load_onnx, load_tflite
 from celosia.compiler.program import Program
 from celosia.compiler.program_file import MAGIC, decode_program
@@ -22,7 +22,7 @@ from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.files import write_atomically
 from celosia.golden.graph import Graph
 from celosia.golden.rounding import RoundingProfile
-from celosia.runtime.crossbar.tiles import ProgrammedTiles, program_tiles
+from celosia.runtime.crossbar.tiles import TileOptions, program_tiles
 from celosia.runtime.inputs import Sample, batches, load_samples, random_samples
 from celosia.runtime.link.host_link import HostLink
 from celosia.runtime.models import embedded_data
@@ -42,15 +42,13 @@ class Placement:
     """Which layers go on which engine, and what crossbar tiles are made of.
 
     `engine` is that of all layers that may go on either, `places` are exceptions `LAYER=ENGINE`.
-    `device` is a preset or a TOML file, `front_end` is `emulator` or `physics`, `seed` that of all
-    that is drawn. `mapping` of weights is that of a crossbar which the configuration doesn't have.
+    `device` is a preset or a TOML file. `mapping` of weights is that of a crossbar which the
+    configuration doesn't have.
     """
 
     engine: str = "systolic"
     places: tuple[str, ...] = ()
     device: str = "ideal"
-    front_end: str = "emulator"
-    seed: int = 1
     mapping: str | None = None
 
 
@@ -61,11 +59,9 @@ class Session:
         self,
         program: Program | StreamedProgram,
         graph: Graph | None,
-        placement: Placement | None = None,
     ) -> None:
         self.program = program
         self.graph = graph
-        self._placement = placement or Placement()
         self._run: Callable[[list[Sample]], RunResult] | None = None
 
     def samples(self, path: Path | None) -> list[Sample]:
@@ -79,11 +75,13 @@ class Session:
         waves: Path | None = None,
         pieces: str | None = None,
         link: HostLink | None = None,
+        tiles: TileOptions | None = None,
     ) -> None:
         """Build or prepare the device; a board is found behind `link`.
 
-        `pieces` are those that it runs of a network in pieces, as `pieces_of` reads them; the
-        golden machine runs the others.
+        `tiles` say how crossbar tiles are made, where the program has some. `pieces` are those that
+        it runs of a network in pieces, as `pieces_of` reads them; the golden machine runs the
+        others.
 
         Raises:
             CelosiaError: there are no such pieces, waves are wanted of more than one, or the board
@@ -96,23 +94,19 @@ class Session:
             return
         if pieces is not None:
             raise CelosiaError(f"--pieces must be left out: '{program.name}' fits in one piece")
-        tiles = self._tiles(device)
-        opened = open_device(device, program, waves=waves, link=link, tiles=tiles)
+        made = None
+        if program.crossbar:
+            options = tiles or TileOptions()
+            if device != "golden" and options.front_end == "physics":
+                raise CelosiaError(
+                    "--front-end physics needs --device golden: it isn't in hardware"
+                )
+            made = program_tiles(program, options)
+        opened = open_device(device, program, waves=waves, link=link, tiles=made)
         if graph is None:
-            self._run = partial(run_program, program, opened, device, tiles=tiles)
+            self._run = partial(run_program, program, opened, device, tiles=made)
         else:
-            self._run = partial(run_graph, graph, program, opened, device, tiles=tiles)
-
-    def _tiles(self, device: str) -> ProgrammedTiles | None:
-        """The program's crossbar tiles, programmed; None where it has none."""
-        placement, program = self._placement, self.program
-        if isinstance(program, StreamedProgram) or not program.crossbar:
-            return None
-        if device != "golden" and placement.front_end != "emulator":
-            raise CelosiaError("--front-end physics needs --device golden: it isn't in hardware")
-        if device == "board":
-            raise CelosiaError("--device board must have all layers on the systolic array")
-        return program_tiles(program, placement.device, placement.front_end, placement.seed)
+            self._run = partial(run_graph, graph, program, opened, device, tiles=made)
 
     def run(self, samples: list[Sample]) -> RunResult:
         """Run samples on the opened device."""
@@ -151,13 +145,13 @@ def open_session(
     """
     content = _read(model)
     if content.startswith(MAGIC):
-        return Session(decode_program(content), None, placement)
+        return Session(decode_program(content), None)
     graph = _load(model, content)
     profile = None if rounding is None else _profile(rounding)
     npu = load_config(config)
     if placement is not None and (placement.engine != "systolic" or placement.places):
         placed = _compile_placed(graph, npu, profile, placement, batch, overlap)
-        return Session(placed, graph, placement)
+        return Session(planned(placed, placement.device), graph)
     program = compile_network(graph, npu, profile, batch=batch, overlap=overlap)
     return Session(program, graph)
 

@@ -4,7 +4,8 @@ from celosia.golden.memory_map import Counter
 
 MEANINGS = {
     Counter.MATRIX_BUSY: "computing",
-    Counter.MATRIX_DEPTHWISE: "computing beside the array: depthwise, or on the crossbar",
+    Counter.MATRIX_DEPTHWISE: "computing depthwise, beside the array",
+    Counter.MATRIX_CROSSBAR: "computing on the crossbar",
     Counter.MATRIX_WEIGHTS: "waiting for weights",
     Counter.MATRIX_DEPENDENCY: "waiting for the previous layer",
     Counter.MATRIX_ACCUMULATORS: "waiting for accumulators",

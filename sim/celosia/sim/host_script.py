@@ -3,23 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.config import NpuConfig
-from celosia.golden.crossbar.corrections import CorrectionWrite
 from celosia.golden.isa import Semaphore, Unit
 from celosia.golden.memory_map import (
-    CORRECTION_FIELD_SHIFT,
-    CORRECTION_TILE_SHIFT,
-    CROSSBAR_PORT_SHIFT,
     REGION_SHIFT,
     WORD_BYTES,
     Control,
     Counter,
-    CrossbarPort,
     MemoryGeometry,
     Region,
     Register,
@@ -42,7 +37,7 @@ class AccessKind(IntEnum):
 
 
 STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
-_CELLS_AT_ONCE = 1 << 20
+_WORDS_AT_ONCE = 1 << 20
 _UNIT_NAMES = [unit.name.lower() for unit in Unit]
 
 
@@ -151,35 +146,31 @@ class HostScript:
         if len(words):
             self._words += [header, words]
 
-    def write_correction(self, entry: CorrectionWrite) -> None:
-        """Write an entry of the crossbar's tables."""
-        place = (
-            entry.field << CORRECTION_FIELD_SHIFT
-            | entry.tile << CORRECTION_TILE_SHIFT
-            | entry.place
-        )
-        address = _crossbar_address(CrossbarPort.CORRECTION) + place * WORD_BYTES
-        self._words.append(np.array([AccessKind.WRITE, address, 1, entry.value], np.uint32))
+    def write_words(self, address: int, words: NDArray[np.integer[Any]] | Sequence[int]) -> None:
+        """Write words from a byte address on."""
+        values = np.asarray(words, np.uint32)
+        for first in range(0, len(values), _WORDS_AT_ONCE):
+            some = values[first : first + _WORDS_AT_ONCE]
+            start = address + first * WORD_BYTES
+            self._words += [np.array([AccessKind.WRITE, start, len(some)], np.uint32), some]
 
-    def write_cells(self, conductance: NDArray[np.int64]) -> None:
-        """Write the cells of all tiles: their conductances [tiles, rows, columns]."""
-        cursor = _crossbar_address(CrossbarPort.CURSOR)
-        self._words.append(np.array([AccessKind.WRITE, cursor, 1, 0], np.uint32))
-        # Every word goes to the cursor, whatever the address behind the port's number.
-        cells = conductance.reshape(-1).astype(np.uint32)
-        for first in range(0, len(cells), _CELLS_AT_ONCE):
-            some = cells[first : first + _CELLS_AT_ONCE]
-            header = [AccessKind.WRITE, _crossbar_address(CrossbarPort.CELL), len(some)]
-            self._words += [np.array(header, np.uint32), some]
+    def read_words(self, address: int, count: int) -> slice:
+        """Read words from a byte address on; returns their place among the answers."""
+        if not count:
+            return slice(0)
+        self._words.append(np.array([AccessKind.READ, address, count], np.uint32))
+        place = slice(self.answers, self.answers + count)
+        self.answers += count
+        return place
 
     def read_vectors(self, region: Region, first: int, count: int) -> slice:
         """Read consecutive vectors; returns their place among the answers."""
         geometry = memory_geometry(self._config, region)
-        return self._read(geometry.address(first), count * geometry.stride_words)
+        return self.read_words(geometry.address(first), count * geometry.stride_words)
 
     def read_state(self) -> slice:
         """Read all registers; returns their place among the answers."""
-        return self._read(Region.REGISTERS << REGION_SHIFT, STATE_WORDS)
+        return self.read_words(Region.REGISTERS << REGION_SHIFT, STATE_WORDS)
 
     def start(self, program: int, *, step_mode: bool = False) -> None:
         """Start the program at a vector of the weight memory."""
@@ -191,9 +182,9 @@ class HostScript:
         """In step mode, let the NPU carry out the next instruction."""
         self.write_register(Register.CONTROL, Control.STEP_MODE | Control.STEP)
 
-    def poll(self, mask: int, limit: int) -> None:
-        """Wait for a STATUS bit, at most `limit` cycles."""
-        words = [AccessKind.POLL, Register.STATUS, mask, limit, STATE_WORDS]
+    def poll(self, mask: int, limit: int, address: int = Register.STATUS) -> None:
+        """Wait for a bit, by default of STATUS, at most `limit` cycles."""
+        words = [AccessKind.POLL, address, mask, limit, STATE_WORDS]
         self._words.append(np.array(words, np.uint32))
 
     def wait(self, mask: int, limit: int) -> slice:
@@ -242,24 +233,12 @@ class HostScript:
         raw = answers.astype("<u4").view(np.uint8).reshape(-1, geometry.stride_words * WORD_BYTES)
         return np.ascontiguousarray(raw[:, : geometry.vector_bytes]).view(dtype)
 
-    def _read(self, address: int, count: int) -> slice:
-        if not count:
-            return slice(0)
-        self._words.append(np.array([AccessKind.READ, address, count], np.uint32))
-        place = slice(self.answers, self.answers + count)
-        self.answers += count
-        return place
-
 
 def bus_words(geometry: MemoryGeometry, vectors: NDArray[np.generic]) -> NDArray[np.uint32]:
     """Consecutive vectors, an array [n, lanes] of the region's bytes, as words of the bus."""
     padded = np.zeros((len(vectors), geometry.stride_words * WORD_BYTES), np.uint8)
     padded[:, : geometry.vector_bytes] = np.ascontiguousarray(vectors).view(np.uint8)
     return padded.view("<u4").reshape(-1).astype(np.uint32)
-
-
-def _crossbar_address(port: CrossbarPort) -> int:
-    return (Region.CROSSBAR << REGION_SHIFT) | port << CROSSBAR_PORT_SHIFT
 
 
 def state_of(answers: Sequence[int] | NDArray[np.uint32]) -> NpuState:

@@ -14,6 +14,7 @@ from celosia.compiler.program import (
     LayerInfo,
     Port,
     Program,
+    ProgrammingPlan,
     TensorPlacement,
 )
 from celosia.compiler.program_file.fields import MAX_INDEX, Field
@@ -27,6 +28,7 @@ from celosia.compiler.program_file.tensors import (
 from celosia.compiler.streaming.program import StreamedProgram
 from celosia.golden.config import NpuConfig, config_from_mapping, config_to_mapping
 from celosia.golden.crossbar.front_end import GAIN_BITS
+from celosia.golden.crossbar.settings import VALUE_BITS, settings_from
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Tensor
 from celosia.golden.isa import Product
@@ -76,6 +78,12 @@ def encode_header(program: Program) -> dict[str, Any]:
             }
             for tile in program.crossbar
         ],
+        "programming": None
+        if program.programming is None
+        else {
+            "device": program.programming.device,
+            "settings": [list(pair) for pair in program.programming.settings.writes()],
+        },
     }
 
 
@@ -109,6 +117,7 @@ def decode_header(header: Any, image: bytes) -> Program:
             _decode_placement(item, config, len(layers)) for item in root["tensors"].items()
         ),
         crossbar=_decode_tiles(root["crossbar"], config),
+        programming=_decode_programming(root["programming"]),
     )
     check_batch(program)
     _check_image(program)
@@ -221,6 +230,20 @@ def _decode_tile(field: Field, config: NpuConfig) -> CrossbarTile:
         driven=driven,
         adc_gain=field["adc_gain"].integer(1, (1 << GAIN_BITS) - 1),
     )
+
+
+def _decode_programming(field: Field) -> ProgrammingPlan | None:
+    if field.value is None:
+        return None
+    values: dict[int, int] = {}
+    for pair in field["settings"].items():
+        address, value = pair.integers(0, (1 << VALUE_BITS) - 1, count=2)
+        values[address] = value
+    try:
+        settings = settings_from(values)
+    except CelosiaError as error:
+        raise CelosiaError(f"program's programming must be possible: {error}") from error
+    return ProgrammingPlan(field["device"].text(), settings)
 
 
 def check_batch(program: Program | StreamedProgram) -> None:

@@ -19,6 +19,8 @@ MAGNITUDE_BITS = 8
 INPUT_BITS = 8
 """Bits of an input, driven one after the other."""
 
+UNDRIVEN = -128
+"""Input of rows that nothing is driven into: as x + 128 it is zero."""
 MAXIMUM_TILES = 1024
 """Tiles that an instruction can name."""
 

@@ -71,13 +71,14 @@ class Controller:
         settings: may be exchanged between commands.
 
     Attributes:
+        config: the sizes.
         telemetry: what is counted and found.
         multiplier: makes the products.
         corrections: the tables of each tile, as they were written.
     """
 
     def __init__(self, front_end: FrontEnd, config: CrossbarConfig, settings: Settings) -> None:
-        self._config = config
+        self.config = config
         self.settings = settings
         self.telemetry = TelemetryTwin(config)
         self._front_end = CountedFrontEnd(front_end, self.telemetry)
@@ -92,7 +93,7 @@ class Controller:
         """The results of a command, with its targets [n] if it has some."""
         if asked.command not in MAINTENANCE:
             return self._on_cells(asked, levels)
-        if asked.tile >= self._config.tiles:
+        if asked.tile >= self.config.tiles:
             return [Answer(0, 0, Result.ABORTED)]
         match asked.command:
             case Command.CLEAR:
@@ -107,6 +108,18 @@ class Controller:
             case Command.COMPENSATE:
                 return self._compensate(asked.tile)
         return [Answer(0, 0, Result.CONVERGED)]
+
+    def accepts(self, asked: RegionCommand) -> bool:
+        """Whether a command on cells is one, of a region that is on its tile."""
+        config = self.config
+        return (
+            asked.command in ON_CELLS
+            and asked.tile < config.tiles
+            and asked.rows > 0
+            and asked.columns > 0
+            and asked.first_row + asked.rows <= config.rows
+            and asked.first_column + asked.columns <= config.columns
+        )
 
     def multiply(self, tile: int, inputs: NDArray[np.int8], unsigned: bool) -> NDArray[np.int32]:
         """Sums [n, outputs] of int8 vectors [n, rows] by a tile."""
@@ -147,7 +160,7 @@ class Controller:
         return self.telemetry.words(Telemetry(**since))
 
     def _calibrate(self, tile: int) -> list[Answer]:
-        config, scalars = self._config, self.settings.scalars
+        config, scalars = self.config, self.settings.scalars
         parts, average = (
             1 << scalars[Setting.CALIBRATION_PARTS],
             scalars[Setting.CALIBRATION_AVERAGE],
@@ -186,7 +199,7 @@ class Controller:
             average=before.average,
         )
         try:
-            self.corrections[tile] = drift_compensated(written, before, now, self._config)
+            self.corrections[tile] = drift_compensated(written, before, now, self.config)
         except CelosiaError:
             return [Answer(0, 0, Result.UNCALIBRATED)]
         scale = (CorrectionField.SCALE, CorrectionField.SHIFT)
@@ -202,7 +215,7 @@ class Controller:
     def _repair(self, tile: int) -> list[Answer]:
         self._references.pop(tile, None)
         before = self.corrections[tile].outputs
-        now = repaired(self.telemetry.defects[tile], self._config)
+        now = repaired(self.telemetry.defects[tile], self.config)
         self.corrections[tile] = replace(self.corrections[tile], outputs=now)
         results = np.where(now == before, Result.CONVERGED, Result.MOVED)
         return [
@@ -211,15 +224,8 @@ class Controller:
         ]
 
     def _on_cells(self, asked: RegionCommand, levels: Integers | None) -> list[Answer]:
-        config = self._config
-        if not (
-            asked.command in ON_CELLS
-            and asked.tile < config.tiles
-            and asked.rows > 0
-            and asked.columns > 0
-            and asked.first_row + asked.rows <= config.rows
-            and asked.first_column + asked.columns <= config.columns
-        ):
+        config = self.config
+        if not self.accepts(asked):
             self.telemetry.refused()
             return [Answer(asked.first_row, asked.first_column, Result.ABORTED)]
         command = Command(asked.command)

@@ -156,6 +156,15 @@ class EmulatorTwin:
         highest = (1 << config.adc_bits) - 1
         return np.minimum(codes, highest), codes >= highest
 
+    def write_cell(self, place: int, value: int) -> None:
+        """What the back door writes: conductance, and behind it whether the cell was formed or not
+        against what cells are at first, is stuck low, is stuck high. `place` counts cells."""
+        self.conductance.flat[place] = value & _HIGHEST
+        changed = bool(value >> CONDUCTANCE_BITS & 1)
+        self.formed.flat[place] = changed == bool(self._emulator.unformed)
+        self.stuck_low.flat[place] = value >> (CONDUCTANCE_BITS + 1) & 1
+        self.stuck_high.flat[place] = value >> (CONDUCTANCE_BITS + 2) & 1
+
     def effective(self, tile: int) -> Integers:
         """What every cell of a tile conducts [rows, columns], faults included."""
         found = np.where(self.formed[tile], self.conductance[tile], 0)

@@ -9,6 +9,7 @@ command on. There are three tables: scalars (`Setting`), the ramps of pulses (`R
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from typing import Any
 
 from celosia.golden.crossbar.commands import Scheme
 from celosia.golden.crossbar.config import CODE_BITS, PULSE_BITS, VOLTAGE_BITS
@@ -229,6 +230,37 @@ class Settings:
         for level, window in enumerate(self.windows):
             for bound, value in window.values():
                 yield WINDOW_BASE + level * len(WindowField) + bound, value
+
+
+def settings_from(values: Mapping[int, int]) -> Settings:
+    """The settings of values by address, as they are sent: upper bits are lost, addresses that
+    aren't there mean nothing, and what isn't given is as after reset.
+
+    Raises:
+        CelosiaError: a value doesn't fit its setting.
+    """
+
+    def value(address: int, width: int) -> int:
+        return values.get(address, 0) & ((1 << width) - 1)
+
+    ramps: dict[Ramp, RampSettings] = {}
+    for ramp in Ramp:
+        fields_of_ramp: dict[str, Any] = {
+            item.name.lower(): value(RAMP_BASE + ramp * len(RampField) + item, width)
+            for item, width in RAMP_WIDTHS.items()
+        }
+        ramps[ramp] = RampSettings(**fields_of_ramp)
+    windows = tuple(
+        LevelWindow(
+            **{
+                bound.name.lower(): value(WINDOW_BASE + level * len(WindowField) + bound, CODE_BITS)
+                for bound in WindowField
+            }
+        )
+        for level in range(MAXIMUM_LEVELS)
+    )
+    scalars = {s: value(s, width) for s, (width, _) in SCALARS.items() if s in values}
+    return Settings(scalars=scalars, ramps=ramps, windows=windows)
 
 
 def _check(name: str, value: object, highest: int) -> None:

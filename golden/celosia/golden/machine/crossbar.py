@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.config import NpuConfig
+from celosia.golden.crossbar.config import UNDRIVEN
 from celosia.golden.crossbar.mvm import Multiplier, TileCorrection
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import Product
 from celosia.golden.machine.loops import Handlers, LoopNest, chunk_at
 from celosia.golden.quantization import Int64Array, wrap_int32
-
-UNDRIVEN = -128
-"""Input of rows that nothing is driven into: as x + 128 it is zero."""
 
 
 class TileEngine(Protocol):

@@ -189,7 +189,7 @@ class MatrixTiming:
         """Product after product, as if no bit were issued twice: how many are depends on data."""
         each = product_cycles(self._config) + run.vectors
         end = offered + FIRST_PRODUCT_CYCLES + run.passes * each
-        self._records.spend(Counter.MATRIX_DEPTHWISE, offered, end)
+        self._records.spend(Counter.MATRIX_CROSSBAR, offered, end)
         self._end = end
         self._leave(run, end)
         self.idle = self._sums.take(end)

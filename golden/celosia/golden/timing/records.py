@@ -9,6 +9,7 @@ from celosia.golden.memory_map import Counter
 _REASONS = (
     Counter.MATRIX_BUSY,
     Counter.MATRIX_DEPTHWISE,
+    Counter.MATRIX_CROSSBAR,
     Counter.MATRIX_WEIGHTS,
     Counter.MATRIX_DEPENDENCY,
     Counter.MATRIX_ACCUMULATORS,

@@ -1,6 +1,6 @@
 """The controller of a bank of tiles: programming and products on one front-end port."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,12 +46,17 @@ class Controller(wiring.Component):
         Taken while nothing is under way; a value holds from the next command or product on.
     abort : In(1)
         Level: ends the command and drops products; the port is SAFE in the next cycle.
+    restart : In(1)
+        Forgets the command and all products, with their results and sums; the port is SAFE in the
+        next cycle. Settings, tables and status stay, and `tripped` does.
     interlock : In(1)
         Level: no pulse without it.
     port : Out(FrontEndSignature(config))
         The front end.
     busy : Out(1)
         A command or a product is under way.
+    multiplying : Out(1)
+        A product is, or waits.
     tripped : Out(1)
         The limiter's watchdog has bitten: no write until reset.
     pulsed, event : Out
@@ -78,9 +83,11 @@ class Controller(wiring.Component):
                 "sums": Out(stream.Signature(data.ArrayLayout(signed(32), config.outputs))),
                 "settings": In(stream.Signature(SETTING_WRITE)),
                 "abort": In(1),
+                "restart": In(1),
                 "interlock": In(1),
                 "port": Out(FrontEndSignature(config)),
                 "busy": Out(1),
+                "multiplying": Out(1),
                 "tripped": Out(1),
                 "pulsed": Out(1),
                 "event": Out(pulse_event(config)),
@@ -100,10 +107,12 @@ class Controller(wiring.Component):
         m = Module()
         config = self._config
         m.submodules.settings = settings = SettingsStore(config)
-        m.submodules.programmer = programmer = Programmer(config)
-        m.submodules.mvm = mvm = MvmUnit(config)
+        programmer, mvm, maintenance = Programmer(config), MvmUnit(config), Maintenance(config)
+        restarted = ResetInserter(self.restart)
+        m.submodules.programmer = restarted(programmer)
+        m.submodules.mvm = restarted(mvm)
         m.submodules.limiter = limiter = Limiter(config)
-        m.submodules.maintenance = maintenance = Maintenance(config)
+        m.submodules.maintenance = restarted(maintenance)
         m.submodules.status = status = Status(config)
         for outer, inner in (
             (self.targets, programmer.targets),
@@ -134,9 +143,10 @@ class Controller(wiring.Component):
             mvm.abort.eq(self.abort),
             mvm.settle.eq(settings.scalars.read_settle),
             limiter.settle.eq(settings.scalars.write_settle),
-            limiter.abort.eq(self.abort),
+            limiter.abort.eq(self.abort | self.restart),
             limiter.interlock.eq(self.interlock),
             self.busy.eq(programmer.busy | maintenance.busy | mvm.busy),
+            self.multiplying.eq(mvm.busy),
             self.tripped.eq(limiter.tripped),
         ]
         return m

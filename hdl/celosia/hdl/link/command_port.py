@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from celosia.golden.link.commands import ADDRESS_BYTES, MAX_WORDS, WORD_BYTES, Reply, Request
 from celosia.golden.link.frames import HEADER_BYTES
 from celosia.golden.link.identity import IDENTITY_BYTES, Identity
-from celosia.hdl.npu.host_port import HostRequest
+from celosia.hdl.npu.interfaces import HostRequest
 
 __all__ = ["CommandPort"]
 

@@ -8,7 +8,7 @@ from celosia.golden.link.identity import Identity
 from celosia.hdl.link.command_port import CommandPort
 from celosia.hdl.link.frame_receiver import FrameReceiver
 from celosia.hdl.link.frame_transmitter import FrameTransmitter
-from celosia.hdl.npu.host_port import HostRequest
+from celosia.hdl.npu.interfaces import HostRequest
 from celosia.hdl.stream import StreamFifo
 
 __all__ = ["Link"]

@@ -11,30 +11,27 @@ from amaranth.utils import ceil_log2
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import ADDRESS_BITS, Semaphore
 from celosia.golden.memory_map import (
-    CORRECTION_FIELD_SHIFT,
-    CORRECTION_TILE_SHIFT,
-    CROSSBAR_PORT_SHIFT,
     IDENTITY,
     REGION_SHIFT,
     WORD_BYTES,
     Control,
     Counter,
-    CrossbarPort,
     Region,
     Register,
+    crossbar_word,
     memory_geometry,
 )
 from celosia.golden.rounding import RoundingProfile
-from celosia.hdl.crossbar.emulator import cell_access
-from celosia.hdl.crossbar.product_corrector import correction_write
 from celosia.hdl.npu.counters import COUNTERS
-from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
+from celosia.hdl.npu.interfaces import (
+    HostRequest,
+    MemoryReadSignature,
+    MemoryWriteSignature,
+    vector,
+)
 from celosia.hdl.npu.semaphores import COUNT_BITS
 
-__all__ = ["STATUS", "HostPort", "HostRequest"]
-
-HostRequest = data.StructLayout({"write": 1, "address": 32, "data": 32})
-"""One access: a byte address (see `celosia.golden.memory_map`), and data to write."""
+__all__ = ["STATUS", "HostPort"]
 
 STATUS = data.StructLayout({"busy": 1, "done": 1, "illegal": 1, "stepped": 1})
 """The STATUS register, in the order of `memory_map.Status`."""
@@ -69,8 +66,8 @@ class HostPort(wiring.Component):
         if config.profile_depth:
             optional["profile_read"] = Out(MemoryReadSignature(COUNTERS))
         if config.crossbar is not None:
-            optional["corrections"] = Out(stream.Signature(correction_write(config.crossbar)))
-            optional["cells"] = Out(stream.Signature(cell_access(config.crossbar)))
+            optional["crossbar_request"] = Out(stream.Signature(HostRequest))
+            optional["crossbar_response"] = In(stream.Signature(32))
         super().__init__(
             {
                 **optional,
@@ -116,7 +113,7 @@ class HostPort(wiring.Component):
             held.write.eq(access.write),
         ]
 
-        with m.FSM(name="host"):
+        with m.FSM(name="host") as machine:
             with m.State("ACCESS"):
                 m.d.sync += [register.eq(0) for register in (answer, *fetched.values())]
                 with m.If(self.request.valid & access.write):
@@ -130,7 +127,7 @@ class HostPort(wiring.Component):
                             self._write_word(m, Region.WEIGHTS, self.weights_write)
                         if self._config.crossbar is not None:
                             with m.Case(Region.CROSSBAR):
-                                self._write_crossbar(m, offset, access.data)
+                                m.d.comb += self.request.ready.eq(self.crossbar_request.ready)
                 with m.Elif(self.request.valid & held.next):
                     m.d.sync += answer.eq(held.word)
                     m.next = "ANSWER"
@@ -139,17 +136,34 @@ class HostPort(wiring.Component):
                         for memory in self._readers():
                             with m.Case(memory):
                                 self._ask(m, memory)
+                        if self._config.crossbar is not None:
+                            with m.Case(Region.CROSSBAR):
+                                with m.If(self.crossbar_request.ready):
+                                    m.next = "FETCH_CROSSBAR"
                         with m.Default():
                             m.d.sync += answer.eq(Mux(region == 0, self._register(m, offset), 0))
                             m.next = "ANSWER"
             for memory, word in fetched.items():
                 with m.State(f"FETCH_{memory.name}"):
                     self._fetch(m, memory, word, held)
+            if self._config.crossbar is not None:
+                with m.State("FETCH_CROSSBAR"):
+                    m.d.comb += self.crossbar_response.ready.eq(1)
+                    with m.If(self.crossbar_response.valid):
+                        m.d.sync += answer.eq(self.crossbar_response.payload)
+                        m.next = "ANSWER"
             with m.State("ANSWER"):
                 m.d.comb += self.response.valid.eq(1)
                 with m.If(self.response.ready):
                     m.d.comb += self.request.ready.eq(1)
                     m.next = "ACCESS"
+        if self._config.crossbar is not None:
+            m.d.comb += [
+                self.crossbar_request.payload.eq(access),
+                self.crossbar_request.valid.eq(
+                    machine.ongoing("ACCESS") & self.request.valid & (region == Region.CROSSBAR)
+                ),
+            ]
         return m
 
     def _readers(self) -> dict[Region, wiring.PureInterface]:
@@ -192,38 +206,6 @@ class HostPort(wiring.Component):
             port.payload.mask.eq(lanes),
             self.request.ready.eq(port.ready | ~exists),
         ]
-
-    def _write_crossbar(self, m: Module, offset: object, value: object) -> None:
-        """An entry of the crossbar's tables, the cursor, or the cell at the cursor."""
-        tiles = self._config.crossbar
-        assert tiles is not None
-        line = Signal(range(max(2, tiles.tiles * tiles.rows)))
-        column = Signal(range(tiles.columns))
-        corrections, cells = self.corrections, self.cells
-        m.d.comb += [
-            corrections.payload.field.eq(offset >> CORRECTION_FIELD_SHIFT),
-            corrections.payload.tile.eq(offset >> CORRECTION_TILE_SHIFT),
-            corrections.payload.place.eq(offset),
-            corrections.payload.value.eq(value),
-            cells.payload.write.eq(1),
-            cells.payload.line.eq(line),
-            cells.payload.column.eq(column),
-            cells.payload.value.as_value().eq(value),
-        ]
-        with m.Switch(offset >> (CROSSBAR_PORT_SHIFT - ceil_log2(WORD_BYTES))):
-            with m.Case(CrossbarPort.CORRECTION):
-                m.d.comb += [
-                    corrections.valid.eq(1),
-                    self.request.ready.eq(corrections.ready),
-                ]
-            with m.Case(CrossbarPort.CURSOR):
-                m.d.sync += [line.eq(value), column.eq(0)]
-            with m.Case(CrossbarPort.CELL):
-                m.d.comb += [cells.valid.eq(1), self.request.ready.eq(cells.ready)]
-                with m.If(cells.ready):
-                    m.d.sync += column.eq(column + 1)
-                    with m.If(column == tiles.columns - 1):
-                        m.d.sync += [column.eq(0), line.eq(line + 1)]
 
     def _ask(self, m: Module, region: Region) -> None:
         port = self._readers()[region]
@@ -270,6 +252,7 @@ class HostPort(wiring.Component):
                 Register.QUEUES: self.queues,
                 Register.SEMAPHORES: self.semaphores,
                 Register.MARKS: self.marks,
+                Register.CROSSBAR: Const(crossbar_word(config), 32),
             }.items():
                 with m.Case(register // WORD_BYTES):
                     m.d.comb += value.eq(source)

@@ -23,6 +23,7 @@ __all__ = [
     "CrossbarEngineSignature",
     "DepthwiseEngineSignature",
     "DepthwiseJob",
+    "HostRequest",
     "InstructionStream",
     "MatrixEngineSignature",
     "MemoryReadSignature",
@@ -32,6 +33,10 @@ __all__ = [
     "instruction_layout",
     "vector",
 ]
+
+
+HostRequest = data.StructLayout({"write": 1, "address": 32, "data": 32})
+"""One access of the host: a byte address (see `celosia.golden.memory_map`), and data to write."""
 
 
 def vector(lanes: int, bits: int = 8) -> data.ArrayLayout:

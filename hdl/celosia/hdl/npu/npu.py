@@ -11,8 +11,8 @@ from celosia.hdl.crossbar.engine import CrossbarEngine
 from celosia.hdl.npu.accumulators import Accumulators
 from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.hdl.npu.depthwise_engine import DepthwiseEngine
-from celosia.hdl.npu.host_port import STATUS, HostPort, HostRequest
-from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.host_port import STATUS, HostPort
+from celosia.hdl.npu.interfaces import HostRequest, vector
 from celosia.hdl.npu.load_unit import LoadUnit
 from celosia.hdl.npu.matrix_unit import MatrixUnit
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
@@ -119,7 +119,7 @@ class Npu(wiring.Component):
         wiring.connect(m, load.weights, engine.weights)
         wiring.connect(m, matrix.activations, engine.activations)
         wiring.connect(m, matrix.jobs, accumulators.jobs)
-        crossbar = self._crossbar(m, restarted, host, matrix)
+        crossbar = self._crossbar(m, start, host, matrix)
         depthwise = self._sums(m, restarted, load, matrix, engine, accumulators, crossbar)
 
         units = {Unit.LOAD: load, Unit.MATRIX: matrix, Unit.POST: post}
@@ -205,16 +205,18 @@ class Npu(wiring.Component):
         return depthwise
 
     def _crossbar(
-        self, m: Module, restarted: ResetInserter, host: HostPort, matrix: MatrixUnit
+        self, m: Module, start: Signal, host: HostPort, matrix: MatrixUnit
     ) -> CrossbarEngine | None:
-        """The crossbar, if there is one; START ends its products, and leaves its cells."""
+        """The crossbar, if there is one; START ends products and commands, and leaves its cells."""
         if self._config.crossbar is None:
             return None
         crossbar = CrossbarEngine(self._config)
-        m.submodules.crossbar = restarted(crossbar)
+        m.submodules.crossbar = crossbar
         wiring.connect(m, matrix.crossbar_vectors, crossbar.vectors)
-        wiring.connect(m, host.corrections, crossbar.corrections)
-        wiring.connect(m, host.cells, crossbar.cells)
+        wiring.connect(m, host.crossbar_request, crossbar.request)
+        wiring.connect(m, crossbar.response, host.crossbar_response)
+        # Nobody can be harmed by an emulator.
+        m.d.comb += [crossbar.restart.eq(start), crossbar.interlock.eq(1)]
         return crossbar
 
     @staticmethod
@@ -276,7 +278,7 @@ class Npu(wiring.Component):
         valid, ready = engine.activations.valid, engine.activations.ready
         computing = Const(0) if depthwise is None else depthwise.computing
         waiting = Const(0) if depthwise is None else depthwise.waiting
-        beside = Const(0) if crossbar is None else crossbar.busy
+        multiplying = Const(0) if crossbar is None else crossbar.busy
         with m.If(sequencer.running):
             m.d.comb += [
                 events[Counter.CYCLES].eq(1),
@@ -286,8 +288,10 @@ class Npu(wiring.Component):
             ]
             with m.If(valid & ready):
                 m.d.comb += events[Counter.MATRIX_BUSY].eq(1)
-            with m.Elif(computing | beside):
+            with m.Elif(computing):
                 m.d.comb += events[Counter.MATRIX_DEPTHWISE].eq(1)
+            with m.Elif(multiplying):
+                m.d.comb += events[Counter.MATRIX_CROSSBAR].eq(1)
             with m.Elif(valid | waiting):
                 m.d.comb += events[Counter.MATRIX_WEIGHTS].eq(1)
             with m.Elif(matrix.state == UnitState.WAITING_SEMAPHORE):

@@ -7,6 +7,7 @@ import typer
 
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import (
+    IDEAL_CELLS,
     Batch,
     Cells,
     Config,
@@ -34,7 +35,7 @@ def compile_(
     overlap: Overlap = False,
     engine: Engine = "systolic",
     place: Place = None,
-    crossbar: Cells = "ideal",
+    crossbar: Cells = None,
     mapping: Mapping = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -51,7 +52,7 @@ def compile_(
     from celosia.runtime.session import Placement, open_session
     from celosia.runtime.streamed_report import describe_streamed
 
-    placement = Placement(engine, tuple(place or ()), crossbar, mapping=mapping)
+    placement = Placement(engine, tuple(place or ()), crossbar or IDEAL_CELLS, mapping)
     session = open_session(
         model, config, rounding, batch=batch, overlap=overlap, placement=placement
     )

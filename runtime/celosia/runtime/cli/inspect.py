@@ -212,7 +212,7 @@ def _print_tiles(crossbar: dict[str, Any], limit: int | None) -> None:
     _print_rest(len(crossbar["tiles"]), limit, "tiles", "--tiles")
     results.print(
         f"{crossbar_in_use(crossbar)}; a weight takes {crossbar['slices']} slices of "
-        f"{crossbar['cell_bits']} bits on 2 columns each, {crossbar['spares']} of "
+        f"{crossbar['cell_bits']} bits, mapped {crossbar['mapping']}, {crossbar['spares']} of "
         f"{crossbar['outputs'] + crossbar['spares']} outputs are spare",
         soft_wrap=True,
     )

@@ -62,12 +62,15 @@ Place = Annotated[
         show_default=False,
     ),
 ]
+IDEAL_CELLS = "ideal"
 Cells = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--crossbar",
         metavar="NAME|FILE.toml",
-        help="What the crossbar's cells are made of: a device preset, or a TOML file.",
+        help="What the crossbar's cells are made of: a device preset, or a TOML file.  "
+        f"[default: {IDEAL_CELLS}]",
+        show_default=False,
     ),
 ]
 Mapping = Annotated[

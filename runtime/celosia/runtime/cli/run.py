@@ -14,6 +14,7 @@ from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import (
     BATCH_HELP,
     CONFIG_HELP,
+    IDEAL_CELLS,
     ROUNDING_HELP,
     Cells,
     Engine,
@@ -101,7 +102,7 @@ def run(
     overlap: Overlap = False,
     engine: Engine = "systolic",
     place: Place = None,
-    crossbar: Cells = "ideal",
+    crossbar: Cells = None,
     front_end: Annotated[
         str,
         typer.Option(
@@ -111,6 +112,22 @@ def run(
         ),
     ] = "emulator",
     mapping: Mapping = None,
+    programming: Annotated[
+        str,
+        typer.Option(
+            "--programming",
+            metavar="direct|commands",
+            help="How the crossbar's levels come into hardware: through the emulator's back door, "
+            "or cell by cell by the controller, on the host's commands.",
+        ),
+    ] = "direct",
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Let the controller measure and correct every column of the crossbar's tiles.",
+        ),
+    ] = False,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Of all that the crossbar's cells draw.")
     ] = 1,
@@ -141,6 +158,7 @@ def run(
     batch and overlap; it is compared with the golden machine. Samples fill batches in their order.
     A network that is larger than the NPU's memories runs in pieces, whose tensors the host keeps.
     """
+    from celosia.runtime.crossbar.tiles import TileOptions
     from celosia.runtime.link.host_link import HostLink
     from celosia.runtime.run import DEVICES
     from celosia.runtime.session import Placement, open_session
@@ -159,13 +177,14 @@ def run(
             rounding,
             batch=1 if batch is None else batch,
             overlap=overlap,
-            placement=Placement(engine, tuple(place or ()), crossbar, front_end, seed, mapping),
+            placement=Placement(engine, tuple(place or ()), crossbar or IDEAL_CELLS, mapping),
         )
         chosen = config or rounding or overlap or batch is not None
-        if session.graph is None and (chosen or place or engine != "systolic"):
+        placed = place or crossbar or mapping or engine != "systolic"
+        if session.graph is None and (chosen or placed):
             raise CelosiaError(
-                f"--config, --rounding, --batch, --overlap, --engine and --place must be left out "
-                f"for {model!r}: a program brings its own"
+                f"--config, --rounding, --batch, --overlap, --engine, --place, --crossbar and "
+                f"--mapping must be left out for {model!r}: a program brings its own"
             )
         samples = session.samples(inputs)
         status.update("building the simulation" if device == "rtl" else "preparing")
@@ -174,7 +193,9 @@ def run(
             from celosia.runtime.link.serial_line import SerialLine
 
             link = HostLink(stack.enter_context(SerialLine(port, baud)))
-        session.open(device, waves, pieces, link)
+        tiles = TileOptions(front_end, seed, programming, calibrate)
+        tiles.check()
+        session.open(device, waves, pieces, link, tiles)
         status.update(f"running {len(samples)} samples")
         result = session.run(samples)
     if outputs is not None:
@@ -208,7 +229,12 @@ def print_report(report: "RunReport") -> None:
     where = f"{report.device} device, {escape(report.config)}, rounding {report.rounding}"
     if report.crossbar is not None:
         _print_crossbar(report.crossbar)
-    if report.outputs_match:
+    if report.crossbar is not None and report.crossbar.differing_words:
+        results.print(
+            f"[bold red]{report.crossbar.differing_words} words of the crossbar's answers and "
+            f"counters aren't the golden controller's[/]"
+        )
+    if not report.mismatches:
         results.print(f"[green]every byte equals the golden model's[/]: {subject} ({where})")
     else:
         results.print(
@@ -218,14 +244,31 @@ def print_report(report: "RunReport") -> None:
 
 
 def _print_crossbar(crossbar: "CrossbarReport") -> None:
-    results.print(
+    cycles = crossbar.programming_cycles
+    how = "" if cycles is None else f" ({crossbar.programming}, {cycles:,} cycles)"
+    lines = [
         f"crossbar: {crossbar.tiles} tiles of {escape(crossbar.device)} ({crossbar.front_end}), "
         f"{crossbar.converged:.1%} of {crossbar.cells:,} cells converged in {crossbar.pulses:,} "
-        f"pulses; {crossbar.differing_bytes:,} of {crossbar.output_bytes:,} output bytes aren't "
-        f"those of exact int8, and {crossbar.agreement:.1%} of the samples have the same largest "
-        f"output",
-        soft_wrap=True,
+        f"pulses{how}"
+    ]
+    failed = {name: count for name, count in crossbar.results.items() if name != "converged"}
+    if failed:
+        lines.append("; ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in failed.items()))
+    if crossbar.calibrated or crossbar.uncalibrated:
+        lines.append(
+            f"{crossbar.calibrated:,} columns calibrated, {crossbar.uncalibrated:,} couldn't be"
+        )
+    lines.append(
+        f"{crossbar.products:,} products; {crossbar.reissues:,} input bits issued again in halves, "
+        f"of which {crossbar.saturations:,} columns were still saturated"
     )
+    if crossbar.agreement is not None:
+        lines.append(
+            f"{crossbar.differing_bytes:,} of {crossbar.output_bytes:,} output bytes aren't those "
+            f"of exact int8, and {crossbar.agreement:.1%} of the samples have the same largest "
+            f"output"
+        )
+    results.print("\n  ".join(lines), soft_wrap=True)
 
 
 def _print_layers(report: "RunReport") -> None:

@@ -1,6 +1,6 @@
-"""Crossbar tiles of a program: programmed by the controller's algorithm on a front end."""
+"""Crossbar tiles of a program: programmed by the controller, on a front end or in hardware."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,27 +8,58 @@ from numpy.typing import NDArray
 
 from celosia.compiler.program import Program
 from celosia.golden.crossbar.calibration import calibrate, measure_unsaturated
-from celosia.golden.crossbar.commands import Result, Scheme
+from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.controller import Controller
 from celosia.golden.crossbar.converters import IDEAL_CONVERTERS
 from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.emulation import IDEAL, level_step
 from celosia.golden.crossbar.emulator import EmulatorTwin
-from celosia.golden.crossbar.front_end import FrontEnd
 from celosia.golden.crossbar.mapping import levels_of
-from celosia.golden.crossbar.mvm import Multiplier, Telemetry, TileCorrection, plain_correction
+from celosia.golden.crossbar.mvm import Multiplier, Telemetry
 from celosia.golden.crossbar.physics import Physics
-from celosia.golden.crossbar.programming import Programmer, region
-from celosia.golden.crossbar.recipe import settings_for
+from celosia.golden.crossbar.settings import SCALARS, Setting, Settings
+from celosia.golden.crossbar.window import CrossbarWindow
 from celosia.golden.crossbar.writing import leak_of
 from celosia.golden.errors import CelosiaError
 from celosia.golden.machine import AnalogTiles
+from celosia.runtime.crossbar.programming import Answers, Outcome, ProgrammingScript, outcome_of
+from celosia.sim.crossbar_script import play_on_twin
 from celosia.sim.host_script import HostScript
 
 FRONT_ENDS = ("emulator", "physics")
+PROGRAMMINGS = ("direct", "commands")
+"""Ways into hardware: conductances through the emulator's back door, or the controller's commands.
+"""
 RELAXATION_S = 1.0
 """Time between programming and use, after which published programming errors were measured."""
 _CALIBRATION_PRODUCTS = 1 << 26
+
+
+@dataclass(frozen=True)
+class TileOptions:
+    """How a run's tiles are made.
+
+    Attributes:
+        front_end: one of `FRONT_ENDS`.
+        seed: of all that their cells draw.
+        programming: one of `PROGRAMMINGS`.
+        calibrate: measure and correct every column before the first product.
+    """
+
+    front_end: str = "emulator"
+    seed: int = 1
+    programming: str = "direct"
+    calibrate: bool = False
+
+    def check(self) -> None:
+        """Raises CelosiaError where an option isn't one of those there are."""
+        for what, value, known in (
+            ("front end", self.front_end, FRONT_ENDS),
+            ("programming", self.programming, PROGRAMMINGS),
+        ):
+            if value not in known:
+                raise CelosiaError(f"{what} must be {' or '.join(known)}, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -36,128 +67,183 @@ class ProgrammedTiles:
     """Tiles that were programmed, and what it took.
 
     Attributes:
-        device, kind: names of the device and of the kind of front end.
-        front_end: what they are on.
-        corrections: of every tile.
-        cells, pulses: programmed cells; pulses in all.
-        converged: share of the cells.
+        program, options, device: whose they are, how they were made, the device's name.
+        settings: the controller's.
+        controller: the golden one, that has them.
+        conductance: what is written into hardware's cells [tiles, rows, columns]; None where these
+            are programmed by commands.
+        answers: what the host reads when it brings them into hardware.
+        cells, columns: how programming and calibration ended.
     """
 
+    program: Program
+    options: TileOptions
     device: str
-    kind: str
-    front_end: FrontEnd
-    corrections: tuple[TileCorrection, ...]
-    cells: int
-    pulses: int
-    converged: float
+    settings: Settings
+    controller: Controller
+    conductance: NDArray[np.int64] | None
+    answers: Answers
+    cells: Outcome
+    columns: Outcome
 
-    def engine(self, program: Program) -> AnalogTiles:
-        """The tiles as the golden machine takes them."""
-        sizes = program.config.crossbar
-        assert sizes is not None
-        return AnalogTiles(Multiplier(self.front_end, sizes), self.corrections)
+    def engine(self) -> AnalogTiles:
+        """The tiles as the golden machine takes them, with counts of their own."""
+        multiplier = self.controller.multiplier
+        own = Multiplier(multiplier.front_end, multiplier.config, replace(multiplier.telemetry))
+        return AnalogTiles(own, self.controller.corrections)
 
-    def write(self, script: HostScript) -> None:
-        """Write tables and cells into an NPU's emulator.
+    def write(self, script: HostScript) -> ProgrammingScript:
+        """Append to a script what brings the tiles into an NPU's crossbar.
 
         Raises:
-            CelosiaError: the tiles are on another front end.
+            CelosiaError: they are on another front end.
         """
-        if not isinstance(self.front_end, EmulatorTwin):
+        if self.options.front_end != "emulator":
             raise CelosiaError("crossbar tiles must be on the emulator to be in hardware")
-        for number, correction in enumerate(self.corrections):
-            for entry in correction.writes(number):
-                script.write_correction(entry)
-        script.write_cells(self.front_end.conductance)
+        return _write(script, self.program, self.settings, self.conductance, self.options)
 
 
-def program_tiles(program: Program, device_name: str, front_end: str, seed: int) -> ProgrammedTiles:
-    """Program every tile of a program, as the controller does.
+def program_tiles(program: Program, options: TileOptions) -> ProgrammedTiles:
+    """Program every tile of a program, as its plan says.
 
     On the front end `physics` the device's own cells, formed before, are programmed and used. On
     the `emulator` the preset `ideal` is programmed itself; any other device's conductances,
     programmed and relaxed on the physics, are put into the emulator's cells. Columns of devices
-    whose lines or converters aren't ideal are calibrated.
+    whose lines or converters aren't ideal are calibrated in any case.
 
     Raises:
-        CelosiaError: no such device or front end, or the device can't be programmed so, or has what
+        CelosiaError: no such front end or way, or the device can't be programmed so, or has what
             the emulator hasn't.
     """
-    if front_end not in FRONT_ENDS:
-        raise CelosiaError(f"front end must be {' or '.join(FRONT_ENDS)}, not {front_end!r}")
-    device, sizes = load_device(device_name), program.config.crossbar
-    assert sizes is not None
+    options.check()
+    plan, sizes = program.programming, program.config.crossbar
+    if plan is None or sizes is None:
+        raise CelosiaError("program must have a plan of how its crossbar tiles are programmed")
+    device, settings = load_device(plan.device), plan.settings
     if sizes.cell_bits in device.levels:
         raise CelosiaError(
             f"device must have equally spaced levels of {sizes.cell_bits} bits for products, and "
             f"{device.name} has published windows of its own"
         )
-    ideal = device.lines.ideal and device.converters == IDEAL_CONVERTERS
-    if front_end == "emulator" and not ideal:
+    emulated = options.front_end == "emulator"
+    pure = device.lines.ideal and device.converters == IDEAL_CONVERTERS
+    if emulated and not pure:
         raise CelosiaError(
             f"{device.name} must be used with --front-end physics: the emulator has neither lines "
             "with resistance nor errors of converters"
         )
-    emulated = front_end == "emulator" and device.name == "ideal"
-    cells: EmulatorTwin | Physics = (
-        EmulatorTwin(sizes, IDEAL) if emulated else Physics(sizes, device, seed)
+    ideal = device.name == "ideal"
+    if options.programming == "commands" and emulated and not ideal:
+        raise CelosiaError(
+            f"--programming must be direct for {device.name} in the emulator, whose cells take "
+            f"the pulses of the device ideal"
+        )
+    if options.programming == "commands" and emulated:
+        twin = EmulatorTwin(sizes, IDEAL)
+        return _in_hardware(program, options, device, settings, twin, None, None)
+    first: EmulatorTwin | Physics = (
+        EmulatorTwin(sizes, IDEAL) if ideal and emulated else Physics(sizes, device, options.seed)
     )
-    if isinstance(cells, Physics):
-        cells.cells.form()
-    counts = _program_cells(program, device, cells)
-    chosen: FrontEnd = cells
-    if isinstance(cells, Physics):
-        cells.cells.wait(RELAXATION_S)
-        if front_end == "emulator":
-            chosen = _emulated(program, device, cells)
-    corrections = [plain_correction(sizes, tile.adc_gain) for tile in program.crossbar]
-    if isinstance(cells, Physics) and not ideal:
-        corrections = _calibrated(program, cells, corrections)
-    return ProgrammedTiles(device.name, front_end, chosen, tuple(corrections), *counts)
-
-
-def _calibrated(
-    program: Program, physics: Physics, plain: list[TileCorrection]
-) -> list[TileCorrection]:
-    """The corrections with offset and gain of each column as they are measured."""
-    sizes = physics.config
-    # Numbers of products, and so noise, that those of a run don't have.
-    multiplier = Multiplier(physics, sizes, Telemetry(products=_CALIBRATION_PRODUCTS))
-    leak = leak_of(physics)
-    found = []
-    for number, (tile, correction) in enumerate(zip(program.crossbar, plain, strict=True)):
-        measured = measure_unsaturated(multiplier, number, correction.adc_gain)
-        levels = levels_of(tile.weights, sizes)
-        found.append(calibrate(correction, measured, levels, leak=leak)[0])
-    return found
-
-
-def _program_cells(
-    program: Program, device: Device, cells: EmulatorTwin | Physics
-) -> tuple[int, int, float]:
-    """Bring all cells of all tiles to their levels; cells, pulses and the converged share."""
-    sizes = program.config.crossbar
-    assert sizes is not None
-    programmer = Programmer(cells, sizes, settings_for(device, sizes, Scheme.STEP))
-    rows, columns = region(0, sizes.rows, 0, sizes.columns)
-    pulses = good = 0
-    for number, tile in enumerate(program.crossbar):
-        levels = levels_of(tile.weights, sizes)
-        results = programmer.program(number, rows, columns, levels.ravel())
-        pulses += int(results.pulses.sum())
-        good += int((results.result == Result.CONVERGED).sum())
-    count = len(program.crossbar) * rows.size
-    return count, pulses, good / max(1, count)
-
-
-def _emulated(program: Program, device: Device, physics: Physics) -> EmulatorTwin:
-    """An emulator whose cells have the conductances of a device's, as fine as its numbers are."""
-    sizes = program.config.crossbar
-    assert sizes is not None
+    if isinstance(first, Physics):
+        first.cells.form()
+        most = (1 << SCALARS[Setting.LEAK][0]) - 1
+        scalars = {**settings.scalars, Setting.LEAK: min(leak_of(first), most)}
+        physical = replace(settings, scalars=scalars)
+    else:
+        physical = settings
+    window = CrossbarWindow(controller := Controller(first, sizes, physical))
+    script = HostScript(program.config)
+    # Nobody's queue has to hold a whole tile's results here.
+    steps = ProgrammingScript(script, program, physical, at_once=sizes.rows * sizes.columns)
+    steps.program(whole=not ideal)
+    cells = outcome_of(steps.cells(play_on_twin(script, window)))
+    if isinstance(first, Physics):
+        first.cells.wait(RELAXATION_S)
+        if not emulated:
+            columns = outcome_of([])
+            if options.calibrate:
+                columns = _calibrated(program, physical, window)
+            elif not pure:
+                _correct(program, first, controller)
+            nothing = np.empty(0, np.uint32)
+            return ProgrammedTiles(
+                program, options, device.name, physical, controller, None, nothing, cells, columns
+            )
+        conductance = _conductances(sizes, device, first)
+    else:
+        conductance = first.conductance
     twin = EmulatorTwin(sizes, IDEAL)
-    found: NDArray[Any] = physics.cells.conductances(np.arange(twin.conductance.size))
-    steps = (found - device.window.low_us) * (level_step(sizes) / physics.level_step_us)
-    twin.conductance[:] = (
-        np.clip(np.rint(steps), 0, 1023).astype(np.int64).reshape(twin.conductance.shape)
+    return _in_hardware(program, options, device, settings, twin, conductance, cells)
+
+
+def _in_hardware(
+    program: Program,
+    options: TileOptions,
+    device: Device,
+    settings: Settings,
+    twin: EmulatorTwin,
+    conductance: NDArray[np.int64] | None,
+    cells: Outcome | None,
+) -> ProgrammedTiles:
+    """Do to the twin what is done to hardware; `cells` are those that others have programmed."""
+    sizes = program.config.crossbar
+    assert sizes is not None
+    script, controller = HostScript(program.config), Controller(twin, sizes, settings)
+    steps = _write(script, program, settings, conductance, options)
+    answers = play_on_twin(script, CrossbarWindow(controller, twin))
+    return ProgrammedTiles(
+        program,
+        options,
+        device.name,
+        settings,
+        controller,
+        conductance,
+        answers,
+        outcome_of(steps.cells(answers)) if cells is None else cells,
+        outcome_of(steps.columns(answers)),
     )
-    return twin
+
+
+def _write(
+    script: HostScript,
+    program: Program,
+    settings: Settings,
+    conductance: NDArray[np.int64] | None,
+    options: TileOptions,
+) -> ProgrammingScript:
+    steps = ProgrammingScript(script, program, settings)
+    if conductance is None:
+        steps.program(whole=False)
+    else:
+        steps.write_cells(conductance)
+    if options.calibrate:
+        steps.calibrate()
+    steps.count()
+    return steps
+
+
+def _calibrated(program: Program, settings: Settings, window: CrossbarWindow) -> Outcome:
+    script = HostScript(program.config)
+    steps = ProgrammingScript(script, program, settings)
+    steps.calibrate()
+    return outcome_of(steps.columns(play_on_twin(script, window)))
+
+
+def _correct(program: Program, physics: Physics, controller: Controller) -> None:
+    """Give each column the offset and gain that are measured in as few parts as don't saturate."""
+    # Numbers of products, and so noise, that those of a run don't have.
+    counts = Telemetry(products=_CALIBRATION_PRODUCTS)
+    multiplier, leak = Multiplier(physics, physics.config, counts), leak_of(physics)
+    for number, tile in enumerate(program.crossbar):
+        plain = controller.corrections[number]
+        measured = measure_unsaturated(multiplier, number, plain.adc_gain)
+        levels = levels_of(tile.weights, physics.config)
+        controller.corrections[number] = calibrate(plain, measured, levels, leak=leak)[0]
+
+
+def _conductances(sizes: CrossbarConfig, device: Device, physics: Physics) -> NDArray[np.int64]:
+    """The conductances of a device's cells, as fine as the emulator's numbers are."""
+    found: NDArray[Any] = physics.cells.conductances(np.arange(len(physics.cells)))
+    steps = (found - device.window.low_us) * (level_step(sizes) / physics.level_step_us)
+    shape = (sizes.tiles, sizes.rows, sizes.columns)
+    return np.clip(np.rint(steps), 0, 1023).astype(np.int64).reshape(shape)

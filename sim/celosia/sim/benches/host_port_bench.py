@@ -18,15 +18,16 @@ from celosia.golden.memory_map import (
     Control,
     Region,
     Register,
+    crossbar_word,
     memory_geometry,
 )
 from celosia.golden.rounding import RoundingProfile
-from celosia.hdl.npu.host_port import HostRequest
-from celosia.hdl.npu.interfaces import MemoryWriteSignature
+from celosia.hdl.npu.interfaces import HostRequest, MemoryWriteSignature
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.memory_model import MemoryModel
 from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall
+from celosia.sim.streams import StreamSink, StreamSource
 
 ACCESSES = 200
 WRITABLE = {Region.SCRATCHPAD: "scratchpad_write", Region.WEIGHTS: "weights_write"}
@@ -38,6 +39,11 @@ INPUTS = {
     "semaphores": Register.SEMAPHORES,
     "marks": Register.MARKS,
 }
+
+
+def crossbar_answer(address: int) -> int:
+    """What the crossbar's window answers in this bench: something of every bit of the address."""
+    return address * 0x9E3779B1 % (1 << 32)
 
 
 class Golden:
@@ -55,6 +61,8 @@ class Golden:
             Register.GEOMETRY: self._geometry_word(),
         }
         self.registers |= {Register.CONTROL: 0, Register.PROGRAM: 0}
+        self.registers[Register.CROSSBAR] = crossbar_word(config)
+        self.crossbar_writes: list[tuple[int, int]] = []
         self.pulses: list[tuple[bool, bool]] = []
 
     def _geometry_word(self) -> int:
@@ -76,6 +84,8 @@ class Golden:
         number, offset = address >> REGION_SHIFT, address % (1 << REGION_SHIFT)
         if number == Region.REGISTERS:
             return self.registers.get(offset - offset % WORD_BYTES, 0)
+        if number == Region.CROSSBAR and self.config.crossbar is not None:
+            return crossbar_answer(address)
         if number not in MEMORIES or (place := self._locate(Region(number), offset)) is None:
             return 0
         vector, byte = place
@@ -97,6 +107,8 @@ class Golden:
             vector, byte = place
             lanes = self.memories[Region(number)][vector, byte : byte + WORD_BYTES]
             lanes[:] = list(value.to_bytes(WORD_BYTES, "little"))[: len(lanes)]
+        elif number == Region.CROSSBAR and self.config.crossbar is not None:
+            self.crossbar_writes.append((address, value))
 
 
 class Host:
@@ -125,11 +137,24 @@ class Host:
         }
         for port in WRITABLE.values():
             bench.sink(port, stall)
+        self.crossbar_writes: list[tuple[int, int]] = []
+        if self.config.crossbar is not None:
+            ends = bench.sink("crossbar_request", stall), bench.source("crossbar_response", stall)
+            cocotb.start_soon(self._crossbar(*ends))
         self.set_inputs()
         cocotb.start_soon(self._watch())
 
     def _stored_vector(self, region: Region, address: int) -> int:
         return int.from_bytes(self.stored[region][address].tobytes(), "little")
+
+    async def _crossbar(self, requests: StreamSink, responses: StreamSource) -> None:
+        """Stands for the crossbar's window: answers by the address, and keeps what is written."""
+        while True:
+            beat = fields_of(HostRequest, (await requests.receive(1))[0])
+            if beat["write"]:
+                self.crossbar_writes.append((beat["address"], beat["data"]))
+            else:
+                await responses.send([crossbar_answer(beat["address"])])
 
     def set_inputs(self) -> None:
         """New values on the ports that the host can read."""
@@ -180,6 +205,8 @@ class Host:
             offset = rng.choice([rng.randrange(0, last + 16, 4), rng.randrange(0, 1 << 28, 4)])
             return offset | low
         if kind < 0.4:
+            return Region.CROSSBAR << REGION_SHIFT | rng.randrange(1 << REGION_SHIFT)
+        if kind < 0.5:
             return (
                 rng.randrange(len(Region), 16) << REGION_SHIFT | rng.randrange(1 << 10) << 2 | low
             )
@@ -236,6 +263,8 @@ async def accesses_follow_the_memory_map(
     for region, memory in host.golden.memories.items():
         assert np.array_equal(host.stored[region], memory), f"{region.name} differs"
     assert host.pulses == host.golden.pulses
+    assert host.crossbar_writes == host.golden.crossbar_writes
+    assert host.config.crossbar is None or host.crossbar_writes
     assert dut.program.value.to_unsigned() == host.golden.registers[Register.PROGRAM]
     assert bool(dut.step_mode.value) == bool(host.golden.registers[Register.CONTROL])
 
@@ -265,6 +294,8 @@ async def reads_take_the_cycles_promised(dut: Any) -> None:
         await request.send([host.access(False, address)] * 20)
         await response.check([host.golden.read(address)] * 20)
         await bench.cycles(1)
+        if number == Region.CROSSBAR and host.config.crossbar is not None:
+            continue  # which takes its own time
         latency = 2 if number in MEMORIES else 1
         first = host.request_cycles[0] + latency
         assert host.answer_cycles == [first + k * (latency + 1) for k in range(20)], number
@@ -320,7 +351,7 @@ async def reset_forgets_accesses_and_registers(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     host = Host(dut, bench)
     dut.response__ready.value = 0
-    for region in Region:
+    for region in (r for r in Region if r is not Region.CROSSBAR):
         setup = [
             host.access(True, Register.CONTROL, Control.STEP_MODE),
             host.access(True, Register.PROGRAM, 0x123456),
