@@ -22,11 +22,11 @@ from celosia.compiler.lowering import Body
 from celosia.compiler.lowering.context import CROSSBAR_OFFSET
 from celosia.compiler.names import short_name
 from celosia.compiler.program import Program
+from celosia.golden.crossbar.config import UNDRIVEN
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Tensor
 from celosia.golden.interpreter import Interpreter
 from celosia.golden.machine import ExactTiles
-from celosia.golden.machine.crossbar import UNDRIVEN
 from celosia.golden.ops.matrix import constant, folded_bias
 from celosia.golden.ops.stage import zero_point_of
 from celosia.golden.quantization import Int64Array, wrap_int32

@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from celosia.golden.bus_window import REGION_BITS, offset_bits, window_bytes
 from celosia.golden.config import NpuConfig
 from celosia.golden.memory_map import REGION_SHIFT, WORD_BYTES
-from celosia.hdl.npu.host_port import HostRequest
+from celosia.hdl.npu.interfaces import HostRequest
 from celosia.hdl.npu.npu import Npu
 
 __all__ = ["WishboneBridge", "WishboneNpu", "WishboneSignature"]

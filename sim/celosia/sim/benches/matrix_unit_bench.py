@@ -19,12 +19,14 @@ from celosia.golden.isa import (
     Matmul,
     MatrixInput,
     MatrixLoop,
+    Product,
     Semaphore,
 )
 from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import UnitState
 from celosia.hdl.npu.interfaces import (
     AccumulateJob,
+    CrossbarEngineSignature,
     DepthwiseEngineSignature,
     DepthwiseJob,
     MatrixEngineSignature,
@@ -38,14 +40,15 @@ LAYERS = 8
 DEPTH = 2048
 COUNTED = Semaphore.DRAINED | Semaphore.STORED
 STALLS = [Stall.NEVER, Stall.HALF, Stall.BURSTS]
-WORK = (Matmul, Depthwise)
+WORK = (Matmul, Depthwise, Product)
 """What isn't a setting."""
 
 
 class Program:
     """Chunks of random convolutions: the instructions, and what must come of them.
 
-    Depthwise ones are among them where the configuration has an engine for them.
+    Depthwise ones, and some on crossbar tiles, are among them where the configuration has engines
+    for them.
     """
 
     def __init__(self, bench: BlockBench, *, waits: bool, layers: int = LAYERS) -> None:
@@ -57,16 +60,23 @@ class Program:
         self.activation = engine.members["activations"].signature.members["payload"].shape
         depthwise = DepthwiseEngineSignature(config.rows, config.columns)
         self.strip_vector = depthwise.members["vectors"].signature.members["payload"].shape
+        pixels = CrossbarEngineSignature(config.rows, config.columns)
+        self.pixel_vector = pixels.members["vectors"].signature.members["payload"].shape
+        self.has_crossbar = config.crossbar is not None
         self.waits = waits
         self.instructions: list[Instruction] = []
         self.activations: list[list[int]] = []
         self.jobs: list[list[int]] = []
         self.strips: list[list[int]] = []
+        self.pixels: list[list[int]] = []
         self.depthwise_jobs: list[int] = []
         self._nest = LoopNest()
         self._window = self._random_window()
         for number in range(layers):
-            self._layer(depthwise=number % 2 == 1 and config.depthwise_taps > 0)
+            if number % 3 == 2 and self.has_crossbar:
+                self._products()
+            else:
+                self._layer(depthwise=number % 2 == 1 and config.depthwise_taps > 0)
 
     def _append(
         self,
@@ -74,11 +84,13 @@ class Program:
         activations: list[int],
         jobs: list[int],
         strip: list[int] | None = None,
+        pixels: list[int] | None = None,
     ) -> None:
         self.instructions.append(instruction)
         self.activations.append(activations)
         self.jobs.append(jobs)
         self.strips.append(strip or [])
+        self.pixels.append(pixels or [])
 
     def _between(self, low: int, high: int) -> int:
         return int(self.rng.integers(low, high + 1))
@@ -112,6 +124,61 @@ class Program:
                 y, x = self._between(-2, height), self._between(-2, width)
                 start = (base + y * row + x * pixel, y, x)
                 self._chunk(start, size, kernel, accumulator, accumulate=part > 0)
+
+    def _products(self) -> None:
+        """Shares of a layer on crossbar tiles: a pixel's vectors are the innermost levels."""
+        height, width, vectors = (self._between(1, n) for n in (9, 9, 3))
+        base = self._between(0, DEPTH - height * width * vectors)
+        row, pixel = width * vectors, vectors
+        columns, rows = self._between(1, 4), self._between(1, 4)
+        kernel_rows = self._between(1, 3)
+        steps = [
+            (self._between(1, 9), 1, 0, 0),  # the counts of levels 0 and 1 come with a PRODUCT
+            (self._between(1, 9), pixel, 0, 1),
+            (kernel_rows, row, 1, 0),
+            (columns, pixel * self._between(1, 2), 0, self._between(1, 2)),
+            (rows, row, self._between(1, 2), 0),
+        ]
+        self._settings((height, width, self._between(-128, 127)), steps)
+        for _ in range(self._between(1, 4)):
+            y, x = self._between(-2, height), self._between(-2, width)
+            product = Product(
+                address=base + y * row + x * pixel,
+                y=y,
+                x=x,
+                accumulator=self._between(0, 2 * self.half - rows * columns),
+                vectors=self._between(1, vectors),
+                kernel_columns=self._between(1, 3),
+                tile=self._between(0, 1023),
+                accumulate=self._between(0, 1),
+                **self._semaphores(),
+            )
+            counts = (product.vectors, product.kernel_columns, kernel_rows, columns, rows)
+            start = (product.address, y, x)
+            taken = self._nest.gather(self.memory, start, counts).reshape(
+                rows * columns, -1, self.memory.shape[1]
+            )
+            beats = [
+                pack_fields(
+                    self.pixel_vector,
+                    {
+                        "vector": vector.tolist(),
+                        "tile": product.tile,
+                        "pixel_end": int(number + 1 == len(of_pixel)),
+                    },
+                )
+                for of_pixel in taken
+                for number, vector in enumerate(of_pixel)
+            ]
+            job = {
+                "base": product.accumulator,
+                "rows": rows,
+                "columns": columns,
+                "overwrite": int(not product.accumulate),
+                "signal": product.signal,
+                "crossbar": 1,
+            }
+            self._append(product, [], [pack_fields(AccumulateJob, job)], pixels=beats)
 
     def fully_connected(self, vectors: int) -> None:
         """A layer of one pixel: every pass is a single vector."""
@@ -264,6 +331,11 @@ class Program:
         """Vectors for the depthwise engine of the whole program."""
         return [beat for beats in self.strips for beat in beats]
 
+    @property
+    def all_pixels(self) -> list[int]:
+        """Vectors for the crossbar of the whole program."""
+        return [beat for beats in self.pixels for beat in beats]
+
     def read(self, address: int) -> int:
         """The scratchpad."""
         return pack_vector(self.memory[address], np.int8)
@@ -278,15 +350,21 @@ class Monitor:
         self._instructions = program.instructions
         self._activations = [0, *accumulate(len(beats) for beats in program.activations)]
         self._strips = [0, *accumulate(len(beats) for beats in program.strips)]
+        self._pixels = [0, *accumulate(len(beats) for beats in program.pixels)]
+        self._has_crossbar = program.has_crossbar
         self._jobs = [0, *accumulate(len(jobs) for jobs in program.jobs)]
         cocotb.start_soon(self._watch())
 
     async def _watch(self) -> None:
         dut = self._dut
-        started = activations = strips = jobs = 0
+        started = activations = strips = pixels = jobs = 0
         while True:
             await RisingEdge(dut.clk)
-            vectors_due = activations < self._activations[started] or strips < self._strips[started]
+            vectors_due = (
+                activations < self._activations[started]
+                or strips < self._strips[started]
+                or pixels < self._pixels[started]
+            )
             due = vectors_due or jobs < self._jobs[started]
             assert dut.busy.value == due, f"busy is {dut.busy.value}, work is left: {due}"
             counts = dut.counts.value.to_unsigned().to_bytes(3, "little")
@@ -296,6 +374,9 @@ class Monitor:
             if dut.depthwise_vectors__valid.value:
                 assert not offered, "a vector goes to both engines"
                 offered, ready = 1, dut.depthwise_vectors__ready.value
+            if self._has_crossbar and dut.crossbar_vectors__valid.value:
+                assert not offered, "a vector goes to two engines"
+                offered, ready = 1, dut.crossbar_vectors__ready.value
             if offered:
                 expected = UnitState.RUNNING if ready else UnitState.WAITING_ENGINE
             elif vectors_due:
@@ -315,15 +396,24 @@ class Monitor:
             strips += bool(
                 dut.depthwise_vectors__valid.value and dut.depthwise_vectors__ready.value
             )
+            if self._has_crossbar:
+                pixels += bool(
+                    dut.crossbar_vectors__valid.value and dut.crossbar_vectors__ready.value
+                )
             jobs += bool(dut.jobs__valid.value and dut.jobs__ready.value)
 
 
 class Sinks:
-    """The unit's four output streams."""
+    """The unit's output streams."""
 
     def __init__(
-        self, bench: BlockBench, stall: Stall = Stall.NEVER, jobs_stall: Stall | None = None
+        self,
+        bench: BlockBench,
+        program: Program,
+        stall: Stall = Stall.NEVER,
+        jobs_stall: Stall | None = None,
     ) -> None:
+        self.pixels = bench.sink("crossbar_vectors", stall) if program.has_crossbar else None
         self.activations = bench.sink("activations", stall)
         self.strips = bench.sink("depthwise_vectors", stall)
         self.depthwise_jobs = bench.sink("depthwise_jobs", stall)
@@ -340,10 +430,15 @@ class Sinks:
                 (self.jobs, program.all_jobs, AccumulateJob),
             )
         ]
+        if self.pixels is not None:
+            decode = partial(fields_of, program.pixel_vector)
+            checks.append(cocotb.start_soon(self.pixels.check(program.all_pixels, decode)))
         for check in checks:
             await check
         await self.activations.check_quiet(10)
-        for sink in (self.strips, self.depthwise_jobs, self.jobs):
+        for sink in (self.strips, self.depthwise_jobs, self.jobs, self.pixels):
+            if sink is None:
+                continue
             await sink.check_quiet(1)
 
 
@@ -379,7 +474,7 @@ async def programs_run_as_on_the_golden_machine(
         response_stall=memory_stall,
     )
     instructions = bench.source("instructions", input_stall)
-    sinks = Sinks(bench, output_stall)
+    sinks = Sinks(bench, program, output_stall)
     monitor = Monitor(dut, program)
     cocotb.start_soon(instructions.send(program.words))
     cocotb.start_soon(raise_semaphores(dut, bench, program))
@@ -394,7 +489,7 @@ async def jobs_that_wait_hold_back_requests(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     program = Program(bench, waits=False)
     MemoryModel(bench, dut, "read", program.read)
-    sinks = Sinks(bench, jobs_stall=Stall.LONG)
+    sinks = Sinks(bench, program, jobs_stall=Stall.LONG)
     cocotb.start_soon(bench.source("instructions").send(program.words))
     await sinks.check(program)
 
@@ -405,17 +500,19 @@ async def instructions_follow_without_a_gap(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     program = Program(bench, waits=False)
     MemoryModel(bench, dut, "read", program.read)
-    sinks = Sinks(bench)
+    sinks = Sinks(bench, program)
     cocotb.start_soon(bench.source("instructions").send(program.words))
     start = bench.cycle
     settings, beats = 0, 0
-    for number, (vectors, strip) in enumerate(
-        zip(program.activations, program.strips, strict=True)
+    for number, (vectors, strip, pixels) in enumerate(
+        zip(program.activations, program.strips, program.pixels, strict=True)
     ):
-        if vectors or strip:
+        if vectors or strip or pixels:
             await sinks.activations.check(vectors)
             await sinks.strips.check(strip)
-            beats += len(vectors) + len(strip)
+            if sinks.pixels is not None:
+                await sinks.pixels.check(pixels)
+            beats += len(vectors) + len(strip) + len(pixels)
             # A cycle for each setting and each vector, and the way from start to engine.
             cycles = bench.cycle - start
             assert cycles == settings + beats + 3, f"instruction {number} ended in cycle {cycles}"
@@ -429,7 +526,7 @@ async def a_matmul_waits_for_its_semaphores(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     program = Program(bench, waits=False)
     MemoryModel(bench, dut, "read", program.read)
-    activations = Sinks(bench).activations
+    activations = Sinks(bench, program).activations
     first = next(i for i, beats in enumerate(program.activations) if beats)
     words = program.words[: first + 1]
     words[-1] |= int(COUNTED) << 8

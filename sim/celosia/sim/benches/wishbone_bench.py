@@ -8,7 +8,7 @@ from cocotb.triggers import RisingEdge
 from celosia.golden.bus_window import window_address
 from celosia.golden.config import NpuConfig, config_from_mapping
 from celosia.golden.memory_map import MEMORIES, WORD_BYTES, memory_geometry
-from celosia.hdl.npu.host_port import HostRequest
+from celosia.hdl.npu.interfaces import HostRequest
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of
 from celosia.sim.stalls import Stall
