@@ -274,11 +274,11 @@ class Npu(wiring.Component):
         crossbar: CrossbarEngine | None,
     ) -> Signal:
         """Events of this cycle, bit by `Counter`; exactly one MATRIX_* while a program runs."""
-        events = Signal(len(Counter))
+        # The last counter is the crossbar's: without one it has no event.
+        events = Signal(len(Counter) - (crossbar is None))
         valid, ready = engine.activations.valid, engine.activations.ready
         computing = Const(0) if depthwise is None else depthwise.computing
         waiting = Const(0) if depthwise is None else depthwise.waiting
-        multiplying = Const(0) if crossbar is None else crossbar.busy
         with m.If(sequencer.running):
             m.d.comb += [
                 events[Counter.CYCLES].eq(1),
@@ -290,8 +290,9 @@ class Npu(wiring.Component):
                 m.d.comb += events[Counter.MATRIX_BUSY].eq(1)
             with m.Elif(computing):
                 m.d.comb += events[Counter.MATRIX_DEPTHWISE].eq(1)
-            with m.Elif(multiplying):
-                m.d.comb += events[Counter.MATRIX_CROSSBAR].eq(1)
+            if crossbar is not None:
+                with m.Elif(crossbar.busy):
+                    m.d.comb += events[Counter.MATRIX_CROSSBAR].eq(1)
             with m.Elif(valid | waiting):
                 m.d.comb += events[Counter.MATRIX_WEIGHTS].eq(1)
             with m.Elif(matrix.state == UnitState.WAITING_SEMAPHORE):
