@@ -23,9 +23,9 @@ def digits():
         return data["x"], data["y"]
 
 
-def run(digits, where, count, device="ideal", **options):
+def run(digits, where, count, device="ideal", mapping=None, **options):
     x, y = digits
-    placement = Placement(engine="crossbar", device=device)
+    placement = Placement(engine="crossbar", device=device, mapping=mapping)
     session = open_session("digits", "npu8x8", None, placement=placement)
     session.open(where, tiles=TileOptions(**options))
     result = session.run([[image[None]] for image in x[:count]])

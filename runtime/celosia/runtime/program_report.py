@@ -107,7 +107,6 @@ def _describe_crossbar(program: Program) -> dict[str, Any]:
         "spares": sizes.spares,
         "mapping": str(sizes.mapping),
         "slices": sizes.slices,
-        "mapping": str(sizes.mapping),
         "columns": sizes.columns,
         "cell_bits": sizes.cell_bits,
         "adc_bits": sizes.adc_bits,
