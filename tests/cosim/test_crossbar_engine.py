@@ -7,7 +7,7 @@ from support.mutants import mutated
 from celosia.golden.config import config_from_mapping
 from celosia.golden.crossbar.emulation import EmulatorConfig
 from celosia.hdl.crossbar import controller as controllers
-from celosia.hdl.crossbar import engine, pixel_gatherer, window
+from celosia.hdl.crossbar import engine, level_queue, pixel_gatherer, result_queue, window
 from celosia.sim.block_bench import run_block_bench
 from celosia.sim.simulation import SimulationFailed
 
@@ -71,7 +71,11 @@ def test_engine(which):
         ("restarts", engine, ("= restarted(gatherer)", "= gatherer")),
         ("restarts", controllers, ("= restarted(programmer)", "= programmer")),
         ("losses", window, ("idle.eq(~self.busy & ~commands.o.valid)", "idle.eq(~self.busy)")),
-        ("losses", window, ("with m.If(~targets.i.ready):", "with m.If(0):")),
+        ("losses", window, ("with m.If(levels.full):", "with m.If(0):")),
+        ("losses", level_queue, ("last + self.place", "last")),
+        ("commands/stalls=False", level_queue, ("& ~taken)", ")")),
+        ("turns/stalls=False", result_queue, ("first + self.place", "first")),
+        ("turns/stalls=True", result_queue, ("+ taken - dropped", "- dropped")),
         (
             "losses",
             engine,
@@ -83,7 +87,7 @@ def test_engine(which):
 def test_the_bench_finds(which, module, change, monkeypatch):
     broken = mutated(module, change)
     for name in module.__all__:
-        for user in (engine, controllers):
+        for user in (engine, controllers, window):
             if hasattr(user, name):
                 monkeypatch.setattr(user, name, getattr(broken, name))
     kind = broken.CrossbarEngine if module is engine else engine.CrossbarEngine

@@ -37,8 +37,10 @@ class CrossbarPort(IntEnum):
     """Windows of region CROSSBAR: bits 24-27 of the address.
 
     Nothing that the host does here ever waits for a command or a product: SETTING, CORRECTION and
-    CELL that are written while one is under way, and COMMAND and TARGET that there is no room for,
-    are lost, which `CrossbarState` tells.
+    CELL that are written while one is under way, and COMMAND and LEVELS that there is no room for,
+    are lost, which `CrossbarState` tells. Reads change nothing, and windows may be written twice,
+    as a link does that has lost an answer; COMMAND, LEVELS and DROP are single words, which it
+    writes once.
     """
 
     CORRECTION = 0
@@ -48,22 +50,23 @@ class CrossbarPort(IntEnum):
     """Counters, wear and map of defects, up to window 7: words by their address, as
     `celosia.golden.crossbar.telemetry` says."""
     CELL = 8
-    """W. The back door to the emulator's cells: the cell at the cursor, whatever the address: its
-    conductance in bits 0-9; bits 10-12 for one that was formed or not, against what cells are at
-    first, is stuck low, is stuck high. The cursor then moves along the row, and from its end to the
-    next row."""
+    """W. The back door to the emulator's cells: the row of LINE, a word for each column, lowest
+    first: conductance in bits 0-9; bits 10-12 for one that was formed or not, against what cells
+    are at first, is stuck low, is stuck high."""
     REGISTERS = 9
     """`CrossbarRegister`."""
     SETTING = 10
     """W. Settings, by their address in words (`celosia.golden.crossbar.settings`)."""
     TARGET = 11
-    """W. Levels for PROGRAM and SCRUB, one for each cell, whatever the address. The queue has room
-    for `CROSSBAR_QUEUE`."""
+    """W. Levels for PROGRAM and SCRUB, a word for each cell: word n is the n-th behind those that
+    wait. They wait from the moment on when LEVELS says how many they are; there is room for
+    `CROSSBAR_QUEUE`."""
     RESULT = 12
-    """The results one after the other, whatever the address, `RESULT_WORDS` each; all zero where
-    none waits. Word 0: row in bits 0-7, column in 8-18, result in 19-22, command in 23-26, the
-    command's last in 27, 1 in 31. Word 1: tag in bits 0-7, code in 8-19. Word 2: pulses in bits
-    0-12, those of SET in 16-28. A command goes on while `CROSSBAR_QUEUE` results wait at most."""
+    """The results that wait, `RESULT_WORDS` for each, the oldest first; all zero where none waits.
+    They stay until DROP says how many were read. Word 0: row in bits 0-7, column in 8-18, result in
+    19-22, command in 23-26, the command's last in 27, 1 in 31. Word 1: tag in bits 0-7, code in
+    8-19. Word 2: pulses in bits 0-12, those of SET in 16-28. Word 3 is zero. A command goes on
+    while fewer than `CROSSBAR_QUEUE` results wait."""
 
 
 class CrossbarRegister(IntEnum):
@@ -73,8 +76,8 @@ class CrossbarRegister(IntEnum):
     """W. Bits of `CrossbarControl`."""
     STATE = 0x04
     """Bits of `CrossbarState`; results that wait in bits 16-31."""
-    CURSOR = 0x08
-    """W. The row of cells that CELL writes next, from its start: tile x rows + row."""
+    LINE = 0x08
+    """W. The row of cells that CELL writes: tile x rows + row."""
     REGION_ROWS = 0x0C
     """W. First row of the next commands' region in bits 0-15, its rows in 16-31."""
     REGION_COLUMNS = 0x10
@@ -82,6 +85,11 @@ class CrossbarRegister(IntEnum):
     COMMAND = 0x14
     """W. Starts a command on that region: `celosia.golden.crossbar.commands.Command` in bits 0-3,
     tag in 8-15, tile in 16-25. One may wait while another one is under way."""
+
+    LEVELS = 0x18
+    """W. As many levels as this number have been written to TARGET, and wait from now on."""
+    DROP = 0x1C
+    """W. Forget as many of the oldest results."""
 
 
 class CrossbarControl(IntEnum):
@@ -114,8 +122,8 @@ CORRECTION_TILE_SHIFT, CORRECTION_FIELD_SHIFT = 11, 21
 """Where tile and field stand in the address of a correction, in words."""
 CROSSBAR_QUEUE = 256
 """Targets that may wait, and results."""
-RESULT_WORDS = 3
-"""Words of a result."""
+RESULT_WORDS = 4
+"""Words of a result; a power of two."""
 
 
 class Register(IntEnum):

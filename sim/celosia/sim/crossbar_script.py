@@ -53,8 +53,9 @@ class CrossbarScript:
 
     def cells(self, conductance: NDArray[np.int64]) -> None:
         """Write the cells of the first tiles through the back door [tiles, rows, columns]."""
-        self._register(CrossbarRegister.CURSOR, 0)
-        self.script.write_words(crossbar_address(CrossbarPort.CELL), conductance.reshape(-1))
+        for line, row in enumerate(conductance.reshape(-1, conductance.shape[-1])):
+            self._register(CrossbarRegister.LINE, line)
+            self.script.write_words(crossbar_address(CrossbarPort.CELL), row)
 
     def command(self, command: RegionCommand, levels: Sequence[int] = ()) -> None:
         """Send a command, with the levels of its cells if it takes some."""
@@ -67,12 +68,15 @@ class CrossbarScript:
         )
         if len(levels):
             self.script.write_words(crossbar_address(CrossbarPort.TARGET), levels)
+            self._register(CrossbarRegister.LEVELS, len(levels))
 
     def results(self, count: int, limit: int) -> slice:
-        """Wait for the commands' end, at most `limit` cycles, then read as many results."""
+        """Wait for the commands' end, at most `limit` cycles, then take as many results."""
         state = crossbar_address(CrossbarPort.REGISTERS, CrossbarRegister.STATE // WORD_BYTES)
         self.script.poll(CrossbarState.IDLE, limit, state)
-        return self.script.read_words(crossbar_address(CrossbarPort.RESULT), RESULT_WORDS * count)
+        place = self.script.read_words(crossbar_address(CrossbarPort.RESULT), RESULT_WORDS * count)
+        self._register(CrossbarRegister.DROP, count)
+        return place
 
     def status(self, places: range) -> slice:
         """Read words of the status port."""

@@ -17,6 +17,7 @@ from celosia.golden.crossbar.window import CrossbarWindow, answers_of
 from celosia.golden.errors import CelosiaError
 from celosia.golden.memory_map import (
     CROSSBAR_PORT_SHIFT,
+    RESULT_WORDS,
     CrossbarControl,
     CrossbarPort,
     CrossbarRegister,
@@ -41,7 +42,14 @@ def command(window, number, rows, columns, tag=0):
 
 
 def results(window, count):
-    return np.array([window.read(at(CrossbarPort.RESULT)) for _ in range(3 * count)], np.uint32)
+    words = range(RESULT_WORDS * count)
+    return np.array([window.read(at(CrossbarPort.RESULT, word)) for word in words], np.uint32)
+
+
+def levels(window, values):
+    for number, level in enumerate(values):
+        window.write(at(CrossbarPort.TARGET, number), level)
+    window.write(register(CrossbarRegister.LEVELS), len(values))
 
 
 @pytest.fixture
@@ -57,14 +65,18 @@ def window():
 def test_levels_come_behind_their_command(window):
     command(window, Command.PROGRAM, (1, 2), (3, 2), tag=9)
     idle = CrossbarState.IDLE | CrossbarState.INTERLOCK
-    for level in (0, 7, 15):
-        window.write(at(CrossbarPort.TARGET), level)
+    for some in ([0, 7], [15]):
+        levels(window, some)
         assert window.read(register(CrossbarRegister.STATE)) == CrossbarState.INTERLOCK
-    window.write(at(CrossbarPort.TARGET), 3)
+    levels(window, [3])
     assert window.read(register(CrossbarRegister.STATE)) == idle | 4 << 16
     words = results(window, 5)  # one more than there are
-    assert [word & 0xFF for word in words[1::3]] == [9, 9, 9, 9, 0]
-    assert not words[12:].any()
+    assert [word & 0xFF for word in words[1::4]] == [9, 9, 9, 9, 0]
+    assert not words[16:].any()
+    assert np.array_equal(results(window, 5), words)
+    window.write(register(CrossbarRegister.DROP), 3)
+    assert np.array_equal(results(window, 1), words[12:16])
+    assert window.read(register(CrossbarRegister.STATE)) == idle | 1 << 16
     answers = answers_of(words)
     assert [(answer.row, answer.column) for answer in answers] == [(1, 3), (1, 4), (2, 3), (2, 4)]
     assert {answer.result for answer in answers} == {Result.CONVERGED}
@@ -75,9 +87,10 @@ def test_levels_come_behind_their_command(window):
 
 
 def test_cells_past_all_physics(window):
-    window.write(register(CrossbarRegister.CURSOR), 2)
-    for conductance in range(10):
-        window.write(at(CrossbarPort.CELL, conductance), 64 * conductance)
+    for line in (2, 3):
+        window.write(register(CrossbarRegister.LINE), line)
+        for column in range(9):  # one more than there are
+            window.write(at(CrossbarPort.CELL, column), 64 * (column + 8 * (line - 2)))
     command(window, Command.READ, (2, 2), (0, 2))
     codes = [answer.code for answer in answers_of(results(window, 4))]
     assert codes == [0, 17, 17 * 8, 17 * 9]

@@ -33,7 +33,7 @@ class CrossbarWindow:
     """Answers accesses to region CROSSBAR as `celosia.hdl.crossbar.window.CrossbarWindow` does.
 
     A command is over as soon as it and its targets are written; what an abort cuts depends on the
-    cycle in which it comes, so here it cuts nothing. Nothing is ever lost.
+    cycle in which it comes, so here it cuts nothing. Queues have no end, so that nothing is lost.
 
     Args:
         controller: what executes the commands.
@@ -47,10 +47,10 @@ class CrossbarWindow:
         self._settings: dict[int, int] = dict(controller.settings.writes())
         self._region = RegionCommand(0)
         self._waiting: deque[RegionCommand] = deque()
+        self._written: dict[int, int] = {}
         self._targets: deque[int] = deque()
         self._results: deque[tuple[int, ...]] = deque()
-        self._phase = 0
-        self._cursor = 0
+        self._line = 0
         self._abort = False
 
     def write(self, address: int, value: int) -> None:
@@ -63,15 +63,14 @@ class CrossbarWindow:
         if port < CrossbarPort.STATUS:
             self._correct(word + (port << (CROSSBAR_PORT_SHIFT - 2)), value)
         elif port == CrossbarPort.CELL:
-            self._write_cell(value)
+            self._write_cell(word, value)
         elif port == CrossbarPort.REGISTERS:
             self._write_register(word * WORD_BYTES, value)
         elif port == CrossbarPort.SETTING:
             self._settings[word % (1 << ADDRESS_BITS)] = value
             self._controller.settings = settings_from(self._settings)
         elif port == CrossbarPort.TARGET:
-            self._targets.append(value % self._config.levels)
-            self._execute()
+            self._written[word] = value % self._config.levels
 
     def read(self, address: int) -> int:
         """The word at a byte address."""
@@ -82,12 +81,9 @@ class CrossbarWindow:
             state = CrossbarState.INTERLOCK | (0 if self._waiting else CrossbarState.IDLE)
             state |= CrossbarState.ABORT if self._abort else 0
             return int(state) | len(self._results) << 16
-        if port == CrossbarPort.RESULT and self._results:
-            answer = self._results[0][self._phase]
-            self._phase = (self._phase + 1) % RESULT_WORDS
-            if self._phase == 0:
-                self._results.popleft()
-            return answer
+        if port == CrossbarPort.RESULT:
+            number, part = divmod(word, RESULT_WORDS)
+            return self._results[number][part] if number < len(self._results) else 0
         return 0
 
     def _correct(self, word: int, value: int) -> None:
@@ -99,20 +95,26 @@ class CrossbarWindow:
         value &= (1 << WIDTHS[field]) - 1
         self._controller.write(CorrectionWrite(field, tile, place, value))
 
-    def _write_cell(self, value: int) -> None:
+    def _write_cell(self, column: int, value: int) -> None:
         cells = self._cells
         if cells is None:
             raise CelosiaError("the crossbar's cells must be the emulator's to be written directly")
-        place, self._cursor = self._cursor, self._cursor + 1
-        cells.write_cell(place, value)
+        if column < self._config.columns:
+            cells.write_cell(self._line * self._config.columns + column, value)
 
     def _write_register(self, register: int, value: int) -> None:
         low, high = value & 0xFFFF, value >> 16
         match register:
             case CrossbarRegister.CONTROL:
                 self._abort = bool(value & CrossbarControl.ABORT)
-            case CrossbarRegister.CURSOR:
-                self._cursor = value * self._config.columns
+            case CrossbarRegister.LINE:
+                self._line = value
+            case CrossbarRegister.LEVELS:
+                self._targets += (self._written[number] for number in range(value))
+                self._execute()
+            case CrossbarRegister.DROP:
+                for _ in range(value):
+                    self._results.popleft()
             case CrossbarRegister.REGION_ROWS:
                 self._region = self._region._replace(first_row=low, rows=high)
             case CrossbarRegister.REGION_COLUMNS:
@@ -146,18 +148,19 @@ class CrossbarWindow:
         return 0
 
 
-def result_words(asked: RegionCommand, answer: Answer, last: bool) -> tuple[int, int, int]:
+def result_words(asked: RegionCommand, answer: Answer, last: bool) -> tuple[int, ...]:
     """A result as the host reads it."""
     place = answer.row | answer.column << 8 | answer.result << 19
     return (
         place | asked.command << 23 | last << 27 | 1 << 31,
         asked.tag | answer.code << 8,
         answer.pulses | answer.set_pulses << 16,
+        0,
     )
 
 
 def answers_of(words: NDArray[np.uint32]) -> list[Answer]:
-    """The results in words [3 n] that the host has read; those that are none are left out."""
+    """The results in words that the host has read from RESULT; those that are none are left out."""
     found = np.asarray(words, np.int64).reshape(-1, RESULT_WORDS)
     return [
         Answer(
@@ -168,7 +171,7 @@ def answers_of(words: NDArray[np.uint32]) -> list[Answer]:
             pulses=pulses & 0x1FFF,
             set_pulses=pulses >> 16 & 0x1FFF,
         )
-        for place, read, pulses in found.tolist()
+        for place, read, pulses, _ in found.tolist()
         if place >> 31
     ]
 

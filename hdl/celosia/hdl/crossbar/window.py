@@ -20,8 +20,10 @@ from celosia.golden.memory_map import (
     CrossbarRegister,
 )
 from celosia.hdl.crossbar.emulator import cell_access
+from celosia.hdl.crossbar.level_queue import LevelQueue
 from celosia.hdl.crossbar.product_corrector import correction_write
 from celosia.hdl.crossbar.programmer import cell_result, region_command
+from celosia.hdl.crossbar.result_queue import ResultQueue
 from celosia.hdl.crossbar.settings_store import SETTING_WRITE
 from celosia.hdl.npu.interfaces import HostRequest
 from celosia.hdl.stream import StreamFifo
@@ -29,14 +31,16 @@ from celosia.hdl.stream import StreamFifo
 __all__ = ["CrossbarWindow"]
 
 _WORD_SHIFT = ceil_log2(WORD_BYTES)
+_LINE = (CrossbarPort.REGISTERS << CROSSBAR_PORT_SHIFT | CrossbarRegister.LINE) >> _WORD_SHIFT
 
 
 class CrossbarWindow(wiring.Component):
     """Serves accesses to region CROSSBAR one at a time, as `celosia.golden.memory_map` has them.
 
     A write is taken in its cycle, to CELL a few cycles later; the answer to a read is offered in
-    the next cycle, of STATUS three cycles later. Nothing waits for commands or products: what would
-    have to is lost. Reset forgets commands, targets and results that wait, the region, and abort.
+    the next cycle, of RESULT a cycle later, of STATUS three. Nothing waits for commands or
+    products: what would have to is lost. Reset forgets commands, targets and results that wait, the
+    region, and abort.
 
     Members
     -------
@@ -81,19 +85,13 @@ class CrossbarWindow(wiring.Component):
         m.submodules.commands_queue = commands = StreamFifo(
             shape=self.commands.payload.shape(), depth=1
         )
-        m.submodules.targets_queue = targets = StreamFifo(
-            shape=config.cell_bits, depth=CROSSBAR_QUEUE
-        )
-        m.submodules.results_queue = results = StreamFifo(
+        m.submodules.levels = levels = LevelQueue(bits=config.cell_bits, depth=CROSSBAR_QUEUE)
+        m.submodules.kept = kept = ResultQueue(
             shape=self.results.payload.shape(), depth=CROSSBAR_QUEUE
         )
         wiring.connect(m, commands.o, wiring.flipped(self.commands))
-        wiring.connect(m, targets.o, wiring.flipped(self.targets))
-        wiring.connect(m, wiring.flipped(self.results), results.i)
-        waiting = Signal(range(CROSSBAR_QUEUE + 1))
-        m.d.sync += waiting.eq(
-            waiting + (results.i.valid & results.i.ready) - (results.o.valid & results.o.ready)
-        )
+        wiring.connect(m, levels.levels, wiring.flipped(self.targets))
+        wiring.connect(m, wiring.flipped(self.results), kept.results)
         idle, lost = Signal(), Signal()
         self._kept = Signal(name="kept")  # what was offered stays offered until it is taken
         m.d.comb += idle.eq(~self.busy & ~commands.o.valid)
@@ -101,7 +99,15 @@ class CrossbarWindow(wiring.Component):
         port = access.address[CROSSBAR_PORT_SHIFT:REGION_SHIFT]
         words = access.address[_WORD_SHIFT:CROSSBAR_PORT_SHIFT]
         region = Signal(self.commands.payload.shape())
-        answer, phase = Signal(WORD_BITS), Signal(range(RESULT_WORDS))
+        answer, part = Signal(WORD_BITS), Signal(range(RESULT_WORDS))
+        number = words[ceil_log2(RESULT_WORDS) :]
+        m.d.comb += [
+            kept.place.eq(number),
+            kept.count.eq(access.data),
+            levels.place.eq(words),
+            levels.level.eq(access.data),
+            levels.count.eq(access.data),
+        ]
         looking = Signal(range(STATUS_LATENCY + 1))
         m.d.comb += self.response.payload.eq(answer)
         with m.FSM(name="window"):
@@ -116,6 +122,7 @@ class CrossbarWindow(wiring.Component):
                             self._offer(m, self.cells, idle, lost)
                         with m.Case(CrossbarPort.REGISTERS):
                             self._write_register(m, words, region, commands.i, lost)
+                            self._pass_on(m, words, levels, kept, lost)
                         with m.Case(CrossbarPort.SETTING):
                             m.d.comb += [
                                 self.settings.payload.address.eq(words),
@@ -123,12 +130,7 @@ class CrossbarWindow(wiring.Component):
                             ]
                             self._offer(m, self.settings, idle, lost)
                         with m.Case(CrossbarPort.TARGET):
-                            m.d.comb += [
-                                targets.i.payload.eq(access.data),
-                                targets.i.valid.eq(1),
-                            ]
-                            with m.If(~targets.i.ready):
-                                m.d.sync += lost.eq(1)
+                            m.d.comb += levels.write.eq(1)
                 with m.Elif(self.request.valid):
                     m.d.comb += self.request.ready.eq(1)
                     m.d.sync += [answer.eq(0), looking.eq(STATUS_LATENCY)]
@@ -143,25 +145,25 @@ class CrossbarWindow(wiring.Component):
                                     Cat(
                                         *(idle, self.tripped, self.interlock, self.abort, lost),
                                         Const(0, 11),
-                                        waiting,
+                                        kept.waiting,
                                     )
                                 )
                         with m.Case(CrossbarPort.RESULT):
-                            with m.If(results.o.valid):
-                                m.d.sync += answer.eq(self._result_word(results.o.payload, phase))
-                                m.d.sync += phase.eq(phase + 1)
-                                with m.If(phase == RESULT_WORDS - 1):
-                                    m.d.sync += phase.eq(0)
-                                    m.d.comb += results.o.ready.eq(1)
+                            m.d.sync += part.eq(words)
+                            with m.If(number < kept.waiting):
+                                m.next = "RESULT"
             with m.State("LOOK"):
                 m.d.sync += [looking.eq(looking - 1), answer.eq(self.status_word)]
                 with m.If(looking == 0):
                     m.next = "ANSWER"
+            with m.State("RESULT"):
+                m.d.sync += answer.eq(self._result_word(kept.result, part))
+                m.next = "ANSWER"
             with m.State("ANSWER"):
                 m.d.comb += self.response.valid.eq(1)
                 with m.If(self.response.ready):
                     m.next = "ACCESS"
-        self._cells(m)
+        self._cells(m, words)
         return m
 
     def _offer(self, m: Module, port: stream.Interface, idle: Signal, lost: Signal) -> None:
@@ -210,29 +212,35 @@ class CrossbarWindow(wiring.Component):
                 with m.If(~commands.ready):
                     m.d.sync += lost.eq(1)
 
-    def _cells(self, m: Module) -> None:
-        """The cursor of the back door, which every cell that is written moves on."""
+    @staticmethod
+    def _pass_on(
+        m: Module, words: object, levels: LevelQueue, kept: ResultQueue, lost: Signal
+    ) -> None:
+        """Levels that wait from now on, and results that needn't any more."""
+        with m.Switch(words):
+            with m.Case(CrossbarRegister.LEVELS // WORD_BYTES):
+                m.d.comb += levels.commit.eq(1)
+                with m.If(levels.full):
+                    m.d.sync += lost.eq(1)
+            with m.Case(CrossbarRegister.DROP // WORD_BYTES):
+                m.d.comb += kept.drop.eq(1)
+
+    def _cells(self, m: Module, words: object) -> None:
+        """The back door, at a column of a row."""
         config, access, cells = self._config, self.request.payload, self.cells
         line = Signal(range(max(2, config.tiles * config.rows)))
-        column = Signal(range(config.columns))
         m.d.comb += [
             cells.payload.write.eq(1),
             cells.payload.line.eq(line),
-            cells.payload.column.eq(column),
+            cells.payload.column.eq(words),
             cells.payload.value.as_value().eq(access.data),
         ]
-        with m.If(cells.valid & cells.ready):
-            m.d.sync += column.eq(column + 1)
-            with m.If(column == config.columns - 1):
-                m.d.sync += [column.eq(0), line.eq(line + 1)]
-        address = access.address[_WORD_SHIFT:REGION_SHIFT]
-        cursor = (CrossbarPort.REGISTERS << CROSSBAR_PORT_SHIFT | CrossbarRegister.CURSOR) >> 2
-        moved = self.request.valid & self.request.ready & access.write & (address == cursor)
-        with m.If(moved):
-            m.d.sync += [line.eq(access.data), column.eq(0)]
+        with m.If(self.request.valid & self.request.ready & access.write):
+            with m.If(access.address[_WORD_SHIFT:REGION_SHIFT] == _LINE):
+                m.d.sync += line.eq(access.data)
 
     @staticmethod
-    def _result_word(result: object, phase: Signal) -> Signal:
+    def _result_word(result: object, part: Signal) -> Signal:
         """A word of a result."""
         place = Cat(
             *(_wide(result.row, 8), _wide(result.column, 11), _wide(result.result, 4)),
@@ -240,8 +248,8 @@ class CrossbarWindow(wiring.Component):
         )
         read = Cat(_wide(result.tag, 8), result.code)
         pulses = Cat(_wide(result.pulses, 16), result.set_pulses)
-        words = (_wide(word, WORD_BITS) for word in (place, read, pulses))
-        return Cat(*words).word_select(phase, WORD_BITS)
+        words = (_wide(word, WORD_BITS) for word in (place, read, pulses, Const(0, 1)))
+        return Cat(*words).word_select(part, WORD_BITS)
 
 
 def _windows(first: CrossbarPort, end: CrossbarPort) -> range:

@@ -24,6 +24,7 @@ from celosia.golden.crossbar.telemetry import status_regions
 from celosia.golden.crossbar.window import CrossbarWindow, answers_of
 from celosia.golden.memory_map import (
     CROSSBAR_QUEUE,
+    RESULT_WORDS,
     WORD_BYTES,
     CrossbarControl,
     CrossbarPort,
@@ -41,6 +42,10 @@ from celosia.sim.stalls import Stall
 ROUNDS = 24
 PIXELS = 40
 STATE = crossbar_address(CrossbarPort.REGISTERS, CrossbarRegister.STATE // WORD_BYTES)
+DROP, LEVELS = (
+    crossbar_address(CrossbarPort.REGISTERS, register // WORD_BYTES)
+    for register in (CrossbarRegister.DROP, CrossbarRegister.LEVELS)
+)
 CONTROL = crossbar_address(CrossbarPort.REGISTERS, CrossbarRegister.CONTROL // WORD_BYTES)
 
 
@@ -229,12 +234,14 @@ async def turns(dut: Any, stalls: bool) -> None:
         await engine.both(script.script)
         # Products go on, so the results are what tells the command's end.
         words: list[int] = []
-        while len(words) < 3 * count:
+        while len(words) < RESULT_WORDS * count:
             waiting = await engine.read(STATE) >> 16
-            for _ in range(3 * waiting):
-                words.append(await engine.read(crossbar_address(CrossbarPort.RESULT)))
+            taken = min(waiting, int(engine.rng.integers(1, 6)))
+            for word in range(RESULT_WORDS * taken):
+                words.append(await engine.read(crossbar_address(CrossbarPort.RESULT, word)))
+            await engine.write(DROP, taken)
         script = engine.script()
-        script.script.read_words(crossbar_address(CrossbarPort.RESULT), 3 * count)
+        script.results(count, 0)
         want = play_on_twin(script.script, engine.window)
         assert words == want.tolist()
         beside += not checking.done()
@@ -295,7 +302,7 @@ async def restarts(dut: Any) -> None:
         beats, _ = engine.pixels(2, 0)
         feeding = cocotb.start_soon(engine.vectors.send(beats[:-1]))
         asked = RegionCommand(Command.PROGRAM, 1, 0, 4, 0, 5, number)
-        await engine.play(_commanded(engine, asked, [1] * (number % 20)))  # too few
+        await engine.play(_commanded(engine, asked, [1] * (1 + number)))  # too few
         await engine.write(CONTROL, CrossbarControl.ABORT)
         await bench.cycles(bench.rng.randrange(1, 400))
         feeding.cancel()
@@ -343,23 +350,36 @@ async def losses(dut: Any) -> None:
     assert await engine.read(STATE) == quiet
     await engine.play(_commanded(engine, nop, []))
     await forget()
-    # Levels for the 20 cells, as many as the queue holds, and some more.
-    for number in range(20 + CROSSBAR_QUEUE):
-        await engine.write(crossbar_address(CrossbarPort.TARGET), number % 4)
+    # Levels for the 20 cells, each written twice, some of them first wrong; and some behind them.
+    target = crossbar_address(CrossbarPort.TARGET)
+    for number in (*range(20), *range(0, 30, 3), *range(20)):
+        await engine.write(target + WORD_BYTES * number, number % 4)
+    await engine.write(LEVELS, 20)
     await engine.settle()
-    for _ in range(CROSSBAR_QUEUE + 4):
-        await engine.write(crossbar_address(CrossbarPort.TARGET), 0)
+    assert not await engine.read(STATE) & CrossbarState.LOST
+    # As many as there is room for, and one more.
+    for number in range(CROSSBAR_QUEUE):
+        await engine.write(target + WORD_BYTES * number, 1)
+    await engine.write(LEVELS, CROSSBAR_QUEUE + 1)
     await forget()
+    await engine.write(LEVELS, CROSSBAR_QUEUE)
+    await engine.write(LEVELS, 1)
+    await forget()
+    # Reading changes nothing, dropping more than there are leaves none.
     script = engine.script()
+    again = script.script.read_words(crossbar_address(CrossbarPort.RESULT), 21 * RESULT_WORDS)
     script.results(21, 1_000_000)
     script.script.read_words(STATE, 1)
     words = await engine.play(script.script)
-    answers = answers_of(words[:-1])
+    assert np.array_equal(words[again], words[again.stop : -1])
+    answers = answers_of(words[again])
     assert len(answers) == 21
     assert answers[-1].result == Result.CONVERGED
-    assert int(words[60]) >> 23 & 15 == Command.NOP
-    assert int(words[61]) & 0xFF == 7
+    assert int(words[80]) >> 23 & 15 == Command.NOP
+    assert int(words[81]) & 0xFF == 7
     assert words[-1] == quiet | CrossbarState.IDLE
+    await engine.write(DROP, CROSSBAR_QUEUE)
+    assert await engine.read(STATE) == quiet | CrossbarState.IDLE
     # The levels that are left over are those of the next command, which pulses nothing without an
     # interlock.
     dut.interlock.value = 0
