@@ -13,10 +13,11 @@ from support.bad_lines import SpoiledLine
 
 from celosia.runtime.board_device import BoardDevice
 from celosia.runtime.cli import main
+from celosia.runtime.crossbar.tiles import TileOptions, program_tiles
 from celosia.runtime.link.host_link import HostLink, LinkError
 from celosia.runtime.link.serial_line import SerialLine
 from celosia.runtime.run import run_graph
-from celosia.runtime.session import open_session
+from celosia.runtime.session import Placement, open_session
 
 SEED = 21
 
@@ -112,6 +113,26 @@ def test_noise_changes_nothing(board):
             line.write(rng.bytes(int(rng.integers(1, 120))))
         link.connect()
         assert np.array_equal(link.read(0x2000_0000, 3000), before)
+
+
+def test_tiles_through_a_bad_line(tmp_path):
+    """The controller programs and calibrates on the host's commands, some of which come twice."""
+    print(f"seed {SEED}")
+    config = tmp_path / "small.toml"
+    config.write_text('base = "npu4x4"\n[crossbar]\ntiles = 4\nrows = 32\noutputs = 4\nadcs = 10\n')
+    placement = Placement(places=("head=crossbar",))
+    session = open_session("digits", str(config), None, placement=placement)
+    tiles = program_tiles(session.program, TileOptions(programming="commands", calibrate=True))
+    with served("--bulk", "--config", str(config)) as port, SerialLine(port) as line:
+        link = HostLink(SpoiledLine(line, 0.002, SEED), timeout_s=0.3, attempts=60)
+        device = BoardDevice(session.program, link, tiles)
+        samples = session.samples(None)
+        result = run_graph(session.graph, session.program, device, "board", samples, tiles)
+    report = result.report
+    assert report.outputs_match
+    assert report.crossbar.results == {"converged": 3 * 32 * 16}
+    assert (report.crossbar.differing_words, report.crossbar.calibrated) == (0, 3 * 16)
+    assert link.resent > 10
 
 
 def test_a_program_for_another_configuration_is_refused(board, capsys):
