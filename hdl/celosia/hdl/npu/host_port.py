@@ -54,7 +54,7 @@ class HostPort(wiring.Component):
         scratchpad_read, weights_read, accumulators_read: readers of the memories.
         profile_read: reader of the profile, where the configuration keeps one.
         scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
-        corrections, cells: to the crossbar, where there is one.
+        crossbar_request, crossbar_response: region CROSSBAR, where there is a crossbar.
         start, step: pulses. step_mode, program: registers of the host.
         status, program_counter, units, queues, semaphores, marks, counters: what it can read.
     """
