@@ -6,8 +6,7 @@ from support.mutants import mutated
 
 from celosia.golden.config import config_from_mapping
 from celosia.golden.crossbar.emulation import EmulatorConfig
-from celosia.hdl.crossbar import controller as controllers
-from celosia.hdl.crossbar import engine, level_queue, pixel_gatherer, result_queue, window
+from celosia.hdl.crossbar import engine, pixel_gatherer, window
 from celosia.sim.block_bench import run_block_bench
 from celosia.sim.simulation import SimulationFailed
 
@@ -24,9 +23,6 @@ PARAMETERS = {
         "full_width": 1,
     },
 }  # fmt: skip
-
-
-HELD = "self.commands.valid | programmer.busy | maintenance.busy"
 
 
 def run(which, kind=engine.CrossbarEngine):
@@ -66,30 +62,16 @@ def test_engine(which):
         ("commands/stalls=False", window, ("value[8:16]", "value[8:10]")),
         ("commands/stalls=False", window, ("_wide(result.row, 8)", "_wide(result.row[:3], 8)")),
         ("commands/stalls=False", window, ("looking.eq(STATUS_LATENCY)", "looking.eq(1)")),
-        ("turns/stalls=False", controllers, (f"mvm.hold.eq({HELD})", "mvm.hold.eq(0)")),
         ("restarts", engine, ("= restarted(window)", "= window")),
         ("restarts", engine, ("= restarted(gatherer)", "= gatherer")),
-        ("restarts", controllers, ("= restarted(programmer)", "= programmer")),
         ("losses", window, ("idle.eq(~self.busy & ~commands.o.valid)", "idle.eq(~self.busy)")),
-        ("losses", window, ("with m.If(levels.full):", "with m.If(0):")),
-        ("losses", level_queue, ("last + self.place", "last")),
-        ("commands/stalls=False", level_queue, ("& ~taken)", ")")),
-        ("turns/stalls=False", result_queue, ("first + self.place", "first")),
-        ("turns/stalls=True", result_queue, ("+ taken - dropped", "- dropped")),
-        (
-            "losses",
-            engine,
-            ("controller.interlock.eq(self.interlock)", "controller.interlock.eq(1)"),
-        ),
-        ("aborts", engine, ("controller.abort.eq(window.abort)", "controller.abort.eq(0)")),
     ],
 )
 def test_the_bench_finds(which, module, change, monkeypatch):
     broken = mutated(module, change)
     for name in module.__all__:
-        for user in (engine, controllers, window):
-            if hasattr(user, name):
-                monkeypatch.setattr(user, name, getattr(broken, name))
+        if hasattr(engine, name):
+            monkeypatch.setattr(engine, name, getattr(broken, name))
     kind = broken.CrossbarEngine if module is engine else engine.CrossbarEngine
     with pytest.raises(SimulationFailed):
         run(which, kind)
