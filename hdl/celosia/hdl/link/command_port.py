@@ -1,6 +1,6 @@
 """Carries out the host's frames on the host bus."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,7 +19,8 @@ class CommandPort(wiring.Component):
 
     A frame is carried out if its sequence is the expected one, else answered with EXPECTED; CONNECT
     always is. A body of the wrong length is REFUSED before anything was written. The next frame is
-    looked at once the answer has been handed over.
+    looked at once the answer has been handed over. A byte of a frame takes two cycles, a byte of a
+    word that was read one.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ class CommandPort(wiring.Component):
     reply : Out(stream.Signature({"byte", "last"}))
         Answers, to `FrameTransmitter`.
     request : Out(stream.Signature(HostRequest)), response : In(stream.Signature(32))
-        The host bus.
+        The host bus. ``request`` comes from registers, and ``response.ready`` depends on no other
+        input of the bus.
     """
 
     frame: stream.Interface
@@ -60,83 +62,112 @@ class CommandPort(wiring.Component):
         m = Module()
         length = self.frame.payload
         expected, sequence = Signal(8), Signal(8)
-        # `byte` is the frame's byte number `position`; `step` goes on to the next one.
-        position, step = Signal(8), Signal()
-        m.d.comb += self.address.eq(position + step)
-        m.d.sync += position.eq(position + step)
+        # `step` gets the next byte, for the next cycle. It may come again where `fresh`, once
+        # the block RAM has the byte behind that.
+        position, step, fresh = Signal(8), Signal(), Signal()
+        # No reset, which would stand between the block RAM, slow as it is, and the register.
+        byte = Signal(8, reset_less=True)
+        m.d.comb += self.address.eq(position)
+        m.d.sync += fresh.eq(~step)
+        with m.If(step):
+            m.d.sync += [byte.eq(self.byte), position.eq(position + 1)]
 
         word, count = Signal(32), Signal(2)
         address = Signal(32)
         left = Signal(range(MAX_WORDS + 1))
-        writes, asked = Signal(), Signal()
+        writes, asking = Signal(), Signal()
         answer = Signal(8)
-        has_body = Signal()
+        has_body, last_word = Signal(), Signal()
         place = Signal(range(NONCE_BYTES + IDENTITY_BYTES))
 
         reply = self.reply
-        read_length = HEADER_BYTES + ADDRESS_BYTES + 1
-        words_length = length - HEADER_BYTES - ADDRESS_BYTES
-        good_write = (
-            (length > HEADER_BYTES + ADDRESS_BYTES)
-            & (words_length[:2] == 0)
-            & (words_length <= MAX_WORDS * WORD_BYTES)
-        )
+        # What is decided by, a cycle old: all of it stands for longer before it is looked at.
+        in_turn, connect_fits, read_fits, write_fits = Signal(), Signal(), Signal(), Signal()
+        words_length = Signal(signed(9))
+        m.d.sync += [
+            last_word.eq(left == 1),
+            in_turn.eq(sequence == expected),
+            connect_fits.eq(length == HEADER_BYTES + NONCE_BYTES),
+            read_fits.eq(length == HEADER_BYTES + ADDRESS_BYTES + 1),
+            words_length.eq(length - HEADER_BYTES - ADDRESS_BYTES),
+            write_fits.eq(
+                (words_length > 0)
+                & (words_length[:2] == 0)
+                & (words_length <= MAX_WORDS * WORD_BYTES)
+            ),
+        ]
 
         def answer_with(kind: Reply, body: bool = False) -> None:
             m.d.sync += [answer.eq(kind), has_body.eq(int(body))]
             m.next = "HEADER"
 
+        m.d.comb += [
+            self.request.valid.eq(asking),
+            self.request.payload.write.eq(writes),
+            self.request.payload.address.eq(address),
+            self.request.payload.data.eq(word),
+        ]
+        with m.If(self.request.ready):
+            m.d.sync += asking.eq(0)
+
         with m.FSM(name="command"):
             with m.State("IDLE"):
                 with m.If(self.frame.valid):
-                    m.next = "SEQUENCE"
+                    m.next = "OPEN"
+            with m.State("OPEN"):
+                m.d.comb += step.eq(1)
+                m.next = "SEQUENCE"
             with m.State("SEQUENCE"):
-                m.d.comb += step.eq(1)
-                m.d.sync += sequence.eq(self.byte)
-                m.next = "COMMAND"
+                with m.If(fresh):
+                    m.d.comb += step.eq(1)
+                    m.d.sync += sequence.eq(byte)
+                    m.next = "COMMAND"
             with m.State("COMMAND"):
-                m.d.comb += step.eq(1)
-                m.d.sync += [count.eq(0), writes.eq(self.byte == Request.WRITE)]
-                connects = (self.byte == Request.CONNECT) & (length == HEADER_BYTES + NONCE_BYTES)
-                with m.If(connects):
-                    m.d.sync += [expected.eq(sequence + 1), place.eq(0)]
-                    answer_with(Reply.IDENTITY, body=True)
-                with m.Elif(sequence != expected):
-                    m.d.sync += sequence.eq(expected)
-                    answer_with(Reply.EXPECTED)
-                with m.Elif((self.byte == Request.READ) & (length == read_length)):
-                    m.next = "ADDRESS"
-                with m.Elif((self.byte == Request.WRITE) & good_write):
-                    m.d.sync += left.eq(words_length >> 2)
-                    m.next = "ADDRESS"
-                with m.Else():
-                    answer_with(Reply.REFUSED)
+                with m.If(fresh):
+                    m.d.comb += step.eq(1)
+                    m.d.sync += [count.eq(0), writes.eq(byte == Request.WRITE)]
+                    with m.If((byte == Request.CONNECT) & connect_fits):
+                        m.d.sync += [expected.eq(sequence + 1), place.eq(0)]
+                        answer_with(Reply.IDENTITY, body=True)
+                    with m.Elif(~in_turn):
+                        m.d.sync += sequence.eq(expected)
+                        answer_with(Reply.EXPECTED)
+                    with m.Elif((byte == Request.READ) & read_fits):
+                        m.next = "ADDRESS"
+                    with m.Elif((byte == Request.WRITE) & write_fits):
+                        m.d.sync += left.eq(words_length >> 2)
+                        m.next = "ADDRESS"
+                    with m.Else():
+                        answer_with(Reply.REFUSED)
             with m.State("ADDRESS"):
-                m.d.comb += step.eq(1)
-                m.d.sync += [address.eq(Cat(address[8:], self.byte)), count.eq(count + 1)]
-                with m.If(count == ADDRESS_BYTES - 1):
-                    m.next = "COUNT"
-                    with m.If(writes):
-                        m.d.sync += expected.eq(expected + 1)
-                        m.next = "GATHER"
+                with m.If(fresh):
+                    m.d.comb += step.eq(1)
+                    m.d.sync += [address.eq(Cat(address[8:], byte)), count.eq(count + 1)]
+                    with m.If(count == ADDRESS_BYTES - 1):
+                        m.next = "COUNT"
+                        with m.If(writes):
+                            m.d.sync += expected.eq(expected + 1)
+                            m.next = "GATHER"
             with m.State("COUNT"):
-                m.d.sync += left.eq(self.byte)
-                with m.If((self.byte == 0) | (self.byte > MAX_WORDS)):
-                    answer_with(Reply.REFUSED)
-                with m.Else():
-                    m.d.sync += expected.eq(expected + 1)
-                    answer_with(Reply.DATA, body=True)
+                with m.If(fresh):
+                    m.d.sync += left.eq(byte)
+                    with m.If((byte == 0) | (byte > MAX_WORDS)):
+                        answer_with(Reply.REFUSED)
+                    with m.Else():
+                        m.d.sync += expected.eq(expected + 1)
+                        answer_with(Reply.DATA, body=True)
             with m.State("GATHER"):
-                m.d.comb += step.eq(1)
-                m.d.sync += [word.eq(Cat(word[8:], self.byte)), count.eq(count + 1)]
-                with m.If(count == WORD_BYTES - 1):
-                    m.next = "WRITE"
+                with m.If(fresh):
+                    m.d.comb += step.eq(1)
+                    m.d.sync += [word.eq(Cat(word[8:], byte)), count.eq(count + 1)]
+                    with m.If(count == WORD_BYTES - 1):
+                        m.d.sync += asking.eq(1)
+                        m.next = "WRITE"
             with m.State("WRITE"):
-                m.d.comb += [self.request.valid.eq(1), self.request.payload.write.eq(1)]
                 with m.If(self.request.ready):
                     m.d.sync += [address.eq(address + WORD_BYTES), left.eq(left - 1)]
                     m.next = "GATHER"
-                    with m.If(left == 1):
+                    with m.If(last_word):
                         answer_with(Reply.DONE)
             with m.State("HEADER"):
                 m.d.comb += [reply.valid.eq(1), reply.payload.byte.eq(sequence)]
@@ -151,47 +182,41 @@ class CommandPort(wiring.Component):
                 with m.If(reply.ready):
                     m.next = "END"
                     with m.If(has_body):
-                        m.next = "READ"
                         with m.If(answer == Reply.IDENTITY):
                             m.next = "IDENTITY"
+                        with m.Else():
+                            m.d.sync += asking.eq(1)
+                            m.next = "READ"
             with m.State("IDENTITY"):
-                own = Array(Const(byte, 8) for byte in self._identity.encode())
+                own = Array(Const(value, 8) for value in self._identity.encode())
                 m.d.comb += [
-                    reply.valid.eq(1),
-                    reply.payload.byte.eq(
-                        Mux(place < NONCE_BYTES, self.byte, own[place - NONCE_BYTES])
-                    ),
+                    reply.valid.eq(fresh),
+                    reply.payload.byte.eq(Mux(place < NONCE_BYTES, byte, own[place - NONCE_BYTES])),
                     reply.payload.last.eq(place == NONCE_BYTES + IDENTITY_BYTES - 1),
                 ]
-                with m.If(reply.ready):
+                with m.If(fresh & reply.ready):
                     m.d.comb += step.eq(1)
                     m.d.sync += place.eq(place + 1)
                     with m.If(reply.payload.last):
                         m.next = "END"
             with m.State("READ"):
                 # A bus may take a read as late as its answer is taken.
+                ends_word = count == WORD_BYTES - 1
                 m.d.comb += [
-                    self.request.valid.eq(~asked),
                     reply.valid.eq(self.response.valid),
                     reply.payload.byte.eq(self.response.payload.word_select(count, 8)),
-                    reply.payload.last.eq((left == 1) & (count == WORD_BYTES - 1)),
+                    reply.payload.last.eq(last_word & ends_word),
+                    self.response.ready.eq(reply.ready & ends_word),
                 ]
-                with m.If(self.request.valid & self.request.ready):
-                    m.d.sync += asked.eq(1)
                 with m.If(reply.valid & reply.ready):
                     m.d.sync += count.eq(count + 1)
-                    with m.If(count == WORD_BYTES - 1):
-                        m.d.comb += self.response.ready.eq(1)
+                    with m.If(ends_word):
                         m.d.sync += [address.eq(address + WORD_BYTES), left.eq(left - 1)]
-                        m.d.sync += asked.eq(0)
-                        with m.If(left == 1):
+                        m.d.sync += asking.eq(~last_word)
+                        with m.If(last_word):
                             m.next = "END"
             with m.State("END"):
                 m.d.comb += self.frame.ready.eq(1)
                 m.d.sync += position.eq(0)
-                m.next = "SETTLE"
-            with m.State("SETTLE"):
-                # The frame's first byte, when there is one, needs a cycle with its address.
                 m.next = "IDLE"
-        m.d.comb += [self.request.payload.address.eq(address), self.request.payload.data.eq(word)]
         return m

@@ -13,8 +13,10 @@ __all__ = ["FrameTransmitter"]
 class FrameTransmitter(wiring.Component):
     """Adds the CRC to a frame, stuffs it and sends it.
 
-    Takes a byte a cycle up to ``last``, then none until all is sent, which takes two cycles a byte
-    or as long as ``o`` lets it.
+    Takes a byte a cycle up to ``last``, then none until all is sent: the first byte is offered ten
+    cycles after ``last`` was taken, each further one two cycles after the one before it was taken,
+    the delimiter one cycle after.
+    ``i.ready``, ``o.valid`` and ``o.payload`` depend on no input combinationally.
 
     Members
     -------
@@ -39,66 +41,60 @@ class FrameTransmitter(wiring.Component):
         m = Module()
         m.submodules.buffer = buffer = memory.Memory(shape=8, depth=256, init=[])
         write, read = buffer.write_port(), buffer.read_port(transparent_for=())
-        length, scan, sent = Signal(8), Signal(8), Signal(8)
+        # The buffer holds what goes on the line. Where a zero would stand, and at place 0, stands
+        # the distance to the next zero, which is written once that one's place is known.
+        place, code = Signal(8, init=1), Signal(8)
+        append, value = Signal(), Signal(8)
+        close = Signal()
         crc = Signal(32, init=CRC_INIT)
-        check = Signal(range(CRC_BYTES + 1))
-        address = Signal(8)
-        m.d.comb += [write.addr.eq(length), read.addr.eq(address), read.en.eq(1)]
+        check = Signal(range(CRC_BYTES))
+        sent, byte = Signal(8), Signal(8, reset_less=True)
+        m.d.comb += [read.addr.eq(sent), read.en.eq(1), write.en.eq(append | close)]
+        with m.If((value == 0) | close):
+            m.d.comb += [write.addr.eq(code), write.data.eq(place - code)]
+        with m.Else():
+            m.d.comb += [write.addr.eq(place), write.data.eq(value)]
+        m.d.sync += append.eq(0)
+        with m.If(append):
+            m.d.sync += [place.eq(place + 1), crc.eq(next_crc(crc, value))]
+            with m.If(value == 0):
+                m.d.sync += code.eq(place)
 
         with m.FSM(name="frame"):
             with m.State("TAKE"):
-                m.d.comb += [
-                    self.i.ready.eq(1),
-                    write.en.eq(self.i.valid),
-                    write.data.eq(self.i.payload.byte),
-                ]
-                with m.If(self.i.valid):
-                    m.d.sync += [
-                        length.eq(length + 1),
-                        crc.eq(next_crc(crc, self.i.payload.byte)),
-                    ]
-                    with m.If(self.i.payload.last):
-                        m.d.sync += check.eq(0)
-                        m.next = "CHECK"
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [append.eq(self.i.valid), value.eq(self.i.payload.byte)]
+                with m.If(self.i.valid & self.i.payload.last):
+                    m.next = "SUM"
+            with m.State("SUM"):
+                m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.comb += [write.en.eq(1), write.data.eq(~crc.word_select(check[:2], 8))]
-                m.d.sync += [length.eq(length + 1), check.eq(check + 1)]
-                with m.If(check == CRC_BYTES - 1):
-                    m.d.sync += [scan.eq(0), sent.eq(0)]
-                    m.next = "SCAN"
-            # A block is what stands before the next zero: find it, send its length, send it.
-            with m.State("SCAN"):
-                m.d.comb += address.eq(scan)
-                m.next = "LOOK"
-            with m.State("LOOK"):
-                with m.If((scan == length) | (read.data == 0)):
-                    m.next = "CODE"
-                with m.Else():
-                    m.d.comb += address.eq(scan + 1)
-                    m.d.sync += scan.eq(scan + 1)
-            with m.State("CODE"):
-                m.d.comb += [
-                    self.o.valid.eq(1),
-                    self.o.payload.eq(scan - sent + 1),
-                    address.eq(sent),
+                m.d.sync += [
+                    append.eq(1),
+                    value.eq(~crc[:8]),
+                    crc.eq(crc[8:]),
+                    check.eq(check + 1),
                 ]
+                with m.If(check == CRC_BYTES - 1):
+                    m.next = "CLOSE"
+            with m.State("CLOSE"):
+                with m.If(~append):
+                    m.d.comb += close.eq(1)
+                    m.next = "OPEN"
+            with m.State("OPEN"):
+                m.next = "LOAD"
+            with m.State("LOAD"):
+                m.d.sync += [byte.eq(read.data), sent.eq(sent + 1)]
+                m.next = "SEND"
+            with m.State("SEND"):
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(byte)]
                 with m.If(self.o.ready):
-                    m.next = "BYTES"
-            with m.State("BYTES"):
-                m.d.comb += [address.eq(sent), self.o.payload.eq(read.data)]
-                with m.If(sent == scan):
-                    m.d.sync += [scan.eq(scan + 1), sent.eq(sent + 1)]
-                    m.next = "SCAN"
-                    with m.If(scan == length):
+                    m.next = "LOAD"
+                    with m.If(sent == place):
                         m.next = "END"
-                with m.Else():
-                    m.d.comb += self.o.valid.eq(1)
-                    with m.If(self.o.ready):
-                        m.d.comb += address.eq(sent + 1)
-                        m.d.sync += sent.eq(sent + 1)
             with m.State("END"):
                 m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(DELIMITER)]
                 with m.If(self.o.ready):
-                    m.d.sync += [length.eq(0), crc.eq(CRC_INIT)]
+                    m.d.sync += [place.eq(1), code.eq(0), sent.eq(0), crc.eq(CRC_INIT)]
                     m.next = "TAKE"
         return m
