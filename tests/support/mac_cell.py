@@ -27,7 +27,7 @@ class MacCell(wiring.Component):
             multipliers.enable.eq(self.enable),
             multipliers.a[0].eq(self.i_activation),
             multipliers.b[0].eq(element.shadow),
-            multipliers.take[0].eq(self.swap),
+            multipliers.take[0].eq(self.swap & self.enable),
             element.product.eq(multipliers.product[0]),
             self.o_activation.eq(element.o_activation),
             self.o_sum.eq(element.o_sum),

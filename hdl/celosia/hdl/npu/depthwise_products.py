@@ -82,7 +82,7 @@ class DepthwiseProducts(wiring.Component):
         m.submodules.multipliers = multipliers = MultiplierBank(
             products=count, plan=self._multipliers, late=True
         )
-        m.d.comb += [multipliers.enable.eq(advance), multipliers.take.eq((1 << count) - 1)]
+        m.d.comb += [multipliers.enable.eq(advance), multipliers.take.eq(advance.replicate(count))]
         for lane in range(self.lanes):
             products = []
             for tap in range(self.taps):

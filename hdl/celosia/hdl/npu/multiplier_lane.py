@@ -14,7 +14,8 @@ def multiplier_lane():
     """Factors and product, seen from who gives the factors.
 
     At an enabled edge ``a`` is taken, and ``b`` if ``take`` is set; at the next one their product
-    is, and is offered until the one after that.
+    is, and is offered until the one after that. ``take`` must not be set at other edges: then it
+    is a register's enable as it comes.
     """
     return wiring.Signature(
         {

@@ -49,7 +49,7 @@ class Ecp5Multiplier(_Primitive):
             ports[f"i_RST{number}"] = Const(0)
             ports[f"i_CE{number}"] = Const(0)
         ports["i_CE0"] = self.enable
-        ports["i_CE1"] = self.enable & lane.take
+        ports["i_CE1"] = lane.take
         registers = {"INPUTA": "CE0", "INPUTB": "CE1", "OUTPUT": "CE0"}
         for register, enable in registers.items():
             ports[f"p_REG_{register}_CLK"] = "CLK0"
@@ -77,7 +77,7 @@ class GowinMultiplier(_Primitive):
     def elaborate(self, platform):
         m = Module()
         lane = self.lane_0
-        b = self._held(m, lane.b, "b", self.enable & lane.take)
+        b = self._held(m, lane.b, "b", lane.take)
         product = Signal(18)
         m.submodules.multiplier = Instance(
             "MULT9X9",
@@ -120,9 +120,7 @@ class Ice40MultiplierPair(_Primitive):
         m = Module()
         lanes = self.lane_0, self.lane_1
         a = [self._held(m, lane.a, f"a_{i}", self.enable) for i, lane in enumerate(lanes)]
-        b = [
-            self._held(m, lane.b, f"b_{i}", self.enable & lane.take) for i, lane in enumerate(lanes)
-        ]
+        b = [self._held(m, lane.b, f"b_{i}", lane.take) for i, lane in enumerate(lanes)]
         products = Signal(32)
         off = ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
         off += ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT")

@@ -90,8 +90,8 @@ class _Behavioural(wiring.Component):
         product = Signal(signed(PRODUCT_BITS), reset_less=True)
         with m.If(self.enable):
             m.d.sync += [a.eq(lane.a), product.eq(a * b)]
-            with m.If(lane.take):
-                m.d.sync += b.eq(lane.b)
+        with m.If(lane.take):
+            m.d.sync += b.eq(lane.b)
         m.d.comb += lane.product.eq(product)
         return m
 
@@ -121,7 +121,8 @@ class MultiplierBank(wiring.Component):
     b : In(signed(8)), each
         Second factors.
     take : In(1), each
-        The product takes `b` at this edge, if enabled, for this `a` and those after it.
+        The product takes `b` at this edge for this `a` and those after it. Must be low at edges
+        that aren't enabled.
     product : Out(signed(16)), each
         ``a * b`` of the enabled edge before the last.
     """

@@ -1,12 +1,13 @@
 """The systolic array: the exact matrix engine."""
 
-from amaranth.hdl import Const, Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.utils import ceil_log2
 
 from celosia.hdl.npu.interfaces import MatrixEngineSignature
 from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank
+from celosia.hdl.npu.pipeline import delayed, delayed_while
 from celosia.hdl.npu.processing_element import ProcessingElement
 
 __all__ = ["SystolicArray"]
@@ -66,15 +67,20 @@ class SystolicArray(wiring.Component):
         """Cycles in which the array moves, from taking a vector to offering its sums."""
         return self.rows + self.columns + 1
 
+    # What is handed in and out moves with `advance`, which depends on `sums.ready`. The cells, all
+    # over the chip, would get it too late in the cycle: they move one cycle later, with `moves`, a
+    # register. While they don't move they show the next beat already, so the one on offer is held.
+    # The cycle is made up for at the top, where row 1 adds the products of row 0 to its own.
+    #
     # Time in the array is skewed. A vector that enters in cycle t is at the input of cell (r, c) in
-    # cycle t + r + c, and there, if it is the first of its pass, the cell's weight in use takes the
-    # shadow's value. A weight row that enters in cycle u reaches the shadow of column c in cycle
-    # u + 1 + c. Hence:
+    # cycle t + s(r) + c, with s(r) = max(r - 1, 0), counted in cycles of the cells. There, if it is
+    # the first of its pass, the cell's weight in use takes the shadow's value. A weight row that
+    # enters in cycle u is written to the shadow of column c in cycle u + c. Hence:
     # - A tile is in time: its row r entered in cycle t - R + r at the latest, because all R rows
-    #   entered before t, one a cycle. t - R + r + 1 + c is before t + r + c where R >= 2.
+    #   entered before t, one a cycle. t - R + r + c is before t + s(r) + c where R >= 2.
     # - The next tile is not early: its row r enters in cycle t + r at the earliest, and writes the
-    #   shadow one cycle after the old value was used.
-    # Both hold whatever the gaps, because all of it moves with one enable.
+    #   shadow not before the cycle at whose end the old value is taken.
+    # Both hold whatever the gaps, because all of it moves in the same cycles.
 
     def elaborate(self, platform):
         m = Module()
@@ -101,31 +107,37 @@ class SystolicArray(wiring.Component):
             m.d.sync += next_row.eq(next_row + 1)
             with m.If(next_row == rows - 1):
                 m.d.sync += [next_row.eq(0), tile_complete.eq(1)]
+        valid = delayed_while(m, advance, take_activation, self.latency, "valid", reset_less=False)
+        m.d.comb += self.sums.valid.eq(valid)
 
-        def delay(value, cycles, name, *, reset_less=True):
-            """``value`` and its copies 1 to ``cycles`` enabled cycles later."""
-            stages = [value]
-            for stage in range(1, cycles + 1):
-                register = Signal(value.shape(), name=f"{name}_{stage}", reset_less=reset_less)
-                with m.If(advance):
-                    m.d.sync += register.eq(stages[-1])
-                stages.append(register)
-            return stages
+        moves = Signal()
+        m.d.sync += moves.eq(advance)
 
-        swaps = delay(take_first, rows + columns - 2, "swap", reset_less=False)
+        skews = [max(r - 1, 0) for r in range(rows)]
+        takes, swap = [], take_first
+        for place in range(skews[-1] + columns):
+            takes.append(delayed(m, swap & advance, 1, f"take_{place}", reset_less=False))
+            swap = delayed_while(m, advance, swap, 1, f"swap_{place}", reset_less=False)
         selected_row = Signal(rows)
         m.d.comb += selected_row.eq(take_row << next_row)
-        loads = delay(selected_row, columns, "load", reset_less=False)
-        weights = [delay(self.weights.payload[c], 1 + c, f"weight_{c}")[-1] for c in range(columns)]
-        activations = [
-            delay(self.activations.payload.vector[r], r, f"activation_{r}")[-1] for r in range(rows)
-        ]
+        load = delayed(m, selected_row, 1, "load", reset_less=False)
+        weights, loads, activations = [], [], []
+        for c in range(columns):
+            weight = delayed(m, self.weights.payload[c], 1, f"weight_{c}")
+            weights.append(delayed_while(m, moves, weight, c, f"weight_{c}_moved"))
+            loads.append(load)
+            load = delayed_while(m, moves, load, 1, f"load_{c}", reset_less=False)
+        for r in range(rows):
+            activation = delayed(m, self.activations.payload.vector[r], 1, f"activation_{r}")
+            activations.append(
+                delayed_while(m, moves, activation, skews[r], f"activation_{r}_moved")
+            )
 
         m.submodules.multipliers = multipliers = MultiplierBank(
             products=rows * columns, plan=self._multipliers
         )
-        m.d.comb += multipliers.enable.eq(advance)
-        sums = [Const(0, signed(PRODUCT_BITS))] * columns
+        m.d.comb += multipliers.enable.eq(moves)
+        sums = []
         for r in range(rows):
             # No wider than r + 1 products need: wider registers would hold copies of the sign.
             sum_bits = PRODUCT_BITS + ceil_log2(r + 1)
@@ -136,20 +148,29 @@ class SystolicArray(wiring.Component):
                 m.d.comb += [
                     multipliers.a[place].eq(activation),
                     multipliers.b[place].eq(element.shadow),
-                    multipliers.take[place].eq(swaps[r + c]),
-                    element.product.eq(multipliers.product[place]),
-                    element.enable.eq(advance),
+                    multipliers.take[place].eq(takes[skews[r] + c]),
+                    element.enable.eq(moves),
                     element.i_activation.eq(activation),
-                    element.i_sum.eq(sums[c]),
-                    element.load.eq(loads[1 + c][r]),
+                    element.load.eq(loads[c][r]),
                     element.weight.eq(weights[c]),
                 ]
                 activation = element.o_activation
-                sums[c] = element.o_sum
+                if r == 0:  # its products are the sums, without a register
+                    sums.append(multipliers.product[place])
+                else:
+                    m.d.comb += [
+                        element.product.eq(multipliers.product[place]),
+                        element.i_sum.eq(sums[c]),
+                    ]
+                    sums[c] = element.o_sum
 
-        valid = delay(take_activation, self.latency, "valid", reset_less=False)[-1]
-        m.d.comb += self.sums.valid.eq(valid)
         for c in range(columns):
-            aligned = delay(sums[c], columns - 1 - c, f"sum_{c}")[-1]
-            m.d.comb += self.sums.payload[c].eq(aligned)
+            aligned = delayed_while(m, moves, sums[c], columns - 1 - c, f"sum_{c}")
+            held = Signal.like(aligned, name=f"held_{c}", reset_less=True)
+            offered = Signal.like(aligned, name=f"offered_{c}")
+            m.d.comb += [
+                offered.eq(Mux(moves, aligned, held)),
+                self.sums.payload[c].eq(offered),
+            ]
+            m.d.sync += held.eq(offered)
         return m

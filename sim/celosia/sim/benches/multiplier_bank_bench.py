@@ -27,17 +27,17 @@ async def products_are_exact(dut: Any, moving: float, taking: float) -> None:
     in_use = np.zeros(count, np.int8)
     products: list[NDArray[np.int16]] = []  # of each enabled edge, that a factor came with
     for cycle in range(CYCLES):
-        enable = rng.random() < moving
-        take = (rng.random(count) < taking) | (cycle == 0)
+        enable = rng.random() < moving or cycle == 0
+        take = ((rng.random(count) < taking) | (cycle == 0)) & enable
         a, b = factors(), factors()
         dut.rst.value = int(rng.random() < 0.1)  # resets nothing
-        dut.enable.value = int(enable or cycle == 0)
+        dut.enable.value = int(enable)
         dut.a.value, dut.b.value = pack_vector(a, np.int8), pack_vector(b, np.int8)
         dut.take.value = int(sum(int(bit) << place for place, bit in enumerate(take)))
         await bench.cycles(1)  # sees the outputs of before this edge
         if len(products) >= 2:
             got = unpack_vector(dut.product.value.to_unsigned(), count, np.int16)
             assert (got == products[-2]).all(), f"products are {got}, expected {products[-2]}"
-        if enable or cycle == 0:
+        if enable:
             in_use = np.where(take, b, in_use)
             products.append(a.astype(np.int16) * in_use.astype(np.int16))
