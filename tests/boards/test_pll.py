@@ -5,12 +5,11 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.installed import PATH
 
 from celosia.boards.load import BOARDS, board_from_mapping, load_board
 from celosia.boards.pll import ecp5, gowin, ice40, pll_settings
@@ -147,9 +146,7 @@ def test_frequencies_out_of_reach_are_refused():
 
 def output_of(*names, arguments):
     """What a referee prints; the test skips where none of its names is installed."""
-    beside = str(Path(sys.executable).parent)
-    found = [shutil.which(name) or shutil.which(name, path=beside) for name in names]
-    tool = next(filter(None, found), None)
+    tool = next(filter(None, (shutil.which(name, path=PATH) for name in names)), None)
     if tool is None:
         pytest.skip(f"{names[0]} isn't installed; pip install 'celosia[boards]' has it")
     return subprocess.run([tool, *arguments], capture_output=True, text=True, check=False).stdout

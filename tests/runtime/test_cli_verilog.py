@@ -121,3 +121,13 @@ def test_stimulus_refuses(run, tmp_path, monkeypatch, words, sentence):
     assert (status, out) == (2, "")
     assert sentence in " ".join(err.split())
     assert not (tmp_path / "x.txt").exists()
+
+
+def test_stimulus_refuses_programs_with_tiles(run, model, tmp_path):
+    program = tmp_path / "tiles.cel"
+    words = ["--config", "npu4x4", "--engine", "crossbar"]
+    assert run("compile", model, "-o", program, *words)[0] == 0
+    status, out, err = run("stimulus", program, "-o", tmp_path / "x.txt")
+    assert (status, out) == (2, "")
+    assert "model must have all layers on the systolic array" in " ".join(err.split())
+    assert not (tmp_path / "x.txt").exists()

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, ResetSignal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.hdl.crossbar.controller import Controller
+from celosia.hdl.crossbar.controller import Controller, pass_on
 from celosia.hdl.crossbar.emulator import Emulator, cell_access
 from celosia.hdl.crossbar.safety_monitor import Rule, SafetyMonitor
 
@@ -21,7 +21,6 @@ class ControllerHarness(wiring.Component):
         members = dict(self._controller.signature.members.items())
         if emulator is not None:
             del members["port"]
-        self._passed = tuple(members)
         memory = {"memory": In(stream.Signature(cell_access(config)))} if emulator else {}
         super().__init__(
             {
@@ -37,14 +36,7 @@ class ControllerHarness(wiring.Component):
         config, emulator = self._sizes
         m.submodules.controller = controller = self._controller
         m.submodules.monitor = monitor = SafetyMonitor(config)
-        for name in self._passed:
-            inner, outer = getattr(controller, name), getattr(self, name)
-            if controller.signature.members[name].is_signature:
-                wiring.connect(m, inner, wiring.flipped(outer))
-            elif controller.signature.members[name].flow is Out:
-                m.d.comb += outer.eq(inner)
-            else:
-                m.d.comb += inner.eq(outer)
+        pass_on(m, controller, self)
         if emulator is not None:
             m.submodules.emulator = cells = Emulator(config, emulator, rows_per_cycle=4)
             wiring.connect(m, wiring.flipped(self.memory), cells.memory)

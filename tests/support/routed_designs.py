@@ -1,20 +1,16 @@
 # amaranth: UnusedElaboratable=no
 """Small designs through the real synthesis and place-and-route of each family."""
 
-import os
 import shutil
 import subprocess
-import sysconfig
 from dataclasses import dataclass
 
 import pytest
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
+from support.installed import PATH
 
 from celosia.hdl.emit import emit_verilog
-
-#: The interpreter's scripts first: tests may run from a virtual environment that isn't active.
-PATH = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
 
 #: Package, options of nextpnr and of its constraints for each family.
 FAMILIES = {

@@ -17,7 +17,7 @@ from celosia.hdl.crossbar.programmer import Programmer, cell_result, region_comm
 from celosia.hdl.crossbar.settings_store import SETTING_WRITE, SettingsStore
 from celosia.hdl.crossbar.status import Status
 
-__all__ = ["Controller"]
+__all__ = ["Controller", "pass_on"]
 
 _REPORTS = ("multiplied", "probed", "dropped", "issued", "reissued", "clipped")
 
@@ -241,3 +241,20 @@ class Controller(wiring.Component):
             first.opened.eq(reads.opened & chosen),
             second.opened.eq(reads.opened & ~chosen),
         ]
+
+
+def pass_on(m: Module, controller: Controller, around: wiring.Component) -> None:
+    """Connect the controller's ports to those of the same names of a component around it.
+
+    What the component has no port for, such as the front end that it brings along, is left out.
+    """
+    for name, member in controller.signature.members.items():
+        if name not in around.signature.members:
+            continue
+        inner, outer = getattr(controller, name), getattr(around, name)
+        if member.is_signature:
+            wiring.connect(m, inner, wiring.flipped(outer))
+        elif member.flow is Out:
+            m.d.comb += outer.eq(inner)
+        else:
+            m.d.comb += inner.eq(outer)

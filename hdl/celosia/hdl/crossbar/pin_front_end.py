@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from celosia.golden.crossbar.config import CODE_BITS, VOLTAGE_BITS, CrossbarConfig
 from celosia.golden.crossbar.front_end import BiasMode, port_widths
-from celosia.hdl.crossbar.controller import Controller
+from celosia.hdl.crossbar.controller import Controller, pass_on
 from celosia.hdl.crossbar.interfaces import FrontEndSignature
 
 __all__ = [
@@ -282,14 +282,5 @@ class ControllerOnPins(wiring.Component):
         m.submodules.front_end = front_end = self._front_end
         wiring.connect(m, controller.port, front_end.port)
         wiring.connect(m, front_end.pins, wiring.flipped(self.pins))
-        for name, member in controller.signature.members.items():
-            if name == "port":
-                continue
-            inner, outer = getattr(controller, name), getattr(self, name)
-            if member.is_signature:
-                wiring.connect(m, inner, wiring.flipped(outer))
-            elif member.flow is Out:
-                m.d.comb += outer.eq(inner)
-            else:
-                m.d.comb += inner.eq(outer)
+        pass_on(m, controller, self)
         return m
