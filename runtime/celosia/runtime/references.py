@@ -1,6 +1,10 @@
-"""Cycles that others give for the same networks: SCALE-Sim's closed forms and Arm's estimator."""
+"""What others give for the same networks: cycles, and times that were published.
+
+The cycles are those of SCALE-Sim's closed forms and of Arm's estimator.
+"""
 
 import csv
+import hashlib
 import importlib.util
 import subprocess
 import sys
@@ -14,11 +18,28 @@ import numpy as np
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import MATRIX_KINDS, Graph, OpKind
+from celosia.runtime.models import CATALOGUE
 
 ETHOS_U55_MACS = (32, 64, 128, 256)
 """Multiply-accumulates per cycle of the Ethos-U55's variants."""
 
 VELA_MISSING = 'Arm\'s estimator must be installed for its column: pip install "celosia[vela]"'
+
+GAP9_MS = {
+    "ic_resnet8_int8": 0.616,
+    "kws_dscnn_int8": 0.475,
+    "vww_mobilenetv1_025_96_int8": 1.125,
+    "ad_autoencoder_int8": 0.176,
+}
+"""Milliseconds of one inference, by names of the catalogue, on the fastest microcontroller-class
+chip: GreenWaves GAP9 at 370 MHz and 0.8 V, single stream (mlcommons/tiny_results_v1.0)."""
+
+
+def published_ms(model: bytes) -> float | None:
+    """GAP9's time for the model of these bytes; None where it isn't one of MLPerf Tiny's."""
+    digest = hashlib.sha256(model).hexdigest()
+    names = (known.name for known in CATALOGUE if known.sha256 == digest)
+    return GAP9_MS.get(next(names, ""))
 
 
 @dataclass(frozen=True)
