@@ -4,10 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _MOMENT_S = 2.0
+# Its standard input ends when we do, however that comes about; $0 is the group to end then.
+_WATCH = f'''read -r line; kill -s TERM -- "-$0"; sleep {_MOMENT_S:.0f}; kill -s KILL -- "-$0"'''
 
 
 def execute(
@@ -20,7 +22,8 @@ def execute(
     """Run a program in a folder; what it prints is appended to a log.
 
     The program and all that it starts are ended when the wait for it ends early: because time
-    ran out, or because of an exception (an interrupt, say). They get a moment to clean up.
+    ran out, because of an exception (an interrupt, say), or because this very process is killed.
+    They get a moment to clean up.
 
     Returns
     -------
@@ -38,12 +41,30 @@ def execute(
             start_new_session=True,
         )
         try:
-            return process.wait(timeout_s)
+            with _watched(process.pid):
+                return process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
         finally:
             if process.poll() is None:
                 _end(process)
+
+
+@contextlib.contextmanager
+def _watched(group: int) -> Iterator[None]:
+    """Should we be killed, which nothing here survives to see, a shell ends the group."""
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", _WATCH, str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # else a signal to our group would end it with us
+    )
+    try:
+        yield
+    finally:
+        watcher.kill()  # before its input ends
+        watcher.communicate()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
