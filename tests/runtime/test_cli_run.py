@@ -153,6 +153,21 @@ def test_a_program_file_runs_like_its_model(capsys, tmp_path):
         assert OWN in " ".join(err.split())
 
 
+@pytest.mark.parametrize("options", [("--config", "npu4x4"), ("--rounding", "tflm")])
+@pytest.mark.parametrize("command", ["stimulus", "energy"])
+def test_a_program_has_its_own_for_other_commands_too(command, options, capsys, tmp_path):
+    program, output = tmp_path / "digits.cel", tmp_path / "out"
+    assert celosia(capsys, "compile", "digits", "-o", program, "--config", "npu4x4")[0] == 0
+    extra = ("-o", output) if command == "stimulus" else ()
+    status, out, err = celosia(capsys, command, program, *extra, *options)
+    assert (status, out) == (2, "")
+    assert "--config and --rounding must be left out for" in err
+    assert not output.exists()
+    status, out, _ = celosia(capsys, command, program, *extra, "--json")
+    assert status == 0
+    assert "npu4x4" in out
+
+
 def test_a_differing_byte_ends_in_status_1(capsys, monkeypatch):
     class Wrong(GoldenDevice):
         def run(self, inputs):

@@ -8,7 +8,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import Config, Json, Rounding, Verbose
+from celosia.runtime.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOrProgram,
+    Json,
+    Rounding,
+    Verbose,
+    check_left_out,
+)
 from celosia.runtime.cli.output import errors, name_width, print_json, results
 
 if TYPE_CHECKING:
@@ -21,7 +28,7 @@ def energy(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A .tflite, .onnx or .cel file, or 'digits'.")
     ],
-    config: Config = "npu8x8",
+    config: ConfigOrProgram = None,
     rounding: Rounding = None,
     clock_mhz: Annotated[
         float,
@@ -47,11 +54,13 @@ def energy(
     if not clock_mhz > 0:
         raise CelosiaError(f"--clock-mhz must be above 0, not {clock_mhz:g}")
     with errors.status("compiling"):
-        session = open_session(model, config, rounding)
+        session = open_session(model, config or DEFAULT_CONFIG, rounding)
+        given = {"--config": config, "--rounding": rounding}
+        check_left_out(model, session.graph is None, given)
         programs = {"systolic array": session.program}
         if session.graph is not None:
             placement = Placement(engine="crossbar")
-            placed = open_session(model, config, rounding, placement=placement)
+            placed = open_session(model, config or DEFAULT_CONFIG, rounding, placement=placement)
             programs["crossbar"] = placed.program
         report = energy_report(programs, clock_mhz)
     if roofline is not None:

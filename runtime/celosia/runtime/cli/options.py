@@ -1,11 +1,12 @@
 """Options that every command takes."""
 
 import logging
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.logging import RichHandler
 
+from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.output import errors
 
 
@@ -36,6 +37,17 @@ Config = Annotated[
         help=CONFIG_HELP,
     ),
 ]
+DEFAULT_CONFIG = "npu8x8"
+ConfigOrProgram = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="NAME|FILE.toml",
+        help=f"{CONFIG_HELP}  [default: {DEFAULT_CONFIG}]",
+        show_default=False,
+    ),
+]
+"""For commands that take programs too, which bring their own."""
 BATCH_HELP = "Inferences that one run of the program makes."
 Batch = Annotated[int, typer.Option("--batch", metavar="N", help=BATCH_HELP)]
 Overlap = Annotated[
@@ -83,16 +95,26 @@ Mapping = Annotated[
         show_default=False,
     ),
 ]
-ROUNDING_HELP = (
-    "Rounding profile: tflm, litert, single or float32.  "
-    "[default: tflm for .tflite, float32 for .onnx]"
-)
 Rounding = Annotated[
     str | None,
     typer.Option(
         "--rounding",
         metavar="PROFILE",
-        help=ROUNDING_HELP,
+        help="Rounding profile: tflm, litert, single or float32.  "
+        "[default: tflm for .tflite, float32 for .onnx]",
         show_default=False,
     ),
 ]
+
+
+def check_left_out(model: str, is_program: bool, given: dict[str, Any]) -> None:
+    """Refuse options, by their names, that a program has its own of.
+
+    Raises:
+        CelosiaError: the model is a program, and one of them was given.
+    """
+    if is_program and any(given.values()):
+        *most, last = given
+        raise CelosiaError(
+            f"{', '.join(most)} and {last} must be left out for {model!r}: a program brings its own"
+        )

@@ -13,16 +13,18 @@ from celosia.compiler.names import short_name
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import (
     BATCH_HELP,
-    CONFIG_HELP,
+    DEFAULT_CONFIG,
     IDEAL_CELLS,
-    ROUNDING_HELP,
     Cells,
+    ConfigOrProgram,
     Engine,
     Json,
     Mapping,
     Overlap,
     Place,
+    Rounding,
     Verbose,
+    check_left_out,
 )
 from celosia.runtime.cli.output import (
     NO_OVERLAP,
@@ -33,7 +35,6 @@ from celosia.runtime.cli.output import (
     results,
 )
 
-_CONFIG = "npu8x8"
 _COLUMNS = 68  # what the columns beside a layer's name take
 
 if TYPE_CHECKING:
@@ -72,24 +73,8 @@ def run(
     baud: Annotated[
         int, typer.Option("--baud", metavar="N", help="Bits a second on that port.")
     ] = 1_000_000,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            metavar="NAME|FILE.toml",
-            help=f"{CONFIG_HELP}  [default: {_CONFIG}]",
-            show_default=False,
-        ),
-    ] = None,
-    rounding: Annotated[
-        str | None,
-        typer.Option(
-            "--rounding",
-            metavar="PROFILE",
-            help=ROUNDING_HELP,
-            show_default=False,
-        ),
-    ] = None,
+    config: ConfigOrProgram = None,
+    rounding: Rounding = None,
     batch: Annotated[
         int | None,
         typer.Option(
@@ -173,19 +158,23 @@ def run(
         status = stack.enter_context(errors.status("compiling"))
         session = open_session(
             model,
-            config or _CONFIG,
+            config or DEFAULT_CONFIG,
             rounding,
             batch=1 if batch is None else batch,
             overlap=overlap,
             placement=Placement(engine, tuple(place or ()), crossbar or IDEAL_CELLS, mapping),
         )
-        chosen = config or rounding or overlap or batch is not None
-        placed = place or crossbar or mapping or engine != "systolic"
-        if session.graph is None and (chosen or placed):
-            raise CelosiaError(
-                f"--config, --rounding, --batch, --overlap, --engine, --place, --crossbar and "
-                f"--mapping must be left out for {model!r}: a program brings its own"
-            )
+        given = {
+            "--config": config,
+            "--rounding": rounding,
+            "--batch": batch is not None,
+            "--overlap": overlap,
+            "--engine": engine != "systolic",
+            "--place": place,
+            "--crossbar": crossbar,
+            "--mapping": mapping,
+        }
+        check_left_out(model, session.graph is None, given)
         samples = session.samples(inputs)
         status.update("building the simulation" if device == "rtl" else "preparing")
         link = None

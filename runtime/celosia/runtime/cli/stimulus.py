@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from celosia.golden.errors import CelosiaError
-from celosia.runtime.cli.options import Config, Json, Rounding, Verbose
+from celosia.runtime.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOrProgram,
+    Json,
+    Rounding,
+    Verbose,
+    check_left_out,
+)
 from celosia.runtime.cli.output import print_json, results
 
 _TOPS = ("npu", "wishbone")
@@ -14,12 +21,12 @@ _TOPS = ("npu", "wishbone")
 
 def stimulus(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file, or 'digits'.")
+        str, typer.Argument(metavar="MODEL", help="A .tflite, .onnx or .cel file, or 'digits'.")
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE.txt", help="File to write.")
     ],
-    config: Config = "npu8x8",
+    config: ConfigOrProgram = None,
     rounding: Rounding = None,
     top: Annotated[
         str,
@@ -51,7 +58,9 @@ def stimulus(
 
     if top not in _TOPS:
         raise CelosiaError(f"--top must be {' or '.join(_TOPS)}, not {top!r}")
-    session = open_session(model, config, rounding)
+    session = open_session(model, config or DEFAULT_CONFIG, rounding)
+    given = {"--config": config, "--rounding": rounding}
+    check_left_out(model, session.graph is None, given)
     program = session.program
     if isinstance(program, StreamedProgram):
         raise CelosiaError(
