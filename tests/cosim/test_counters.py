@@ -6,7 +6,7 @@ from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.sim.block_bench import run_block_bench
 
 
-@pytest.mark.parametrize("depth", [1, 4])
+@pytest.mark.parametrize("depth", [0, 1, 4])
 def test_counters(depth):
     run_block_bench(
         PerformanceCounters,

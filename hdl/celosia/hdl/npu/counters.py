@@ -1,6 +1,6 @@
 """Performance counters and their snapshots at the end of each layer."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,7 +23,7 @@ class PerformanceCounters(wiring.Component):
         clear: sets counters and marks to zero, whatever else happens in the cycle.
         mark: stores the counts of the cycles before this one in the next profile entry; marks
             beyond `depth` are counted but not stored.
-        values: the counts. marks: marks since `clear`, at most 65535.
+        value: the count of counter `select`. marks: marks since `clear`, at most 65535.
         read: the profile entries, unless `depth` is 0, seen from the memory; one cycle of latency
             at the earliest, one entry a cycle while the reader takes them at once. An entry that is
             being stored is read with its old value; what stands at or beyond `depth` is undefined.
@@ -38,25 +38,67 @@ class PerformanceCounters(wiring.Component):
                 "events": In(len(Counter)),
                 "clear": In(1),
                 "mark": In(1),
-                "values": Out(COUNTERS),
+                "select": In(range(len(Counter))),
+                "value": Out(32),
                 "marks": Out(16),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for counter in Counter:
-            value = self.values[counter]
-            m.d.sync += value.eq(value + self.events[counter])
         with m.If(self.mark & ~self.marks.all()):
             m.d.sync += self.marks.eq(self.marks + 1)
         with m.If(self.clear):
-            m.d.sync += [self.values.eq(0), self.marks.eq(0)]
+            m.d.sync += self.marks.eq(0)
         if self._depth:
-            self._keep(m)
+            self._keep(m, self._count(m))
+        else:
+            self._count_in_memory(m)
         return m
 
-    def _keep(self, m: Module) -> None:
+    def _count(self, m: Module) -> data.View:
+        """Counters side by side, as a profile stores them all at once."""
+        values = Signal(COUNTERS)
+        for counter in Counter:
+            m.d.sync += values[counter].eq(values[counter] + self.events[counter])
+        with m.If(self.clear):
+            m.d.sync += values.eq(0)
+        m.d.comb += self.value.eq(values[self.select])
+        return values
+
+    def _count_in_memory(self, m: Module) -> None:
+        """Counts in a small memory: one in each cycle takes what has been counted since its last
+        turn, which is less than registers and adders for all of them, and a wide multiplexer."""
+        count = len(Counter)
+        m.submodules.counts = counts = memory.Memory(shape=32, depth=count, init=[])
+        kept, shown = counts.read_port(domain="comb"), counts.read_port(domain="comb")
+        write = counts.write_port()
+        turn = Signal(range(count))
+        recent = Array(Signal(range(count + 1), name=f"recent_{k}") for k in range(count))
+        stored = Signal(count)  # since `clear`
+
+        def total(port: memory.ReadPort, number: Signal) -> Value:
+            return Mux(stored.bit_select(number, 1), port.data, 0) + recent[number]
+
+        m.d.comb += [
+            kept.addr.eq(turn),
+            write.addr.eq(turn),
+            write.en.eq(1),
+            write.data.eq(total(kept, turn)),
+            shown.addr.eq(self.select),
+            self.value.eq(total(shown, self.select)),
+        ]
+        m.d.sync += [
+            turn.eq(Mux(turn == count - 1, 0, turn + 1)),
+            stored.bit_select(turn, 1).eq(1),
+        ]
+        for counter in Counter:
+            since = Mux(turn == counter, 0, recent[counter])
+            m.d.sync += recent[counter].eq(since + self.events[counter])
+        with m.If(self.clear):
+            m.d.sync += [stored.eq(0), *(each.eq(0) for each in recent)]
+
+    def _keep(self, m: Module, values: data.View) -> None:
         """The profile."""
         m.submodules.profile = profile = memory.Memory(shape=COUNTERS, depth=self._depth, init=[])
         write_port = profile.write_port()
@@ -65,7 +107,7 @@ class PerformanceCounters(wiring.Component):
         request, response = self.read.request, self.read.response
         m.d.comb += [
             write_port.addr.eq(self.marks),
-            Cat(write_port.data).eq(Cat(self.values)),
+            write_port.data.eq(values),
             write_port.en.eq(self.mark & (self.marks < self._depth)),
             request.ready.eq(~response.valid | response.ready),
             read_port.addr.eq(request.payload.address),

@@ -56,7 +56,8 @@ class HostPort(wiring.Component):
         scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
         crossbar_request, crossbar_response: region CROSSBAR, where there is a crossbar.
         start, step: pulses. step_mode, program: registers of the host.
-        status, program_counter, units, queues, semaphores, marks, counters: what it can read.
+        status, program_counter, units, queues, semaphores, marks: what it can read, and `count`,
+            the one of `counter`.
     """
 
     def __init__(self, config: NpuConfig) -> None:
@@ -88,7 +89,8 @@ class HostPort(wiring.Component):
                 "queues": In(24),
                 "semaphores": In(COUNT_BITS * len(Semaphore)),
                 "marks": In(16),
-                "counters": In(COUNTERS),
+                "counter": Out(range(len(Counter))),
+                "count": In(32),
             }
         )
 
@@ -256,9 +258,10 @@ class HostPort(wiring.Component):
             }.items():
                 with m.Case(register // WORD_BYTES):
                     m.d.comb += value.eq(source)
-            for counter in Counter:
-                with m.Case(Register.COUNTERS // WORD_BYTES + counter):
-                    m.d.comb += value.eq(self.counters[counter])
+            first = Register.COUNTERS // WORD_BYTES
+            with m.Case(*(first + counter for counter in Counter)):
+                m.d.comb += value.eq(self.count)
+        m.d.comb += self.counter.eq(offset - first)
         return value
 
 

@@ -255,7 +255,8 @@ class Npu(wiring.Component):
             host.program_counter.eq(sequencer.program_counter),
             host.semaphores.eq(semaphores.counts),
             host.marks.eq(counters.marks),
-            host.counters.eq(counters.values),
+            counters.select.eq(host.counter),
+            host.count.eq(counters.value),
         ]
         with m.If(start):
             m.d.sync += started.eq(1)

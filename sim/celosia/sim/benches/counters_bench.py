@@ -36,9 +36,12 @@ class Golden:
             await self._edge
             self.cycle += 1
             now = pack_vector(self.counts, "uint32")
-            assert dut.values.value.to_unsigned() == now, f"counts differ from {self.counts}"
+            counter = dut.select.value.to_unsigned()
+            shown = dut.value.value.to_unsigned()
+            assert shown == self.counts[counter], f"counter {counter} is not {shown}"
             assert dut.marks.value.to_unsigned() == self.marks
-            self._check_reads()
+            if self.depth:
+                self._check_reads()
             if dut.mark.value:
                 if self.marks < self.depth:
                     self.entries[self.marks] = now
@@ -66,7 +69,9 @@ class Golden:
 
 async def start(dut: Any) -> BlockBench:
     """A bench with every input at 0: the test before may have left a read on offer."""
-    dut.events.value = dut.clear.value = dut.mark.value = dut.read__request__valid.value = 0
+    dut.events.value = dut.clear.value = dut.mark.value = dut.select.value = 0
+    if hasattr(dut, "read__request__valid"):
+        dut.read__request__valid.value = 0
     return await BlockBench.start(dut)
 
 
@@ -78,17 +83,21 @@ async def counts_and_entries_are_exact(
     bench = await start(dut)
     golden = Golden(dut, bench)
     rng = bench.rng
-    bench.sink("read__response", response_stall)
-    source = bench.source("read__request", request_stall)
-    addresses = [rng.randrange(golden.depth) for _ in range(CYCLES)]
-    task = cocotb.start_soon(source.send(addresses))
+    if golden.depth:
+        bench.sink("read__response", response_stall)
+        source = bench.source("read__request", request_stall)
+        addresses = [rng.randrange(golden.depth) for _ in range(CYCLES)]
+        task = cocotb.start_soon(source.send(addresses))
     for _ in range(CYCLES):
+        dut.select.value = rng.randrange(PROFILE_WORDS)
         dut.events.value = rng.getrandbits(PROFILE_WORDS)
         dut.mark.value = int(rng.random() < 0.1)
         dut.clear.value = int(rng.random() < 0.01)
         await bench.cycles(1)
-    task.cancel()
     assert golden.most_marks > golden.depth, "never marked beyond the depth"
+    if not golden.depth:
+        return
+    task.cancel()
     if request_stall is Stall.NEVER and response_stall is Stall.NEVER:
         first = golden.read_cycles[0]
         assert golden.read_cycles == list(range(first, first + len(golden.read_cycles)))
@@ -104,6 +113,8 @@ async def marks_beyond_all_bounds_change_no_entry(dut: Any) -> None:
     dut.mark.value = 0
     await bench.cycles(1)
     assert dut.marks.value.to_unsigned() == (1 << 16) - 1
+    if not depth:
+        return
     sink = bench.sink("read__response")
     cocotb.start_soon(bench.source("read__request").send(range(depth)))
     await sink.check(range(depth))  # the first mark came before any event had counted

@@ -143,6 +143,7 @@ class Host:
             cocotb.start_soon(self._crossbar(*ends))
         self.set_inputs()
         cocotb.start_soon(self._watch())
+        cocotb.start_soon(self._answer_counters())
 
     def _stored_vector(self, region: Region, address: int) -> int:
         return int.from_bytes(self.stored[region][address].tobytes(), "little")
@@ -163,10 +164,20 @@ class Host:
             value = self.bench.rng.getrandbits(len(port))
             port.value = value
             self.golden.registers[register] = value
-        counters = [self.bench.rng.getrandbits(32) for _ in range(PROFILE_WORDS)]
-        self.dut.counters.value = sum(c << 32 * k for k, c in enumerate(counters))
-        for k, counter in enumerate(counters):
+        self._counts = [self.bench.rng.getrandbits(32) for _ in range(PROFILE_WORDS)]
+        self._show_count()
+        for k, counter in enumerate(self._counts):
             self.golden.registers[Register.COUNTERS + WORD_BYTES * k] = counter
+
+    def _show_count(self) -> None:
+        number = self.dut.counter.value.to_unsigned()
+        self.dut.count.value = self._counts[number] if number < PROFILE_WORDS else 0
+
+    async def _answer_counters(self) -> None:
+        """Stands for the counters, which answer within the cycle."""
+        while True:
+            await self.dut.counter.value_change
+            self._show_count()
 
     async def _watch(self) -> None:
         dut = self.dut
