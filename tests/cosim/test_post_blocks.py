@@ -26,6 +26,9 @@ ODD = {"base": "npu4x4", "rows": 10, "columns": 6, "requantizer_lanes": 5}
 WIDE = {"base": "npu4x4", "rows": 4, "columns": 14, "requantizer_lanes": 4, "profiles": ["litert"]}
 """Three vectors to a tile, and three entries to a table's vector, which 256 is no multiple of."""
 
+SERIAL = {"base": "npu4x4", "requantizer_lanes": 2, "requantizer_bits": 8}
+"""A beat in five cycles."""
+
 
 def config_of(table):
     return config_from_mapping(table, default_name="bench")
@@ -76,7 +79,7 @@ def test_lane_collector():
     run("lane_collector", lambda **table: LaneCollector(config_of(table)), ODD)
 
 
-@pytest.mark.parametrize("table", [ODD, WIDE])
+@pytest.mark.parametrize("table", [ODD, WIDE, SERIAL])
 def test_lane_feed(table):
     def make(**table):
         return LaneFeed(config_of(table), multiplier_bits=MULTIPLIER_BITS)

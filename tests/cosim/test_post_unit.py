@@ -47,16 +47,18 @@ class PostUnitWithGrants(wiring.Component):
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "lanes", "profiles"),
+    ("rows", "columns", "lanes", "bits", "profiles"),
     [
-        (4, 4, 2, ["tflm"]),
-        (4, 10, 4, ["tflm", "float32"]),
-        (10, 6, 5, ["tflm", "litert", "single", "float32"]),
-        (6, 14, 1, ["single"]),
-        (9, 4, 3, ["litert"]),
+        (4, 4, 2, 32, ["tflm"]),
+        (4, 4, 1, 16, ["tflm"]),
+        (4, 10, 4, 32, ["tflm", "float32"]),
+        (10, 6, 5, 32, ["tflm", "litert", "single", "float32"]),
+        (6, 14, 1, 32, ["single"]),
+        (6, 14, 3, 4, ["single"]),
+        (9, 4, 3, 32, ["litert"]),
     ],
 )
-def test_post_unit(rows, columns, lanes, profiles):
+def test_post_unit(rows, columns, lanes, bits, profiles):
     run_block_bench(
         PostUnitWithGrants,
         "celosia.sim.benches.post_unit_bench",
@@ -68,6 +70,7 @@ def test_post_unit(rows, columns, lanes, profiles):
             "weight_kib": 8,
             "accumulator_depth": 48,
             "requantizer_lanes": lanes,
+            "requantizer_bits": bits,
             "profiles": profiles,
         },
         seed=1,

@@ -75,6 +75,18 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
             "depthwise_taps must be an integer from 0 to 8, not 9",
         ),
         (
+            'base = "npu4x4"\nrequantizer_bits = 2',
+            "requantizer_bits must be one of 4, 8, 16, 32, not 2",
+        ),
+        (
+            'base = "npu4x4"\nrequantizer_bits = "8"',
+            "requantizer_bits must be one of 4, 8, 16, 32, not '8'",
+        ),
+        (
+            'base = "npu8x8"\nrequantizer_bits = 8',
+            "requantizer_bits must be 32 for profiles that multiply in float, not 8",
+        ),
+        (
             'base = "npu8x8"\naccumulator_depth = 9',
             "accumulator_depth must be even to be filled and drained in halves, not 9",
         ),

@@ -1,12 +1,15 @@
 # amaranth: UnusedElaboratable=no
 """The cycle model's constants are those of the gateware that has them as figures."""
 
+from dataclasses import replace
+
 from celosia.golden.config import PRESETS
 from celosia.golden.timing import depthwise, load, matrix, post, sums
 from celosia.hdl.npu import accumulators
 from celosia.hdl.npu.depthwise_engine import READ_CYCLES
 from celosia.hdl.npu.depthwise_products import PIPELINE_CYCLES
 from celosia.hdl.npu.requantizer import Requantizer
+from celosia.hdl.npu.serial_requantizer import SerialRequantizer
 from celosia.hdl.npu.systolic_array import SystolicArray
 
 
@@ -16,6 +19,10 @@ def test_latencies():
         assert matrix.array_latency(config) == array.latency
         requantizer = Requantizer(lanes=config.requantizer_lanes, modes=config.modes)
         assert post.requantizer_latency(config) == requantizer.latency
+        for bits in (4, 8, 16):
+            small = replace(config, requantizer_bits=bits, profiles=("tflm",))
+            serial = SerialRequantizer(lanes=1, modes=small.modes, bits=bits)
+            assert post.requantizer_latency(small) == serial.latency
         assert config.rows > load.VECTORS_AHEAD
     assert sums.UPDATE_CYCLES == accumulators.UPDATE_CYCLES
     assert depthwise.SUM_CYCLES == READ_CYCLES + PIPELINE_CYCLES

@@ -74,7 +74,7 @@ class Timeline:
 
     def __init__(self, config: NpuConfig) -> None:
         self._config = config
-        self._groups = config.rows // config.requantizer_lanes
+        self._groups = config.vector_cycles
         self.matrix = 0
         self.post = 0
         self._drainable = 0  # when the next DRAIN may start

@@ -11,6 +11,7 @@ from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import INSTRUCTION_BYTES
 from celosia.golden.rounding import (
+    FLOAT_MODES,
     PROFILE_MODES,
     RoundingMode,
     RoundingProfile,
@@ -33,6 +34,9 @@ _LIMITS = {
     "profile_depth": (0, 1024),
 }
 
+_MULTIPLIER_BITS = 32
+_SERIAL_BITS = (4, 8, 16)
+
 DEPTHWISE_STRIP_ROWS = 16
 """Rows of the depthwise engine's strip buffer."""
 DEPTHWISE_WORDS = 32
@@ -51,6 +55,8 @@ class NpuConfig:
         weight_kib: memory for weights, parameters, tables and the program itself in KiB.
         accumulator_depth: vectors of C int32 sums; the halves are filled and drained in turn.
         requantizer_lanes: outputs requantised in one cycle; divides `rows`.
+        requantizer_bits: bits of the multiplier that a lane takes in a cycle: 32, or 4, 8 or 16 for
+            a smaller one, of integer modes only; an output then takes 32 / bits + 1 cycles.
         profiles: rounding profiles that the requantiser is built for.
         depthwise_taps: T, kernel columns that the depthwise engine takes at a time; 0 for none.
         queue_depth: instructions that wait in front of each unit.
@@ -73,6 +79,7 @@ class NpuConfig:
     depthwise_taps: int = 3
     queue_depth: int = 8
     profile_depth: int = 256
+    requantizer_bits: int = _MULTIPLIER_BITS
     crossbar: CrossbarConfig | None = None
 
     def __post_init__(self) -> None:
@@ -92,12 +99,26 @@ class NpuConfig:
                 f"not {self.accumulator_depth}"
             )
         self._check_profiles()
+        self._check_requantizer()
         self._check_crossbar()
         least = self.instruction_vectors + self.rows + self.parameter_vectors
         if self.weight_depth < least:
             raise CelosiaError(
                 f"weight_kib must hold at least one instruction, tile and parameter record "
                 f"({least} vectors of {self.columns} bytes), not {self.weight_depth} vectors"
+            )
+
+    def _check_requantizer(self) -> None:
+        known = (*_SERIAL_BITS, _MULTIPLIER_BITS)
+        if type(self.requantizer_bits) is not int or self.requantizer_bits not in known:
+            raise CelosiaError(
+                f"requantizer_bits must be one of {', '.join(map(str, known))}, "
+                f"not {self.requantizer_bits!r}"
+            )
+        if self.requantizer_cycles > 1 and self.modes & FLOAT_MODES:
+            raise CelosiaError(
+                f"requantizer_bits must be {_MULTIPLIER_BITS} for profiles that multiply in float, "
+                f"not {self.requantizer_bits}"
             )
 
     def _check_crossbar(self) -> None:
@@ -145,6 +166,18 @@ class NpuConfig:
     def modes(self) -> frozenset[RoundingMode]:
         """Modes that the requantiser is built for."""
         return frozenset(mode for profile in self.profiles for mode in PROFILE_MODES[profile])
+
+    @property
+    def requantizer_cycles(self) -> int:
+        """Cycles from one output of a requantiser's lane to the next."""
+        if self.requantizer_bits == _MULTIPLIER_BITS:
+            return 1
+        return _MULTIPLIER_BITS // self.requantizer_bits + 1
+
+    @property
+    def vector_cycles(self) -> int:
+        """Cycles from one requantised scratchpad vector to the next."""
+        return self.rows // self.requantizer_lanes * self.requantizer_cycles
 
     @property
     def parameter_vectors(self) -> int:
@@ -290,6 +323,7 @@ _REQUIRED = {f.name for f in fields(NpuConfig)} - {
     "depthwise_taps",
     "queue_depth",
     "profile_depth",
+    "requantizer_bits",
     "crossbar",
 }
 

@@ -35,6 +35,9 @@ class RoundingMode(IntEnum):
     """float64(acc) times a float64 scale, rounded to float64, then half away from zero."""
 
 
+FLOAT_MODES = frozenset({RoundingMode.FLOAT32, RoundingMode.FLOAT64})
+"""Modes that multiply as floating-point numbers."""
+
 PROFILE_MODES = {
     RoundingProfile.TFLM: (RoundingMode.DOUBLE, RoundingMode.AVERAGE),
     RoundingProfile.LITERT: (RoundingMode.DOUBLE, RoundingMode.AVERAGE, RoundingMode.FLOAT64),

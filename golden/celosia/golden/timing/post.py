@@ -22,7 +22,7 @@ from celosia.golden.isa import (
 )
 from celosia.golden.machine.loops import LoopNest
 from celosia.golden.memory_map import Counter
-from celosia.golden.rounding import RoundingMode
+from celosia.golden.rounding import FLOAT_MODES
 from celosia.golden.timing.clockwork import Condition, PortShare, Process
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.records import Records
@@ -32,7 +32,6 @@ Work = Generator[int | Condition, None, int]
 
 SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
 """Instructions of one cycle."""
-FLOAT_MODES = {RoundingMode.FLOAT32, RoundingMode.FLOAT64}
 READ_CYCLES = 2
 """From starting to a vector: the reader's first address, and the memory."""
 TAP_CYCLES = 2
@@ -53,7 +52,9 @@ NEXT_DRAIN_CYCLES = 2
 
 
 def requantizer_latency(config: NpuConfig) -> int:
-    """Cycles from a beat to its results (`Requantizer.latency`)."""
+    """Cycles from a beat to its results (`latency` of the requantisers)."""
+    if config.requantizer_cycles > 1:
+        return config.requantizer_cycles + 1
     return 13 if config.modes & FLOAT_MODES else 10
 
 
@@ -75,7 +76,7 @@ class PostTiming:
         self._weights = weights
         self._scratchpad = scratchpad
         self._records = records
-        self._beats = config.rows // config.requantizer_lanes
+        self._beats = config.vector_cycles
         self._tail = FEED_CYCLES + requantizer_latency(config) + STORE_CYCLES
         self._nest = LoopNest()
         self._free = 0  # nothing is at work from this cycle on
@@ -149,17 +150,17 @@ class PostTiming:
         return written[-1] - 1
 
     def _drain(self, drain: Drain, begin: int) -> int:
-        """R / L cycles a vector; the next DRAIN may follow before the last is stored."""
+        """`vector_cycles` a vector; the next DRAIN may follow before the last is stored."""
         beats = drain.rows * drain.columns * drain.vectors * self._beats
         self._next_drain = begin + beats + NEXT_DRAIN_CYCLES
         return begin + READ_CYCLES + beats - 1 + self._tail
 
     def _elementwise(self, instruction: Elementwise, begin: int) -> Work:
-        """Two reads a vector, or R / L cycles."""
+        """Two reads a vector, or `vector_cycles`."""
         return (yield from self._reduce(begin, instruction.count, 2, 0))
 
     def _pool(self, pool: Pool, begin: int) -> Work:
-        """A read for each tap, or R / L cycles a vector."""
+        """A read for each tap, or `vector_cycles` a vector."""
         vectors = pool.rows * pool.columns * self._nest.count(VECTOR_LEVEL)
         taps = prod(self._nest.count(level) for level in WINDOW_LEVELS)
         return (yield from self._reduce(begin, vectors, taps, GENERATOR_CYCLES))

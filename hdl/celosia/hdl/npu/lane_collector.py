@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.npu.interfaces import MemoryWriteSignature, vector
 from celosia.hdl.npu.lane_feed import feed_tag
-from celosia.hdl.npu.requantizer import RequantizerOutput
+from celosia.hdl.npu.requantizer_steps import RequantizerOutput
 
 __all__ = ["LaneCollector"]
 

@@ -10,7 +10,7 @@ from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.operand_tables import OperandTables, Terms
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.parameter_registers import parameters_layout
-from celosia.hdl.npu.requantizer import Control, RequantizerInput
+from celosia.hdl.npu.requantizer_steps import RequantizerInput
 from celosia.hdl.npu.tap_reducer import SUM_BITS
 
 __all__ = ["LaneFeed", "feed_tag"]
@@ -39,8 +39,10 @@ class LaneFeed(wiring.Component):
     its lanes are sums, or pairs of operand bytes that the tables turn into terms to add or factors
     to multiply.
 
-    Throughput: a beat every cycle, R / L beats to a vector. Latency: 3 cycles. Back-pressure: the
-    three stages stop together while the output waits. Reset empties them.
+    Throughput: a beat every cycle, R / L beats to a vector; with a requantiser that takes more
+    cycles, a beat in as many, of which it waits the first in front of the stages. Latency: 3
+    cycles. Back-pressure: the three stages stop together while the output waits. Reset empties
+    them.
 
     Parameters
     ----------
@@ -64,8 +66,6 @@ class LaneFeed(wiring.Component):
         For drained vectors.
     scale : In(parameters_layout)
         For the others, in every lane.
-    control : In(Control)
-        Mode, zero point and clamp.
     uniform : In(1)
         The vectors that enter have the multiplier and exponent of `scale`, drained or not. It may
         change from one vector to the next, and so may:
@@ -95,7 +95,6 @@ class LaneFeed(wiring.Component):
                 "uniform": In(1),
                 "parameters": In(data.ArrayLayout(parameters, config.columns)),
                 "scale": In(parameters),
-                "control": In(Control),
                 "slice": In(self._tag["slice"].shape),
                 "table_enable": In(1),
                 "table": In(1),
@@ -116,11 +115,19 @@ class LaneFeed(wiring.Component):
         slots = groups * config.tile_vectors
         group, slot = Signal(range(groups)), Signal(range(slots))
         vector_end, valid, advance, take = Signal(), Signal(), Signal(), Signal()
+        offered = Signal()
+        pause = config.requantizer_cycles - 1
+        wait = Signal(range(pause + 1), init=pause)  # cycles of a beat before it enters
+        with m.If(offered & (wait != 0)):
+            m.d.sync += wait.eq(wait - 1)
+        with m.If(take):
+            m.d.sync += wait.eq(pause)
         m.d.comb += [
             vector_end.eq(group == groups - 1),
-            valid.eq(
+            offered.eq(
                 Mux(self.draining, self.drained.valid, self.reduced.valid) & self.addresses.valid
             ),
+            valid.eq(offered & (wait == 0)),
             take.eq(valid & advance),
             self.addresses.ready.eq(take & vector_end),
             self.reduced.ready.eq(self.addresses.ready & ~self.draining),
@@ -211,7 +218,6 @@ class LaneFeed(wiring.Component):
             advance.eq(~beat_valid | self.o.ready),
             self.o.valid.eq(beat_valid),
             self.o.payload.eq(beat),
-            self.o.payload.control.eq(self.control),
         ]
         with m.If(self.multiplying):
             m.d.comb += [self.o.payload.lanes[n].acc.eq(products[n]) for n in range(lanes)]

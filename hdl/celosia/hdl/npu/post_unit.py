@@ -35,6 +35,7 @@ from celosia.hdl.npu.output_addresses import OutputAddresses
 from celosia.hdl.npu.parameter_registers import ParameterRegisters
 from celosia.hdl.npu.post_readers import OperandReader, SumReader
 from celosia.hdl.npu.requantizer import Requantizer
+from celosia.hdl.npu.serial_requantizer import SerialRequantizer
 from celosia.hdl.npu.tap_reducer import SUM_BITS, Tap, TapReducer
 
 __all__ = ["PostUnit"]
@@ -61,9 +62,9 @@ class PostUnit(wiring.Component):
     writes stay behind the other's. An instruction is complete when its last write has been
     accepted, or its last table entry or parameter is in place.
 
-    Throughput, without stalls: DRAIN R / L cycles for each vector, ADD and MUL max(2, R / L),
-    POOL max(taps, R / L), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all; a setting 1
-    cycle.
+    Throughput, without stalls: DRAIN r = R / L * `requantizer_cycles` cycles for each vector, ADD
+    and MUL max(2, r), POOL max(taps, r), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all;
+    a setting 1 cycle.
     Latency of the pipeline: that of the requantiser and 8 to 11 cycles.
 
     Back-pressure: all memories may refuse requests and answer as late as they like; the pipeline
@@ -125,9 +126,7 @@ class PostUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.requantizer = requantizer = Requantizer(
-            lanes=config.requantizer_lanes, modes=config.modes, tag=feed_tag(config)
-        )
+        m.submodules.requantizer = requantizer = self._requantizer()
         bits = requantizer.multiplier_bits
         m.submodules.feed = feed = LaneFeed(config, multiplier_bits=bits)
         m.submodules.collector = collector = LaneCollector(config)
@@ -142,6 +141,7 @@ class PostUnit(wiring.Component):
         wiring.connect(m, addresses.o, feed.addresses)
         wiring.connect(m, reducer.o, feed.reduced)
         wiring.connect(m, feed.o, requantizer.i)
+        control = requantizer.control
         wiring.connect(m, requantizer.o, collector.i)
         wiring.connect(m, collector.write, wiring.flipped(self.write))
         wiring.connect(m, loader.read, wiring.flipped(self.weights))
@@ -169,7 +169,7 @@ class PostUnit(wiring.Component):
             for kind in (*SETTINGS, *WORK)
         }
         start = {kind: Signal(name=f"start_{kind.__name__}") for kind in word}
-        pool_vectors = self._settings(m, word, start, feed, addresses, windows, reducer)
+        pool_vectors = self._settings(m, word, start, feed, control, addresses, windows, reducer)
         self._work(m, word, start, pool_vectors, feed, addresses, sums, operands, windows, loader)
         self._order(
             m,
@@ -179,6 +179,17 @@ class PostUnit(wiring.Component):
             done=collector.done | loader.done,
         )
         return m
+
+    def _requantizer(self):
+        config = self.config
+        common = {
+            "lanes": config.requantizer_lanes,
+            "modes": config.modes,
+            "tag": feed_tag(config),
+        }
+        if config.requantizer_cycles == 1:
+            return Requantizer(**common)
+        return SerialRequantizer(bits=config.requantizer_bits, **common)
 
     def _read_scratchpad(self, m, operands, windows, reducer):
         """ADD's and MUL's operands, or POOL's taps; only one of both asks at a time."""
@@ -204,7 +215,7 @@ class PostUnit(wiring.Component):
                 tag.outside.eq(~position.payload.inside),
             ]
 
-    def _settings(self, m, word, start, feed, addresses, windows, reducer):
+    def _settings(self, m, word, start, feed, control, addresses, windows, reducer):
         """Keep what setting instructions set; returns the count of POOL's channel vectors."""
         loop, image = word[PostLoop], word[PostInput]
         output, scale = word[PostOutput], word[PostScale]
@@ -234,7 +245,7 @@ class PostUnit(wiring.Component):
         kept(PostOutput, addresses.column_step, output.column_step)
         kept(PostOutput, addresses.row_step, output.row_step)
         for name in ("mode", "zero_point", "low", "high"):
-            kept(PostOutput, feed.control[name], output[name])
+            kept(PostOutput, control[name], output[name])
         for name in ("bias", "multiplier", "exponent"):
             kept(PostScale, feed.scale[name], scale[name])
         return pool_vectors

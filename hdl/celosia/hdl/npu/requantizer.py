@@ -4,56 +4,25 @@ from amaranth.hdl import Cat, EnableInserter, Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.isa import PostOutput
 from celosia.golden.rounding import RoundingMode
 from celosia.hdl.npu.float_requantizer import RESULT_BITS, Normalizer, ProductRounder
-from celosia.hdl.npu.interfaces import field_width, vector
 from celosia.hdl.npu.pipeline import delayed
 from celosia.hdl.npu.pipelined_multiplier import PipelinedMultiplier
-
-__all__ = ["MULTIPLIER_BITS", "Requantizer", "RequantizerInput", "RequantizerOutput"]
-
-MODE_BITS = field_width(PostOutput, "mode")
-MULTIPLIER_BITS = {
-    RoundingMode.DOUBLE: 31,
-    RoundingMode.SINGLE: 31,
-    RoundingMode.AVERAGE: 31,
-    RoundingMode.FLOAT32: 24,
-    RoundingMode.FLOAT64: 53,
-}
-"""Bits of the multiplier that a mode uses."""
-
-Control = data.StructLayout(
-    {"mode": MODE_BITS, "zero_point": signed(8), "low": signed(8), "high": signed(8)}
+from celosia.hdl.npu.requantizer_steps import (
+    HIGH_BITS,
+    MULTIPLIER_BITS,
+    Control,
+    RequantizerInput,
+    RequantizerOutput,
+    clamped,
+    half_added,
+    high_half,
+    lane_layout,
+    shifts,
+    zero_point_added,
 )
 
-
-def lane_layout(multiplier_bits):
-    """One lane's operands: a sum, and the parameters of its channel."""
-    return data.StructLayout(
-        {
-            "acc": signed(32),
-            "bias": signed(32),
-            "multiplier": unsigned(multiplier_bits),
-            "exponent": signed(8),
-        }
-    )
-
-
-def RequantizerInput(*, lanes: int, multiplier_bits: int, tag: object) -> data.StructLayout:
-    """Operands of each lane, the control that they share, and the tag."""
-    return data.StructLayout(
-        {
-            "lanes": data.ArrayLayout(lane_layout(multiplier_bits), lanes),
-            "control": Control,
-            "tag": tag,
-        }
-    )
-
-
-def RequantizerOutput(*, lanes: int, tag: object) -> data.StructLayout:
-    """Results and tag."""
-    return data.StructLayout({"vector": vector(lanes), "tag": tag})
+__all__ = ["Requantizer"]
 
 
 class Requantizer(wiring.Component):
@@ -82,11 +51,14 @@ class Requantizer(wiring.Component):
     -------
     i : In(stream.Signature(RequantizerInput(...)))
         Operands.
+    control : In(Control)
+        Mode, zero point and clamp; must not change while a beat is inside.
     o : Out(stream.Signature(RequantizerOutput(...)))
         Results, in order.
     """
 
     i: stream.Interface
+    control: data.View
     o: stream.Interface
 
     def __init__(self, *, lanes, modes, tag=0):
@@ -107,6 +79,7 @@ class Requantizer(wiring.Component):
                         RequantizerInput(lanes=lanes, multiplier_bits=self.multiplier_bits, tag=tag)
                     )
                 ),
+                "control": In(Control),
                 "o": Out(stream.Signature(RequantizerOutput(lanes=lanes, tag=tag))),
             }
         )
@@ -124,16 +97,13 @@ class Requantizer(wiring.Component):
         if Shape.cast(self.o.payload.tag.shape()).width:
             tag = delayed(shared, self.i.payload.tag, self.latency, "tag")
             m.d.comb += self.o.payload.tag.eq(tag)
-        controls = [self.i.payload.control]
-        for stage in range(1, self.latency):
-            controls.append(delayed(shared, controls[-1], 1, f"control_{stage}"))
 
         for number in range(self.lanes):
             lane = _Lane(self.modes)
             m.submodules[f"lane_{number}"] = EnableInserter(advance)(lane)
             m.d.comb += [
                 lane.i.eq(self.i.payload.lanes[number]),
-                lane.controls.eq(Cat(*controls)),
+                lane.control.eq(self.control),
                 self.o.payload.vector[number].eq(lane.o),
             ]
         return m
@@ -148,18 +118,18 @@ def _stages(modes):
 
 
 class _Lane(wiring.Component):
-    """One lane, without flow control; `controls[k]` is the control of the beat in stage k."""
+    """One lane, without flow control."""
 
     def __init__(self, modes):
         self.modes = modes
-        self._product, latency = _stages(modes)
+        self._product, _ = _stages(modes)
         self._normalize = self._product - PipelinedMultiplier.LATENCY - 2  # 0 without float modes
         self._operand_bits = 33 if RoundingMode.FLOAT64 in modes else 32
         self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in modes)
         super().__init__(
             {
                 "i": In(lane_layout(self.multiplier_bits)),
-                "controls": In(data.ArrayLayout(Control, latency)),
+                "control": In(Control),
                 "o": Out(signed(8)),
             }
         )
@@ -176,8 +146,7 @@ class _Lane(wiring.Component):
         m.d.sync += [
             value.eq(self.i.acc + self.i.bias),
             exponent.eq(self.i.exponent),
-            left.eq(Mux(self.i.exponent < 0, 0, self.i.exponent)),
-            right.eq(Mux(self.i.exponent < 0, -self.i.exponent, 0)),
+            Cat(left, right).eq(Cat(*shifts(self.i.exponent))),
         ]
         # Stage 2: shifted left for the integer modes.
         shifted = Signal(signed(32), reset_less=True)
@@ -186,7 +155,7 @@ class _Lane(wiring.Component):
         if self._normalize:
             normalizer = self._add_normalizer(m, value)
             operand = delayed(m, shifted, self._normalize, "shifted")
-            operand = Mux(self._is_float(2 + self._normalize), normalizer.operand, operand)
+            operand = Mux(self._is_float(), normalizer.operand, operand)
 
         m.submodules.multiplier = multiplier = PipelinedMultiplier(
             a_bits=self._operand_bits, b_bits=self.multiplier_bits
@@ -205,64 +174,41 @@ class _Lane(wiring.Component):
             for mode in sorted(self.modes):
                 if mode in (RoundingMode.FLOAT32, RoundingMode.FLOAT64):
                     rounder = self._add_rounder(m, mode, multiplier.product, scale, negative)
-                    result = Mux(
-                        self.controls[product_stage + 3].mode == mode, rounder.result, result
-                    )
+                    result = Mux(self.control.mode == mode, rounder.result, result)
 
-        # The zero point, and the clamp. What saturates at 10 bits is beyond int8 with any of them.
-        control = self.controls[product_stage + 3]
-        kept = RESULT_BITS - 1
-        sign, upper = result[-1], result[kept - 1 :]
-        limit = Cat((~sign).replicate(kept - 1), sign)
-        saturated = Mux(upper.any() & ~upper.all(), limit, result[:kept])
         moved = Signal(signed(RESULT_BITS), reset_less=True)
-        m.d.sync += moved.eq(saturated.as_signed() + control.zero_point)
-        control = self.controls[product_stage + 4]
         output = Signal(signed(8), reset_less=True)
-        m.d.sync += output.eq(
-            Mux(moved < control.low, control.low, Mux(moved > control.high, control.high, moved))
-        )
+        m.d.sync += [
+            moved.eq(zero_point_added(result, self.control)),
+            output.eq(clamped(moved, self.control)),
+        ]
         m.d.comb += self.o.eq(output)
         return m
 
     def _fixed_point(self, m, product, right):
-        """Stages 1 to 3 after the product for DOUBLE, SINGLE and AVERAGE.
-
-        h = (P + (nudge << 30)) >> 31, then (h + half - (away & h < 0)) >> right.
-        """
-        mode = self.controls[self._product].mode
-        one_stage = right == 0
-        nudge = Mux(mode == RoundingMode.SINGLE, one_stage, mode == RoundingMode.DOUBLE)
-        high = Signal(signed(33), reset_less=True)
-        away = Signal(reset_less=True)
+        """Stages 1 to 3 after the product for DOUBLE, SINGLE and AVERAGE."""
+        mode = self.control.mode
+        high = Signal(signed(HIGH_BITS), reset_less=True)
+        m.d.sync += high.eq(high_half(product, mode, right))
         right_1 = delayed(m, right, 1, "right_after")
-        m.d.sync += [
-            high.eq(product[31:64].as_signed() + (nudge & product[30])),
-            away.eq(mode != RoundingMode.SINGLE),
-        ]
-        # half is 2^(right - 1), or 0 where right is 0. half - 1 has ones below that place; what is
-        # missing comes in as the adder's carry.
-        below_half = Cat(right_1 > place + 1 for place in range(31))
-        carry = (right_1 != 0) & ~(away & high[-1])
-        total = Signal(signed(34), reset_less=True)
+        total = Signal(signed(HIGH_BITS + 1), reset_less=True)
+        m.d.sync += total.eq(half_added(high, mode, right_1))
         right_2 = delayed(m, right_1, 1, "right_after_next")
-        m.d.sync += total.eq((Cat(1, high).as_signed() + Cat(carry, below_half)) >> 1)
-        result = Signal(signed(34), reset_less=True)
+        result = Signal(signed(HIGH_BITS + 1), reset_less=True)
         m.d.sync += result.eq(total >> right_2)
         return result
 
-    def _is_float(self, stage):
-        mode = self.controls[stage].mode
+    def _is_float(self):
+        mode = self.control.mode
         return (mode == RoundingMode.FLOAT32) | (mode == RoundingMode.FLOAT64)
 
     def _add_normalizer(self, m, value):
         m.submodules.normalizer = normalizer = Normalizer(rounds=RoundingMode.FLOAT32 in self.modes)
         magnitude = Signal(32, reset_less=True)
         m.d.sync += magnitude.eq(Mux(value < 0, -value, value))
-        stage = 2 + Normalizer.LATENCY - 1
         m.d.comb += [
             normalizer.magnitude.eq(magnitude),
-            normalizer.to_float32.eq(self.controls[stage].mode == RoundingMode.FLOAT32),
+            normalizer.to_float32.eq(self.control.mode == RoundingMode.FLOAT32),
         ]
         return normalizer
 
@@ -270,7 +216,7 @@ class _Lane(wiring.Component):
         """Power of two of the product, in the product's stage."""
         stage = 2 + self._normalize
         exponent = delayed(m, exponent, stage - 1, "exponent")
-        dropped = Mux(self.controls[stage].mode == RoundingMode.FLOAT32, 8, 0)
+        dropped = Mux(self.control.mode == RoundingMode.FLOAT32, 8, 0)
         scale = Signal(signed(10), reset_less=True)
         m.d.sync += scale.eq(exponent + dropped - normalizer.zeros)
         return delayed(m, scale, self._product - stage - 1, "scale")

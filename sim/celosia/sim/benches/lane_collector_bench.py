@@ -8,7 +8,7 @@ from celosia.golden.config import config_from_mapping
 from celosia.golden.isa import ADDRESS_BITS
 from celosia.hdl.npu.interfaces import MemoryWriteSignature
 from celosia.hdl.npu.lane_feed import feed_tag
-from celosia.hdl.npu.requantizer import RequantizerOutput
+from celosia.hdl.npu.requantizer_steps import RequantizerOutput
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall

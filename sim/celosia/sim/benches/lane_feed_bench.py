@@ -12,7 +12,7 @@ from celosia.hdl.npu.lane_feed import feed_tag
 from celosia.hdl.npu.operand_tables import TABLE_ENTRIES
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.parameter_registers import parameters_layout
-from celosia.hdl.npu.requantizer import Control, RequantizerInput
+from celosia.hdl.npu.requantizer_steps import RequantizerInput
 from celosia.hdl.npu.tap_reducer import SUM_BITS
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
@@ -44,8 +44,6 @@ class Phase:
         self.slice = self._rng.randint(0, config.tile_slices)
         self._parameters = [self._random_parameters() for _ in range(config.columns)]
         self._scale = self._random_parameters()
-        self._control = {"mode": self._rng.getrandbits(3)}
-        self._control |= {n: self._byte() for n in ("zero_point", "low", "high")}
         for _ in range(VECTORS):
             if kind == "drain":
                 self._add_drained()
@@ -60,7 +58,6 @@ class Phase:
         dut.uniform.value = self.uniform
         dut.parameters.value = pack_fields(self._feed.parameters, self._parameters)
         dut.scale.value = pack_fields(parameters_layout(MULTIPLIER_BITS), self._scale)
-        dut.control.value = pack_fields(Control, self._control)
         if self._feed.config.tile_slices > 1:
             dut.slice.value = self.slice
 
@@ -114,7 +111,7 @@ class Phase:
             tag = {"address": address, "vector_end": first + step == config.rows, "last": last}
             if config.tile_slices > 1:
                 tag["slice"] = self.slice
-            beat = {"lanes": lanes[first : first + step], "control": self._control, "tag": tag}
+            beat = {"lanes": lanes[first : first + step], "tag": tag}
             self.beats.append(pack_fields(self._feed.beat, beat))
 
 
@@ -183,7 +180,7 @@ async def lanes_get_their_operands(
 
 @cocotb.test()
 @cocotb.parametrize(kind=list(KINDS))
-async def a_beat_passes_every_cycle(dut: Any, kind: str) -> None:
+async def beats_pass_at_the_rate_of_the_lanes(dut: Any, kind: str) -> None:
     feed = await FeedBench.start(dut)
     bench, phase = feed.bench, Phase(feed, kind)
     sink = bench.sink("o")
@@ -195,8 +192,9 @@ async def a_beat_passes_every_cycle(dut: Any, kind: str) -> None:
     cocotb.start_soon(bench.source("addresses").send(phase.addresses))
     for number, beat in enumerate(phase.beats):
         await sink.check([beat], feed.decode)
-        # The first beat enters in the first cycle, and is there three cycles later.
-        assert bench.cycle - start == 1 + 3 + number, f"beat {number} after {bench.cycle - start}"
+        # A beat enters in the last of its cycles, and is there three cycles later.
+        taken = (number + 1) * feed.config.requantizer_cycles
+        assert bench.cycle - start == taken + 3, f"beat {number} after {bench.cycle - start}"
 
 
 @cocotb.test()

@@ -152,7 +152,7 @@ async def rates_are_as_documented(dut: Any, work: str) -> None:
     bench = await BlockBench.start(dut)
     config = config_from_mapping(bench.parameters, default_name="bench")
     writer = PostProgramWriter(config, bench.rng)
-    groups = config.rows // config.requantizer_lanes
+    groups = config.vector_cycles
     if work in ("drain", "drains"):
         writer.drains(count=1 if work == "drain" else 4, size=(4, 10))
         rate = groups
