@@ -48,6 +48,8 @@ class Accumulators(wiring.Component):
         Vectors in both halves, even, at least 4.
     tag : int or shape-like
         Shape of the reader's tag.
+    compact : bool
+        Adds behind the memory within the cycle, for slow clocks: the same cycles, fewer registers.
 
     Members
     -------
@@ -75,13 +77,14 @@ class Accumulators(wiring.Component):
     read: wiring.PureInterface
     busy: Signal
 
-    def __init__(self, *, columns, depth, tag=0):
+    def __init__(self, *, columns, depth, tag=0, compact=False):
         if not isinstance(depth, int) or depth < 4 or depth % 2:
             raise ValueError(
                 f"accumulator depth must be an even integer of at least 4, not {depth!r}"
             )
         self.columns = columns
         self.depth = depth
+        self.compact = compact
         super().__init__(
             {
                 "jobs": In(stream.Signature(AccumulateJob)),
@@ -99,6 +102,8 @@ class Accumulators(wiring.Component):
     #   1 the old value is at the read port
     #   2 the old value is in a register
     #   3 the new value is in a register, and written at the end of this cycle
+    # In the compact form the new value is written at the end of stage 1; still nobody looks before
+    # the fourth cycle.
 
     def elaborate(self, platform):
         m = Module()
@@ -218,21 +223,22 @@ class Accumulators(wiring.Component):
         taken = stages(take, UPDATE_CYCLES, "taken", reset_less=False)
         m.d.comb += recent.eq(sum(taken[1:UPDATE_CYCLES]))
         done = stages(job_done, UPDATE_CYCLES, "done", reset_less=False)
-        half_of = stages(half, 3, "half", reset_less=True)
-        offset_of = stages(offset, 3, "offset", reset_less=True)
-        replace = stages(overwrite, 2, "replace", reset_less=True)
-        sums = stages(self.sums.payload, 2, "sums", reset_less=True)
+        registers, adding, writing = ("comb", 1, 1) if self.compact else ("sync", 2, 3)
+        half_of = stages(half, writing, "half", reset_less=True)
+        offset_of = stages(offset, writing, "offset", reset_less=True)
+        replace = stages(overwrite, adding, "replace", reset_less=True)
+        sums = stages(self.sums.payload, adding, "sums", reset_less=True)
 
         old = Signal(lanes, reset_less=True)
         new = Signal(lanes, reset_less=True)
-        m.d.sync += old.eq(at_port[half_of[1]])
+        m.d[registers] += old.eq(at_port[half_of[1]])
         for c in range(self.columns):
-            m.d.sync += new[c].eq(Mux(replace[2], 0, old[c]) + sums[2][c])
+            m.d[registers] += new[c].eq(Mux(replace[adding], 0, old[c]) + sums[adding][c])
         for number, (_, write_port) in enumerate(banks):
             m.d.comb += [
-                write_port.addr.eq(offset_of[3]),
+                write_port.addr.eq(offset_of[writing]),
                 write_port.data.eq(new),
-                write_port.en.eq(taken[3] & (half_of[3] == number)),
+                write_port.en.eq(taken[writing] & (half_of[writing] == number)),
             ]
         m.d.comb += [
             self.signal.eq(done[-1]),

@@ -73,7 +73,13 @@ class Npu(wiring.Component):
             multipliers=self._multipliers.after(config.depthwise_lanes * config.depthwise_taps),
         )
         m.submodules.engine = restarted(engine)
-        accumulators = Accumulators(columns=config.columns, depth=config.accumulator_depth, tag=1)
+        accumulators = Accumulators(
+            columns=config.columns,
+            depth=config.accumulator_depth,
+            tag=1,
+            # A requantiser that rounds within a cycle leaves time for it.
+            compact=config.requantizer_cycles > 1,
+        )
         m.submodules.accumulators = restarted(accumulators)
         m.submodules.semaphores = semaphores = Semaphores(units=2)
         m.submodules.counters = counters = PerformanceCounters(config.profile_depth)
