@@ -7,7 +7,7 @@ import pytest
 from support.echo_core import EchoCore
 
 from celosia.boards.load import BOARDS, board_from_mapping, load_board
-from celosia.boards.plan import multiplier_plan, plan_build, plan_npu
+from celosia.boards.plan import build_tools, multiplier_plan, plan_build, plan_npu
 from celosia.golden.config import PRESETS, config_from_mapping
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import DIGEST_BYTES
@@ -130,6 +130,12 @@ def test_plans_are_always_the_same(name):
     assert not made & set(plan.files)
     # Nothing says where or when it was made.
     assert not [text for text in plan.files.values() if "/home" in text]
+
+
+@pytest.mark.parametrize("name", ["ulx3s-25f", "icebreaker", "tang-nano-9k"])
+def test_tools_are_those_of_the_stages(name):
+    board = load_board(name)
+    assert build_tools(board) == tuple(s.tool for s in plan_build(board, EchoCore).stages)
 
 
 def test_the_npu_tells_its_digest_to_the_host():

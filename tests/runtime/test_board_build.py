@@ -225,7 +225,7 @@ def echo(monkeypatch):
     monkeypatch.setattr(
         board_build,
         "plan_npu",
-        lambda board, config, digest, seed: plan_build(board, EchoCore, seed),
+        lambda board, config, digest, seed, emit: plan_build(board, EchoCore, seed, emit),
     )
 
 
@@ -251,8 +251,25 @@ def test_command_for_scripts(run, cache, tools, echo, desk, tmp_path):
     assert made["utilisation"] == {"TRELLIS_COMB": {"used": 7, "available": 24288}}
     assert made["cached"] is False
     assert "synthesis: yosys" in err
-    _, out, _ = run("build", "--board", desk, "-o", output, "--json")
+    assert "writing the Verilog of npu8x8-desk" in err
+    _, out, err = run("build", "--board", desk, "-o", output, "--json")
     assert json.loads(out)["cached"] is True
+    assert err == ""  # the Verilog isn't written anew
+    desk.write_text(desk.read_text().replace("50", "51"))
+    assert "writing the Verilog" in run("build", "--board", desk, "-o", output)[2]
+
+
+def test_nothing_is_written_where_a_tool_is_missing(run, cache, tools, monkeypatch, tmp_path):
+    monkeypatch.setattr(board_build, "design_verilog", None)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "bin" / "ecppack").unlink()
+    status, out, err = run("build", "--board", "ulx3s-25f", "-o", tmp_path / "out")
+    assert (status, out) == (2, "")
+    assert (
+        err
+        == "error: ecppack must be installed to build bitstreams: pip install 'celosia[boards]'\n"
+    )
 
 
 def test_command_for_people(run, cache, tools, echo, desk, tmp_path):

@@ -20,6 +20,7 @@ __all__ = [
     "BuildPlan",
     "Stage",
     "bitstream_name",
+    "build_tools",
     "multiplier_plan",
     "plan_build",
     "plan_npu",
@@ -71,8 +72,21 @@ class BuildPlan:
     bitstream: str
 
 
+Emit = Callable[[Callable[[], BoardTop], str], str]
+"""Verilog of a top that is made when it is needed, under a module's name."""
+
+
+def emit_now(make: Callable[[], BoardTop], module: str) -> str:
+    """Make the top and emit it."""
+    return emit_verilog(make(), module)
+
+
 def plan_npu(
-    board: Board, config: NpuConfig, digest: Callable[[], bytes], seed: int = 1
+    board: Board,
+    config: NpuConfig,
+    digest: Callable[[], bytes],
+    seed: int = 1,
+    emit: Emit = emit_now,
 ) -> BuildPlan:
     """The plan of the NPU on a board, which will call itself a build of this digest.
 
@@ -88,7 +102,7 @@ def plan_npu(
             "scratchpad_kib and weight_kib"
         )
     multipliers = multiplier_plan(board, config)
-    plan = plan_build(board, lambda: NpuCore(config, digest(), multipliers), seed)
+    plan = plan_build(board, lambda: NpuCore(config, digest(), multipliers), seed, emit)
     return replace(plan, files={**plan.files, CONFIGURATION: config_to_toml(config)})
 
 
@@ -101,7 +115,9 @@ def multiplier_plan(board: Board, config: NpuConfig) -> MultiplierPlan:
     return MultiplierPlan(family=device.family, primitives=max(0, primitives - taken))
 
 
-def plan_build(board: Board, core: Callable[[], Core], seed: int = 1) -> BuildPlan:
+def plan_build(
+    board: Board, core: Callable[[], Core], seed: int = 1, emit: Emit = emit_now
+) -> BuildPlan:
     """The plan of any core on a board; the core is made once all is known to be well.
 
     Raises:
@@ -113,7 +129,7 @@ def plan_build(board: Board, core: Callable[[], Core], seed: int = 1) -> BuildPl
     constraints = constraint_files(board, pll)
     synthesis, route, pack, bitstream = _COMMANDS[board.family](board, seed)
     files = {
-        f"{MODULE}.v": emit_verilog(BoardTop(board, pll, core()), MODULE),
+        f"{MODULE}.v": emit(lambda: BoardTop(board, pll, core()), MODULE),
         "synthesis.ys": f"read_verilog {MODULE}.v\n{synthesis} -top {MODULE} -json {NETLIST}\n",
         **constraints,
     }
@@ -125,6 +141,12 @@ def plan_build(board: Board, core: Callable[[], Core], seed: int = 1) -> BuildPl
         NETLIST,
     )
     return BuildPlan(board, constrained_clocks(board, pll), files, (first, route, pack), bitstream)
+
+
+def build_tools(board: Board) -> tuple[str, ...]:
+    """What a build of the board runs, in order, by the names of `celosia.boards.tools`."""
+    _, route, pack, _ = _COMMANDS[board.family](board, 1)
+    return ("yosys", route.tool, pack.tool)
 
 
 _SUFFIXES = {Family.ECP5: ".bit", Family.ICE40: ".bin", Family.GOWIN: ".fs"}

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,18 @@ from celosia.boards.plan import (
     BuildPlan,
     Stage,
     bitstream_name,
+    build_tools,
+    emit_now,
     plan_npu,
 )
 from celosia.boards.report import BuildReport, ClockTiming, read_report
 from celosia.boards.tools import Tool, find_tool
-from celosia.golden.config import NpuConfig, load_config
+from celosia.boards.top import BoardTop
+from celosia.golden.config import NpuConfig, config_to_mapping, load_config
 from celosia.golden.errors import CelosiaError
 from celosia.golden.files import write_atomically
 from celosia.sim.cache import cached, content_key
-from celosia.sim.design_verilog import design_verilog
+from celosia.sim.design_verilog import design_verilog, emitted_once
 from celosia.sim.processes import execute
 
 _PREPARING = b"Preparing to run"
@@ -65,11 +69,21 @@ def build_npu(
             made.
     """
 
+    for name in build_tools(board):
+        find_tool(name)  # before minutes go into what needs them
+
     def digest() -> bytes:
-        say(f"writing the Verilog of {config.name} for {board.title}")
         return hashlib.sha256(design_verilog(config).encode()).digest()
 
-    return build(plan_npu(board, config, digest, seed), say=say)
+    def emit(make: Callable[[], BoardTop], module: str) -> str:
+        def written() -> str:
+            say(f"writing the Verilog of {config.name} for {board.title}")
+            return emit_now(make, module)
+
+        what = [module, asdict(board), config_to_mapping(config), version("celosia")]
+        return emitted_once(what, written, "celosia.boards", "celosia.golden.link")
+
+    return build(plan_npu(board, config, digest, seed, emit), say=say)
 
 
 def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
