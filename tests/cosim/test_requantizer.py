@@ -55,7 +55,7 @@ def test_serial_requantizer(lanes, bits, cycles):
             "lanes": lanes,
             "modes": ["DOUBLE", "SINGLE", "AVERAGE"],
             "bits": bits,
-            "latency": cycles + 1,
+            "latency": cycles + 5,
             "values": 9_000,
             "cycles": cycles,
         },

@@ -54,7 +54,7 @@ NEXT_DRAIN_CYCLES = 2
 def requantizer_latency(config: NpuConfig) -> int:
     """Cycles from a beat to its results (`latency` of the requantisers)."""
     if config.requantizer_cycles > 1:
-        return config.requantizer_cycles + 1
+        return config.requantizer_cycles + 5
     return 13 if config.modes & FLOAT_MODES else 10
 
 

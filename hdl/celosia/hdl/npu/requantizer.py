@@ -8,15 +8,13 @@ from celosia.golden.rounding import RoundingMode
 from celosia.hdl.npu.float_requantizer import RESULT_BITS, Normalizer, ProductRounder
 from celosia.hdl.npu.pipeline import delayed
 from celosia.hdl.npu.pipelined_multiplier import PipelinedMultiplier
+from celosia.hdl.npu.product_scaler import ProductScaler
 from celosia.hdl.npu.requantizer_steps import (
-    HIGH_BITS,
     MULTIPLIER_BITS,
     Control,
     RequantizerInput,
     RequantizerOutput,
     clamped,
-    half_added,
-    high_half,
     lane_layout,
     shifts,
     zero_point_added,
@@ -167,7 +165,13 @@ class _Lane(wiring.Component):
             ),
         ]
         right = delayed(m, right, product_stage - 1, "right")
-        result = self._fixed_point(m, multiplier.product, right)
+        m.submodules.scaler = scaler = ProductScaler()
+        m.d.comb += [
+            scaler.product.eq(multiplier.product),
+            scaler.right.eq(right),
+            scaler.mode.eq(self.control.mode),
+        ]
+        result = scaler.result
         if self._normalize:
             scale = self._add_scale(m, exponent, normalizer)
             negative = delayed(m, value[-1], product_stage - 1, "negative")
@@ -184,19 +188,6 @@ class _Lane(wiring.Component):
         ]
         m.d.comb += self.o.eq(output)
         return m
-
-    def _fixed_point(self, m, product, right):
-        """Stages 1 to 3 after the product for DOUBLE, SINGLE and AVERAGE."""
-        mode = self.control.mode
-        high = Signal(signed(HIGH_BITS), reset_less=True)
-        m.d.sync += high.eq(high_half(product, mode, right))
-        right_1 = delayed(m, right, 1, "right_after")
-        total = Signal(signed(HIGH_BITS + 1), reset_less=True)
-        m.d.sync += total.eq(half_added(high, mode, right_1))
-        right_2 = delayed(m, right_1, 1, "right_after_next")
-        result = Signal(signed(HIGH_BITS + 1), reset_less=True)
-        m.d.sync += result.eq(total >> right_2)
-        return result
 
     def _is_float(self):
         mode = self.control.mode

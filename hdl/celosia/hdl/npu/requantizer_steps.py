@@ -1,8 +1,4 @@
-"""What both forms of the requantiser have in common: operands, and the arithmetic step by step.
-
-For DOUBLE, SINGLE and AVERAGE, of a product P: h = (P + (nudge << 30)) >> 31, then
-(h + half - (away & h < 0)) >> right, with half = 2^(right - 1), or 0 where right is 0.
-"""
+"""What both forms of the requantiser have in common: operands, and the first and last steps."""
 
 from amaranth.hdl import Cat, Mux, signed, unsigned
 from amaranth.lib import data
@@ -13,14 +9,12 @@ from celosia.hdl.npu.float_requantizer import RESULT_BITS
 from celosia.hdl.npu.interfaces import field_width, vector
 
 __all__ = [
-    "HIGH_BITS",
+    "MODE_BITS",
     "MULTIPLIER_BITS",
     "Control",
     "RequantizerInput",
     "RequantizerOutput",
     "clamped",
-    "half_added",
-    "high_half",
     "lane_layout",
     "shifts",
     "zero_point_added",
@@ -35,8 +29,6 @@ MULTIPLIER_BITS = {
     RoundingMode.FLOAT64: 53,
 }
 """Bits of the multiplier that a mode uses."""
-HIGH_BITS = 33
-"""Of a rounded upper half of a product."""
 
 Control = data.StructLayout(
     {"mode": MODE_BITS, "zero_point": signed(8), "low": signed(8), "high": signed(8)}
@@ -72,22 +64,6 @@ def shifts(exponent):
     """Places to shift left in front of the multiplication and right behind it, 5 bits each."""
     negative = exponent < 0
     return Mux(negative, 0, exponent)[:5], Mux(negative, -exponent, 0)[:5]
-
-
-def high_half(product, mode, right):
-    """h, of the 64 bits of P."""
-    one_stage = right == 0
-    nudge = Mux(mode == RoundingMode.SINGLE, one_stage, mode == RoundingMode.DOUBLE)
-    return product[31:64].as_signed() + (nudge & product[30])
-
-
-def half_added(high, mode, right):
-    """h with what rounds it, before it is shifted right."""
-    # half - 1 has ones below the place of half; what is missing comes in as the adder's carry.
-    away = mode != RoundingMode.SINGLE
-    below_half = Cat(right > place + 1 for place in range(31))
-    carry = (right != 0) & ~(away & high[-1])
-    return (Cat(1, high).as_signed() + Cat(carry, below_half)) >> 1
 
 
 def zero_point_added(result, control):

@@ -1,18 +1,18 @@
 """The requantiser of small FPGAs: one multiplier of few bits, used over and over."""
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, EnableInserter, Module, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from celosia.hdl.npu.float_requantizer import RESULT_BITS
+from celosia.hdl.npu.pipeline import delayed
+from celosia.hdl.npu.product_scaler import ProductScaler
 from celosia.hdl.npu.requantizer_steps import (
-    HIGH_BITS,
     MULTIPLIER_BITS,
     Control,
     RequantizerInput,
     RequantizerOutput,
     clamped,
-    half_added,
-    high_half,
     lane_layout,
     shifts,
     zero_point_added,
@@ -22,14 +22,16 @@ __all__ = ["SerialRequantizer"]
 
 WIDTH = 32
 """Bits of a sum, and places for a multiplier of an integer mode."""
+ROUNDING = ProductScaler.LATENCY + 2
+"""Cycles from a product to its result: scaled, moved by the zero point, clamped."""
 
 
 class SerialRequantizer(wiring.Component):
     """What `Requantizer` computes in its integer modes, a few bits of the multiplier a cycle.
 
-    Throughput: a beat every 32 / bits + 1 cycles. Latency: ``latency`` cycles, 32 / bits + 2.
-    Back-pressure: a result waits in a register, the next one in the multiplier; ``i.ready`` depends
-    combinationally on ``o.ready``. Reset empties it.
+    Throughput: a beat every 32 / bits + 1 cycles. Latency: ``latency`` cycles, 32 / bits + 6.
+    Back-pressure: all stops while a result waits; ``i.ready`` depends combinationally on
+    ``o.ready``. Reset empties it.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ class SerialRequantizer(wiring.Component):
         self.modes = frozenset(modes)
         self.bits = bits
         self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in self.modes)
-        self.latency = WIDTH // bits + 2
+        self.latency = 1 + WIDTH // bits + ROUNDING
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
             {
@@ -71,49 +73,59 @@ class SerialRequantizer(wiring.Component):
             }
         )
 
+    # All of it moves with `advance`, so that beats keep their distance.
+
     def elaborate(self, platform):
         m = Module()
+        advance = Signal()
+        m.submodules.shared = EnableInserter(advance)(shared := Module())
         steps = WIDTH // self.bits
         left = Signal(range(steps + 1))  # of the beat's steps, and then its end
         busy, end, take = Signal(), Signal(), Signal()
         m.d.comb += [
-            end.eq(busy & (left == 0) & (~self.o.valid | self.o.ready)),
-            self.i.ready.eq(~busy | end),
+            advance.eq(~self.o.valid | self.o.ready),
+            end.eq(busy & (left == 0)),
+            self.i.ready.eq(advance & (~busy | end)),
             take.eq(self.i.valid & self.i.ready),
         ]
-        valid = Signal()
-        m.d.comb += self.o.valid.eq(valid)
-        with m.If(self.o.ready):
-            m.d.sync += valid.eq(0)
-        with m.If(left != 0):
-            m.d.sync += left.eq(left - 1)
-        with m.If(end):
-            m.d.sync += [busy.eq(0), valid.eq(1)]
-        with m.If(take):
-            m.d.sync += [busy.eq(1), left.eq(steps)]
+        with shared.If(left != 0):
+            shared.d.sync += left.eq(left - 1)
+        with shared.If(end):
+            shared.d.sync += busy.eq(0)
+        with shared.If(take):
+            shared.d.sync += [busy.eq(1), left.eq(steps)]
+        stages = [end]
+        for stage in range(ROUNDING):
+            stages.append(delayed(shared, stages[-1], 1, f"valid_{stage}", reset_less=False))
+        m.d.comb += self.o.valid.eq(stages[-1])
         if Shape.cast(self.o.payload.tag.shape()).width:
-            tag = Signal.like(self.i.payload.tag, reset_less=True)
-            result_tag = Signal.like(tag, reset_less=True)
+            # Three cycles at least lie between beats: one place is enough for those on the way.
+            tag, on_way, result_tag = (
+                Signal.like(self.i.payload.tag, name=name, reset_less=True)
+                for name in ("tag", "tag_on_way", "result_tag")
+            )
             m.d.comb += self.o.payload.tag.eq(result_tag)
-            with m.If(end):
-                m.d.sync += result_tag.eq(tag)
-            with m.If(take):
-                m.d.sync += tag.eq(self.i.payload.tag)
+            with shared.If(take):
+                shared.d.sync += tag.eq(self.i.payload.tag)
+            with shared.If(end):
+                shared.d.sync += on_way.eq(tag)
+            with shared.If(stages[ProductScaler.LATENCY]):
+                shared.d.sync += result_tag.eq(on_way)
         for number in range(self.lanes):
-            m.submodules[f"lane_{number}"] = lane = _Lane(self.multiplier_bits, self.bits)
+            lane = _Lane(self.multiplier_bits, self.bits)
+            m.submodules[f"lane_{number}"] = EnableInserter(advance)(lane)
             m.d.comb += [
                 lane.i.eq(self.i.payload.lanes[number]),
                 lane.control.eq(self.control),
                 lane.take.eq(take),
                 lane.step.eq(left != 0),
-                lane.end.eq(end),
                 self.o.payload.vector[number].eq(lane.o),
             ]
         return m
 
 
 class _Lane(wiring.Component):
-    """One lane: takes operands, makes steps from the next cycle on, and rounds at the end."""
+    """One lane: takes operands, makes steps from the next cycle on, and then rounds."""
 
     def __init__(self, multiplier_bits, bits):
         self._bits = bits
@@ -123,7 +135,6 @@ class _Lane(wiring.Component):
                 "control": In(Control),
                 "take": In(1),
                 "step": In(1),
-                "end": In(1),
                 "o": Out(signed(8)),
             }
         )
@@ -155,15 +166,17 @@ class _Lane(wiring.Component):
                 high.eq(total[self._bits :]),
             ]
 
-        mode = self.control.mode
-        product = Cat(Const(0, 30), low[30:], high)
-        upper = Signal(signed(HIGH_BITS))
+        m.submodules.scaler = scaler = ProductScaler()
+        moved = Signal(signed(RESULT_BITS), reset_less=True)
         output = Signal(signed(8), reset_less=True)
         m.d.comb += [
-            upper.eq(high_half(product, mode, places)),
+            scaler.product.eq(Cat(Const(0, 30), low[30:], high)),
+            scaler.right.eq(places),
+            scaler.mode.eq(self.control.mode),
             self.o.eq(output),
         ]
-        result = half_added(upper, mode, places) >> places
-        with m.If(self.end):
-            m.d.sync += output.eq(clamped(zero_point_added(result, self.control), self.control))
+        m.d.sync += [
+            moved.eq(zero_point_added(scaler.result, self.control)),
+            output.eq(clamped(moved, self.control)),
+        ]
         return m
