@@ -1,6 +1,6 @@
 """The MVM unit with the limiter and the emulator, as a device under test."""
 
-from amaranth.hdl import Module, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,6 +8,7 @@ from celosia.hdl.crossbar.emulator import Emulator, cell_access
 from celosia.hdl.crossbar.limiter import Limiter
 from celosia.hdl.crossbar.mvm_unit import MvmUnit, product_request
 from celosia.hdl.crossbar.product_corrector import correction_write
+from celosia.hdl.crossbar.product_reader import NUMBER_BITS
 
 
 class MvmHarness(wiring.Component):
@@ -42,7 +43,10 @@ class MvmHarness(wiring.Component):
         wiring.connect(m, mvm.sums, wiring.flipped(self.sums))
         wiring.connect(m, mvm.reads, limiter.reads)
         wiring.connect(m, limiter.port, cells.port)
+        number = Signal(NUMBER_BITS)
+        m.d.sync += number.eq(number + (mvm.multiplied | mvm.dropped))
         m.d.comb += [
+            mvm.number.eq(number),
             mvm.abort.eq(self.abort),
             limiter.abort.eq(self.abort),
             limiter.interlock.eq(1),

@@ -13,6 +13,7 @@ from celosia.hdl.crossbar.limiter import Limiter
 from celosia.hdl.crossbar.maintenance import Maintenance
 from celosia.hdl.crossbar.mvm_unit import MvmUnit, product_request
 from celosia.hdl.crossbar.product_corrector import correction_write
+from celosia.hdl.crossbar.product_reader import NUMBER_BITS
 from celosia.hdl.crossbar.programmer import Programmer, cell_result, region_command
 from celosia.hdl.crossbar.settings_store import SETTING_WRITE, SettingsStore
 from celosia.hdl.crossbar.status import Status
@@ -123,6 +124,9 @@ class Controller(wiring.Component):
         wiring.connect(m, mvm.sums, wiring.flipped(self.sums))
         wiring.connect(m, programmer.writes, limiter.writes)
         wiring.connect(m, limiter.port, wiring.flipped(self.port))
+        # A restart takes no number back, so that no product's noise comes twice.
+        number = Signal(NUMBER_BITS)
+        m.d.sync += number.eq(number + (mvm.multiplied | mvm.probed | mvm.dropped))
         self._arbitrate(m, programmer, maintenance, mvm, limiter)
         self._answer(m, programmer, maintenance, status)
         self._correct(m, maintenance, mvm, status)
@@ -142,6 +146,7 @@ class Controller(wiring.Component):
             maintenance.abort.eq(self.abort),
             mvm.abort.eq(self.abort),
             mvm.settle.eq(settings.scalars.read_settle),
+            mvm.number.eq(number),
             limiter.settle.eq(settings.scalars.write_settle),
             limiter.abort.eq(self.abort | self.restart),
             limiter.interlock.eq(self.interlock),

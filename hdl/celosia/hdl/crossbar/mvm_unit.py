@@ -50,7 +50,7 @@ class MvmUnit(wiring.Component):
         One for each request that wasn't dropped, in order.
     reads : Out(ReadSignature(config))
         The front end, through the limiter.
-    hold, abort, settle, multiplied, probed, dropped, issued, reissued, clipped
+    hold, abort, settle, number, multiplied, probed, dropped, issued, reissued, clipped
         As for `ProductReader`.
     busy : Out(1)
         A request, a product or sums are under way.

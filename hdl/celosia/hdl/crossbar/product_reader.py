@@ -5,12 +5,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.crossbar.config import CODE_BITS, INPUT_BITS, CrossbarConfig
-from celosia.golden.crossbar.front_end import GAIN_BITS, Part, ReadRange
+from celosia.golden.crossbar.front_end import GAIN_BITS, SEQUENCE_BITS, Part, ReadRange
 from celosia.golden.crossbar.mvm import PRODUCT_SHIFT
 from celosia.hdl.crossbar.access import ReadSignature
 
 __all__ = [
     "ISSUES_BITS",
+    "NUMBER_BITS",
     "SUM_BITS",
     "ProductReader",
     "code_sums",
@@ -22,6 +23,10 @@ SUM_BITS = CODE_BITS + 1 + INPUT_BITS + 1
 """Codes of two halves, times up to 255, signed."""
 ISSUES_BITS = INPUT_BITS + 3
 """Weighted count of conversions of a column, two a bit at most, signed."""
+
+
+NUMBER_BITS = SEQUENCE_BITS - PRODUCT_SHIFT
+"""Width of a product's number: what its input bit and part leave of `sequence`."""
 
 
 def product_job(config: CrossbarConfig) -> data.StructLayout:
@@ -59,6 +64,7 @@ def product_signals(config: CrossbarConfig) -> dict[str, wiring.Member]:
         "hold": In(1),
         "abort": In(1),
         "settle": In(8),
+        "number": In(NUMBER_BITS),
         "multiplied": Out(1),
         "probed": Out(1),
         "dropped": Out(1),
@@ -92,6 +98,8 @@ class ProductReader(wiring.Component):
         Drop jobs; the limiter closes the port at the same time.
     settle : In(8)
         Cycles between mode READ and the first strobe.
+    number : In(NUMBER_BITS)
+        Of the job, for models: how often ``multiplied``, ``probed`` and ``dropped`` were high.
     sums : Out(stream.Signature(code_sums(config)))
         What each job's codes add up to.
     saturated : Out(columns)
@@ -126,7 +134,6 @@ class ProductReader(wiring.Component):
         bit = Signal(range(INPUT_BITS), init=INPUT_BITS - 1)
         part = Signal(Part)
         group = Signal(range(max(2, config.groups)))
-        number = Signal(32 - PRODUCT_SHIFT)
         settled = Signal(8)
         codes = Signal(data.ArrayLayout(CODE_BITS + 1, config.columns))
         full = Signal(config.columns)
@@ -147,7 +154,7 @@ class ProductReader(wiring.Component):
             reads.group.eq(group),
             reads.range.eq(ReadRange.PRODUCT),
             reads.gain.eq(job.adc_gain),
-            reads.sequence.eq(Cat(part, bit, number)),
+            reads.sequence.eq(Cat(part, bit, self.number)),
             sums.payload.tile.eq(job.tile),
             sums.payload.issues.eq(issues),
             sums.payload.columns.eq(totals),
@@ -225,7 +232,6 @@ class ProductReader(wiring.Component):
                 m.d.comb += [reads.enable.eq(1), sums.valid.eq(1), self.jobs.ready.eq(sums.ready)]
                 with m.If(sums.ready):
                     m.d.comb += [self.multiplied.eq(~job.probe), self.probed.eq(job.probe)]
-                    m.d.sync += number.eq(number + 1)
                     m.next = "NEXT"
             with m.State("NEXT"):
                 m.d.comb += reads.enable.eq(self.jobs.valid & ~held)
@@ -235,7 +241,6 @@ class ProductReader(wiring.Component):
                     m.next = "INTEGRATE"
             with m.State("DROP"):
                 m.d.comb += [self.jobs.ready.eq(1), self.dropped.eq(~job.probe)]
-                m.d.sync += number.eq(number + ~job.probe)
                 m.next = "REST"
         return m
 
