@@ -5,7 +5,6 @@ import pytest
 from support.mutants import mutated
 
 from celosia.golden.config import config_from_mapping
-from celosia.golden.crossbar.emulation import EmulatorConfig
 from celosia.hdl.crossbar import engine, pixel_gatherer, window
 from celosia.sim.block_bench import run_block_bench
 from celosia.sim.simulation import SimulationFailed
@@ -16,11 +15,11 @@ PARAMETERS = {
         "crossbar": {
             "tiles": 3, "rows": 16, "outputs": 4, "spares": 1, "cell_bits": 4, "adcs": 5,
             "max_word_line": 680, "max_line": 700, "max_width": 5, "unit_cycles": 2,
+            "emulator": {
+                "seed": 3, "device_spread": 30, "set_spread": 40, "reset_spread": 40,
+                "read_spread": 6, "full_width": 1,
+            },
         },
-    },
-    "emulator": {
-        "seed": 3, "device_spread": 30, "set_spread": 40, "reset_spread": 40, "read_spread": 6,
-        "full_width": 1,
     },
 }  # fmt: skip
 
@@ -29,8 +28,8 @@ def run(which, kind=engine.CrossbarEngine):
     """Tests of the bench by name; the emulator's cells outlive reset, so that each needs a
     simulation of its own."""
 
-    def make(config, emulator):
-        return kind(config_from_mapping(config, default_name="bench"), EmulatorConfig(**emulator))
+    def make(config):
+        return kind(config_from_mapping(config, default_name="bench"))
 
     return run_block_bench(
         make,

@@ -91,6 +91,47 @@ def run_command(capsys):
     return lambda *arguments: cli(capsys, *arguments)
 
 
+@pytest.mark.parametrize(
+    "size",
+    [
+        # A small NPU and a layer of 768 cells; then all layers.
+        ("npu4x4", "tiles = 8\nrows = 16", ("--place", "stem=crossbar"), 768),
+        pytest.param(
+            ("npu8x8", "tiles = 64", ("--engine", "crossbar"), 76_800), marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_cells_that_are_not_ideal_are_programmed_by_the_controller_in_rtl(
+    run_command, tmp_path, size
+):
+    """Each answer, counter and sum of the hardware is the golden twin's, noise and faults too."""
+    base, sizes, placed, cells = size
+    file = tmp_path / "neurram.toml"
+    outputs = int(base[-1])
+    file.write_text(
+        f'base = "{base}"\n[crossbar]\n{sizes}\noutputs = {outputs}\nspares = 0\n'
+        '[crossbar.emulator]\ndevice = "hfox-neurram"\nseed = 5\nstuck_low = 1000\n'
+    )
+    reports = {}
+    for device in ("golden", "rtl"):
+        status, out, err = run_command(
+            *("run", "digits", "--config", file, *placed, "--programming", "commands"),
+            *("--calibrate", "--device", device, "--json"),
+        )
+        assert (status, err) == (0, "")
+        reports[device] = json.loads(out)
+        assert reports[device]["outputs_match"]
+    golden, rtl = (report["crossbar"] for report in reports.values())
+    assert rtl["cells"] == cells
+    assert rtl["programming_cycles"] > 100 * cells
+    assert rtl | {"programming_cycles": None} == golden | {
+        name: rtl[name] for name in ("products", "reissues", "saturations")
+    }
+    assert (rtl["device"], rtl["differing_words"]) == ("hfox-neurram", 0)
+    assert 0.95 < rtl["converged"] < 1
+    assert rtl["differing_bytes"] > 0
+
+
 @pytest.mark.slow
 def test_all_layers_programmed_by_the_controller_in_rtl(digits):
     report, _ = run(digits, "rtl", 1, programming="commands", calibrate=True)
@@ -180,7 +221,7 @@ def cli(capsys, *arguments):
         (["--programming", "no"], "programming must be direct or commands, not 'no'"),
         (
             ["--engine", "crossbar", "--crossbar", "hfox-neurram", "--programming", "commands"],
-            "--programming must be direct for hfox-neurram in the emulator",
+            "--programming must be direct for hfox-neurram in an emulator of ideal cells: a",
         ),
         (
             ["--engine", "crossbar", "--front-end", "physics", "--device", "rtl"],
@@ -211,6 +252,27 @@ def test_a_configuration_with_a_crossbar_says_how_it_is_mapped(capsys, tmp_path)
     status, _, err = cli(capsys, *asked, "--mapping", "differential")
     assert status == 2
     assert "--mapping must be left out: mine has a crossbar of its own, mapped offset" in err
+
+
+def test_a_configuration_says_what_its_emulated_cells_are(capsys, tmp_path):
+    """Through the back door too: they are programmed on the twin before."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'base = "npu8x8"\n[crossbar]\ntiles = 2\n[crossbar.emulator]\ndevice = "sonos"\n'
+        "stuck_high = 3000\nunformed = 1\n"
+    )
+    asked = ("run", "digits", "--place", "head=crossbar", "--config", file)
+    status, out, err = cli(capsys, *asked, "--json")
+    assert (status, err) == (0, "")
+    report = json.loads(out)["crossbar"]
+    assert report["device"] == "sonos"
+    # Nobody forms cells in a run.
+    assert set(report["results"]) <= {"converged", "end_of_ramp", "stuck_low", "stuck_high"}
+    status, _, err = cli(capsys, *asked, "--crossbar", "ideal")
+    assert status == 2
+    assert (
+        "--crossbar must be left out: mine has an emulator of its own, with cells of sonos" in err
+    )
 
 
 def test_converters_and_lines_of_a_device_are_calibrated_away(capsys, tmp_path):

@@ -37,15 +37,18 @@ CASES = {
             "adcs": 6,
             "adc_bits": 5,
         },
-        {**WILD, "unformed": 0, "stuck_low": 0, "stuck_high": 0},
+        {
+            **WILD, "unformed": 0, "stuck_low": 0, "stuck_high": 0, "set_by_line": 1,
+            "read_spread": 2592, "product_spread": 115, "noise_fraction": 8,
+        },
         1,
     ),
-}
+}  # fmt: skip
 
 
-def run(config, emulator, rows_per_cycle, wrong_seed=0):
+def run(config, emulator, rows_per_cycle, **wrong):
     def build(config, emulator):
-        gateware = {**emulator, "seed": emulator.get("seed", 1) + wrong_seed}
+        gateware = {**emulator, **wrong}
         return Emulator(
             CrossbarConfig(**config), EmulatorConfig(**gateware), rows_per_cycle=rows_per_cycle
         )
@@ -64,9 +67,13 @@ def test_emulator(case):
     run(*CASES[case])
 
 
-def test_another_seed_is_noticed():
+@pytest.mark.parametrize(
+    ("case", "wrong"),
+    [("wild", {"seed": 78}), ("odd", {"noise_fraction": 7}), ("odd", {"set_by_line": 0})],
+)
+def test_another_emulator_is_noticed(case, wrong):
     with pytest.raises(SimulationFailed):
-        run(*CASES["wild"], wrong_seed=1)
+        run(*CASES[case], **wrong)
 
 
 def test_rows_per_cycle_must_fit():

@@ -119,7 +119,9 @@ def test_an_unknown_name_and_a_missing_file_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("crossbar", [None, {"tiles": 2}])
+@pytest.mark.parametrize(
+    "crossbar", [None, {"tiles": 2}, {"emulator": {"device": "sonos", "seed": 5, "set_on": 7}}]
+)
 def test_files_are_read_back(name, crossbar, tmp_path):
     config = PRESETS[name]
     if crossbar is not None:

@@ -2,10 +2,12 @@
 
 import random
 import zlib
+from dataclasses import replace
 
 import pytest
 
-from celosia.golden.config import PRESETS
+from celosia.golden.config import PRESETS, config_from_mapping
+from celosia.golden.crossbar.emulation import HIGHEST, IDEAL, EmulatorConfig
 from celosia.golden.link.frames import (
     MAX_BODY,
     MAX_FRAME,
@@ -105,3 +107,15 @@ def test_an_identity_survives_the_line():
 def test_configurations_have_their_digests():
     digests = {config_digest(config) for config in PRESETS.values()}
     assert len(digests) == len(PRESETS)
+
+
+def test_emulators_have_their_digests_whatever_their_device_is_called():
+    base = config_from_mapping({"base": "npu8x8", "crossbar": {}}, default_name="x")
+
+    def digest(**emulator):
+        crossbar = replace(base.crossbar, emulator=EmulatorConfig(**emulator))
+        return config_digest(replace(base, crossbar=crossbar))
+
+    assert digest() == config_digest(base) == digest(device="sonos")
+    digests = {digest(**{name: getattr(IDEAL, name) ^ 1}) for name in HIGHEST}
+    assert len(digests | {digest()}) == len(HIGHEST) + 1

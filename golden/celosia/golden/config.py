@@ -277,13 +277,21 @@ def load_config(source: str | Path) -> NpuConfig:
         raise CelosiaError(f"configuration must be one of {presets} or a .toml file, not {text!r}")
     table = read_toml(path, "configuration")
     try:
-        return config_from_mapping(table, default_name=path.stem)
+        return config_from_mapping(table, default_name=path.stem, folder=path.parent)
     except CelosiaError as error:
         raise CelosiaError(f"configuration {text!r}: {error}") from error
 
 
-def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuConfig:
-    """The configuration that a TOML table (or a program file's header) describes."""
+def config_from_mapping(
+    table: Mapping[str, Any], *, default_name: str, folder: Path | None = None
+) -> NpuConfig:
+    """The configuration that a TOML table (or a program file's header) describes.
+
+    `folder` is where files are that it names.
+
+    Raises:
+        CelosiaError: an unknown key, or a value that can't be.
+    """
     values = dict(table)
     base = values.pop("base", None)
     if base is not None and base not in list(PRESETS):  # a list takes any type
@@ -296,7 +304,7 @@ def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuCo
             raise CelosiaError(f"key must be one of {', '.join(sorted(known))}, not {key!r}{hint}")
     values.setdefault("name", default_name)
     if isinstance(values.get("crossbar"), Mapping):
-        values["crossbar"] = _crossbar_from_mapping(values["crossbar"])
+        values["crossbar"] = _crossbar_from_mapping(values["crossbar"], folder or Path())
     if base is not None:
         return replace(PRESETS[base], **values)
     missing = sorted(
@@ -309,13 +317,18 @@ def config_from_mapping(table: Mapping[str, Any], *, default_name: str) -> NpuCo
     return NpuConfig(**values)
 
 
-def _crossbar_from_mapping(table: Mapping[str, Any]) -> CrossbarConfig:
+def _crossbar_from_mapping(table: Mapping[str, Any], folder: Path) -> CrossbarConfig:
     known = {item.name for item in fields(CrossbarConfig)}
     for key in table:
         if key not in known:
             raise CelosiaError(
                 f"key of the crossbar must be one of {', '.join(sorted(known))}, not {key!r}"
             )
+    if isinstance(table.get("emulator"), Mapping):
+        # Gateware, which reads configurations too, needs no physics unless they name a device.
+        from celosia.golden.crossbar.emulated import crossbar_from_mapping
+
+        return crossbar_from_mapping(table, folder)
     return CrossbarConfig(**table)
 
 
@@ -340,6 +353,8 @@ def config_to_toml(config: NpuConfig) -> str:
     # Strings, numbers, booleans and lists of them are written alike in JSON and TOML.
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     if crossbar is not None:
-        lines += ["", "[crossbar]"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in crossbar.items()]
+        emulator = crossbar.pop("emulator")
+        for name, table in (("crossbar", crossbar), ("crossbar.emulator", emulator)):
+            lines += ["", f"[{name}]"]
+            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"

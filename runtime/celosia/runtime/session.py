@@ -17,6 +17,7 @@ from celosia.compiler.program_file import MAGIC, decode_program
 from celosia.compiler.streaming import StreamedProgram, compile_network
 from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.crossbar.devices.load import load_device
+from celosia.golden.crossbar.emulation import IDEAL
 from celosia.golden.crossbar.recipe import limits_for
 from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.files import write_atomically
@@ -42,13 +43,13 @@ class Placement:
     """Which layers go on which engine, and what crossbar tiles are made of.
 
     `engine` is that of all layers that may go on either, `places` are exceptions `LAYER=ENGINE`.
-    `device` is a preset or a TOML file. `mapping` of weights is that of a crossbar which the
-    configuration doesn't have.
+    `device` is a preset or a TOML file; without, it is the one that the configuration's emulator
+    stands for. `mapping` of weights is that of a crossbar which the configuration doesn't have.
     """
 
     engine: str = "systolic"
     places: tuple[str, ...] = ()
-    device: str = "ideal"
+    device: str | None = None
     mapping: str | None = None
 
 
@@ -150,8 +151,9 @@ def open_session(
     profile = None if rounding is None else _profile(rounding)
     npu = load_config(config)
     if placement is not None and (placement.engine != "systolic" or placement.places):
-        placed = _compile_placed(graph, npu, profile, placement, batch, overlap)
-        return Session(planned(placed, placement.device), graph)
+        device = _device(npu, placement)
+        placed = _compile_placed(graph, npu, profile, placement, device, batch, overlap)
+        return Session(planned(placed, device), graph)
     program = compile_network(graph, npu, profile, batch=batch, overlap=overlap)
     return Session(program, graph)
 
@@ -161,6 +163,7 @@ def _compile_placed(
     npu: NpuConfig,
     profile: RoundingProfile | None,
     placement: Placement,
+    device: str,
     batch: int,
     overlap: bool,
 ) -> Program:
@@ -169,7 +172,7 @@ def _compile_placed(
     chosen = chosen_layers(graph, placement.engine, placement.places)
     inputs = [graph.tensors[index] for index in graph.inputs]
     calibration = batches(random_samples(inputs, _CALIBRATION, _SEED), batch)
-    crossbar: dict[str, Any] = limits_for(load_device(placement.device))
+    crossbar: dict[str, Any] = limits_for(load_device(device))
     if placement.mapping is not None:
         if npu.crossbar is not None:
             raise CelosiaError(
@@ -183,6 +186,17 @@ def _compile_placed(
         )
     except DoesNotFit as error:
         raise DoesNotFit(f"{error}; layers on the crossbar need a network in one piece") from error
+
+
+def _device(npu: NpuConfig, placement: Placement) -> str:
+    """What the tiles are made of: what the configuration's emulator stands for, if it says so."""
+    emulator = IDEAL if npu.crossbar is None else npu.crossbar.emulator
+    if placement.device is not None and emulator != IDEAL:
+        raise CelosiaError(
+            f"--crossbar must be left out: {npu.name} has an emulator of its own, with cells of "
+            f"{emulator.device}"
+        )
+    return placement.device or emulator.device
 
 
 def open_model(model: str) -> tuple[Graph, bytes]:

@@ -6,7 +6,7 @@ import pytest
 from celosia.golden.crossbar.commands import Result, Scheme
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.devices.load import load_device
-from celosia.golden.crossbar.emulation import DRAW_SIGMA, IDEAL, EmulatorConfig, level_step
+from celosia.golden.crossbar.emulation import DRAW_SIGMA, IDEAL, EmulatorConfig
 from celosia.golden.crossbar.emulator import EmulatorTwin, draw
 from celosia.golden.crossbar.mapping import levels_of
 from celosia.golden.crossbar.mvm import Multiplier, plain_correction
@@ -47,7 +47,7 @@ def test_ideal_cells_take_any_weights_and_multiply_exactly(rng):
     levels = levels_of(weights, CONFIG)
     results = program(twin, levels)
     assert (results.result == Result.CONVERGED).all()
-    assert np.array_equal(twin.conductance[0], levels * level_step(CONFIG))
+    assert np.array_equal(twin.conductance[0], levels * CONFIG.level_step)
     inputs = rng.integers(-128, 128, (20, CONFIG.rows)).astype(np.int8)
     multiplier = Multiplier(twin, CONFIG)
     sums = multiplier.multiply(0, plain_correction(CONFIG), inputs, True)

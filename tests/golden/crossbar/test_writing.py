@@ -21,7 +21,7 @@ def test_cells_are_at_their_levels():
     found = physics.cells.conductances().reshape(3, CONFIG.rows, CONFIG.columns)
     assert np.allclose(found[:2], 3 + 2 * levels)
     assert not physics.cells.formed[2 * levels[0].size :].any()
-    assert leak_of(physics) == 3 * 256 // 2
+    assert leak_of(physics.device, physics.config) == 3 * 256 // 2
 
 
 def test_errors_are_the_devices():
@@ -34,4 +34,4 @@ def test_errors_are_the_devices():
     good = ~(physics.cells.stuck_low | physics.cells.stuck_high)
     assert abs(found[good].mean() - 16) < 0.05
     assert 0.8 * sigma < found[good].std() < 1.2 * sigma
-    assert leak_of(physics) == 0
+    assert leak_of(physics.device, physics.config) == 0

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from celosia.golden.crossbar.emulation import CONDUCTANCE_BITS, IDEAL, EmulatorConfig
 from celosia.golden.errors import CelosiaError
 
 VOLTS_PER_CODE = 0.005
@@ -82,6 +83,7 @@ class CrossbarConfig:
         unit_cycles: clock cycles of such a unit; a fact of clock and front end and no setting, so
             that a pulse's longest time is a constant.
         break_cycles: cycles with all write drivers off between two polarities or selections.
+        emulator: what cells and converters do where no others are there.
 
     Raises:
         CelosiaError: a value is of the wrong type, out of range, or doesn't fit the others.
@@ -100,12 +102,15 @@ class CrossbarConfig:
     max_width: int = 255
     unit_cycles: int = 1
     break_cycles: int = 2
+    emulator: EmulatorConfig = IDEAL
 
     def __post_init__(self) -> None:
         for key, (low, high) in _LIMITS.items():
             value = getattr(self, key)
             if type(value) is not int or not low <= value <= high:
                 raise CelosiaError(f"{key} must be an integer from {low} to {high}, not {value!r}")
+        if not isinstance(self.emulator, EmulatorConfig):
+            raise CelosiaError(f"emulator must be a table of what it does, not {self.emulator!r}")
         # It may come from a file.
         object.__setattr__(self, "mapping", WeightMapping.named(self.mapping))
         if self.rows & (self.rows - 1):
@@ -129,6 +134,16 @@ class CrossbarConfig:
     def levels(self) -> int:
         """Levels of a cell."""
         return 1 << self.cell_bits
+
+    @property
+    def level_step(self) -> int:
+        """Conductance of one level in the emulator."""
+        return 1 << (CONDUCTANCE_BITS - self.cell_bits)
+
+    @property
+    def top(self) -> int:
+        """Conductance of the highest level in the emulator."""
+        return (self.levels - 1) * self.level_step
 
     @property
     def output_columns(self) -> int:

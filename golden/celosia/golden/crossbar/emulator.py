@@ -17,8 +17,6 @@ from celosia.golden.crossbar.emulation import (
     SLOPE_FRACTION,
     SPREAD_FRACTION,
     EmulatorConfig,
-    level_step,
-    top,
 )
 from celosia.golden.crossbar.front_end import GAIN_ONE, WRITE_MODES, BiasMode
 
@@ -51,9 +49,9 @@ def draw(seed: int, purpose: int, place: Integers, number: Integers) -> Integers
     return (both & 0xFFFF) + (both >> 16) - 510
 
 
-def scaled(deviate: Integers, spread: int | Integers) -> Integers:
-    """A deviate times spread / 2^8, rounded down."""
-    return (deviate * spread) >> SPREAD_FRACTION
+def scaled(deviate: Integers, spread: int | Integers, fraction: int = 0) -> Integers:
+    """A deviate times spread / 2^(8 + fraction), rounded down."""
+    return (deviate * spread) >> (SPREAD_FRACTION + fraction)
 
 
 class EmulatorTwin:
@@ -109,10 +107,11 @@ class EmulatorTwin:
         deviate = scaled(draw(emulator.seed, purpose, place, self.pulses[cells]), spread)
         now = self.conductance[cells]
         if mode == BiasMode.RESET:
-            aim = top(self._config) - _slope(line - emulator.reset_on, emulator.reset_slope)
+            aim = self._config.top - _slope(line - emulator.reset_on, emulator.reset_slope)
             moves = (aim + own + deviate < now) & self.formed[cells]
         else:
-            aim = _slope(word_line - emulator.set_on, emulator.set_slope)
+            code = line if emulator.set_by_line else word_line
+            aim = _slope(code - emulator.set_on, emulator.set_slope)
             if mode == BiasMode.FORM:
                 self.formed[cells] |= line >= emulator.form_line + own
             moves = (aim + own + deviate > now) & self.formed[cells]
@@ -127,7 +126,9 @@ class EmulatorTwin:
         emulator, cells = self._emulator, (tile, rows, columns)
         place = self._place(tile, rows, columns)
         noise = scaled(
-            draw(emulator.seed, READ_PURPOSE, place, self.reads[cells]), emulator.read_spread
+            draw(emulator.seed, READ_PURPOSE, place, self.reads[cells]),
+            emulator.read_spread,
+            emulator.noise_fraction,
         )
         self.reads[cells] = (self.reads[cells] + 1) % (1 << ACCESS_BITS)
         found = self.effective(tile)[rows, columns] + noise
@@ -148,10 +149,11 @@ class EmulatorTwin:
         sums = (driven.astype(np.float64) @ self.effective(tile)).astype(np.int64)
         place = tile * config.columns + np.arange(config.columns)
         deviate = draw(emulator.seed, PRODUCT_PURPOSE, place[None, :], sequence[:, None])
-        found = sums + scaled(deviate, emulator.product_spread * _root(sums))
+        spreads = emulator.product_spread * _root(sums)
+        found = sums + scaled(deviate, spreads, emulator.noise_fraction)
         shift = SLOPE_FRACTION + CONDUCTANCE_BITS - config.cell_bits
         assert GAIN_ONE == 1 << SLOPE_FRACTION
-        assert level_step(config) == 1 << (shift - SLOPE_FRACTION)
+        assert config.level_step == 1 << (shift - SLOPE_FRACTION)
         codes = (np.maximum(found, 0) * gain + (1 << (shift - 1))) >> shift
         highest = (1 << config.adc_bits) - 1
         return np.minimum(codes, highest), codes >= highest
@@ -164,6 +166,13 @@ class EmulatorTwin:
         self.formed.flat[place] = changed == bool(self._emulator.unformed)
         self.stuck_low.flat[place] = value >> (CONDUCTANCE_BITS + 1) & 1
         self.stuck_high.flat[place] = value >> (CONDUCTANCE_BITS + 2) & 1
+
+    def cells(self) -> Integers:
+        """Every cell as `write_cell` takes it [tiles, rows, columns]."""
+        changed = self.formed == bool(self._emulator.unformed)
+        flags = changed | self.stuck_low << 1 | self.stuck_high << 2
+        words: Integers = self.conductance | flags.astype(np.int64) << CONDUCTANCE_BITS
+        return words
 
     def effective(self, tile: int) -> Integers:
         """What every cell of a tile conducts [rows, columns], faults included."""

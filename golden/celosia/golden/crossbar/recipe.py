@@ -47,7 +47,7 @@ def settings_for(
     ramps = {Ramp.FORM: device.form, Ramp.SET: first, Ramp.RESET: recipe.reset}
     if recipe.set_fine is not None and recipe.reset_fine is not None:
         ramps |= {Ramp.SET_FINE: recipe.set_fine, Ramp.RESET_FINE: recipe.reset_fine}
-    scale = _scale(device, config)
+    scale = scale_of(device, config)
     return Settings(
         scalars={
             Setting.SCHEME: scheme,
@@ -74,7 +74,7 @@ def level_windows(device: Device, config: CrossbarConfig) -> tuple[LevelWindow, 
     Raises:
         CelosiaError: levels would overlap, or a window has no code.
     """
-    scale = _scale(device, config)
+    scale = scale_of(device, config)
     highest = (1 << config.adc_bits) - 1
     levels = device.level_windows(config.cell_bits)
     windows = []
@@ -90,8 +90,8 @@ def level_windows(device: Device, config: CrossbarConfig) -> tuple[LevelWindow, 
     return tuple(windows)
 
 
-def _scale(device: Device, config: CrossbarConfig) -> float:
-    """Codes per uS."""
+def scale_of(device: Device, config: CrossbarConfig) -> float:
+    """Codes of a read per uS."""
     return ((1 << config.adc_bits) - 1) / device.window.full_scale_us
 
 

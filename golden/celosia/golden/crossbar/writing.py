@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from celosia.golden.crossbar.calibration import LEAK_FRACTION
+from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.mapping import Levels
 from celosia.golden.crossbar.physics import Physics
 
@@ -22,6 +24,8 @@ def write_levels(physics: Physics, levels: Sequence[Levels]) -> None:
         physics.cells.write(cells, targets)
 
 
-def leak_of(physics: Physics) -> int:
+def leak_of(device: Device, config: CrossbarConfig) -> int:
     """What a cell of level 0 conducts, in the unit that calibration takes it in."""
-    return round(physics.device.window.low_us / physics.level_step_us * (1 << LEAK_FRACTION))
+    window = device.window
+    steps = window.low_us / (window.high_us - window.low_us) * (config.levels - 1)
+    return round(steps * (1 << LEAK_FRACTION))

@@ -49,9 +49,11 @@ IDENTITY_BYTES = 4 + 4 + 2 * DIGEST_BYTES + 2
 
 
 def config_digest(config: NpuConfig) -> bytes:
-    """What tells configurations apart: all that sizes the gateware, but not the name."""
+    """What tells configurations apart: all that the gateware depends on, but not names."""
     sizes = asdict(config)
     del sizes["name"]
+    if config.crossbar is not None:
+        del sizes["crossbar"]["emulator"]["device"]
     text = json.dumps(sizes, sort_keys=True)
     return hashlib.sha256(text.encode()).digest()[:DIGEST_BYTES]
 

@@ -16,7 +16,6 @@ from celosia.golden.crossbar.emulation import (
     SLOPE_FRACTION,
     SPREAD_FRACTION,
     EmulatorConfig,
-    top,
 )
 from celosia.golden.crossbar.front_end import WRITE_MODES, BiasMode, ReadRange
 from celosia.hdl.crossbar.emulator_cells import CELL, Cells
@@ -247,12 +246,12 @@ class Emulator(wiring.Component):
         )
         spread = Mux(resets, Const(emulator.reset_spread), Const(emulator.set_spread))
         onset = Mux(resets, emulator.reset_on, emulator.set_on)
-        code = Mux(resets, line_code, word_line)
+        code = Mux(resets, line_code, line_code if emulator.set_by_line else word_line)
         above = Mux(code > onset, code - onset, 0)[:10]
         slope = Mux(resets, emulator.reset_slope, emulator.set_slope)
         way = Signal(_AIM_BITS)
         m.d.comb += way.eq((above * slope + _HALF) >> SLOPE_FRACTION)
-        m.d.sync += aim.eq(Mux(resets, top(self._config) - way, way))
+        m.d.sync += aim.eq(Mux(resets, self._config.top - way, way))
         with m.If(step == _DRAWN):
             m.d.sync += own.eq((draw.deviate * emulator.device_spread) >> SPREAD_FRACTION)
         with m.If(step == _DRAWN + 1):
@@ -297,7 +296,8 @@ class Emulator(wiring.Component):
         picked = Signal(cells.sum_bits)
         m.d.sync += picked.eq(cells.sums[column])
         with m.If(step == _DRAWN):
-            m.d.sync += noise.eq((draw.deviate * emulator.read_spread) >> SPREAD_FRACTION)
+            fraction = SPREAD_FRACTION + emulator.noise_fraction
+            m.d.sync += noise.eq((draw.deviate * emulator.read_spread) >> fraction)
         m.d.sync += [found.eq(picked + noise), scaled.eq(found * emulator.cell_gain + _HALF)]
         rounded = scaled >> SLOPE_FRACTION
         highest = (1 << self._config.adc_bits) - 1

@@ -18,7 +18,7 @@ from celosia.hdl.crossbar.emulator_draws import LATENCY, Draw
 __all__ = ["Converters"]
 
 _NOISE_BITS = 30
-"""510 * 255 * 2^9 / 2^8, signed, with room."""
+"""510 * 4095 * 2^9 / 2^8, signed, with room."""
 
 
 class Converters(wiring.Component):
@@ -91,7 +91,7 @@ class Converters(wiring.Component):
                 noise = Signal(signed(_NOISE_BITS), name=f"noise_{lane}")
                 m.d.comb += noise.eq(
                     ((draw.deviate * emulator.product_spread) << self._half_bits(m, picked, lane))
-                    >> SPREAD_FRACTION
+                    >> (SPREAD_FRACTION + emulator.noise_fraction)
                 )
                 noised = Signal(signed(_NOISE_BITS), name=f"noised_{lane}")
                 m.d.sync += noised.eq(picked + noise)

@@ -5,7 +5,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.config import NpuConfig
-from celosia.golden.crossbar.emulation import IDEAL, EmulatorConfig
 from celosia.golden.timing.crossbar import ROWS_PER_CYCLE
 from celosia.hdl.crossbar.controller import Controller
 from celosia.hdl.crossbar.emulator import Emulator
@@ -31,11 +30,10 @@ class CrossbarEngine(wiring.Component):
         busy: a product is being made.
     """
 
-    def __init__(self, config: NpuConfig, emulator: EmulatorConfig = IDEAL) -> None:
+    def __init__(self, config: NpuConfig) -> None:
         assert config.crossbar is not None
         self._config = config
         self._tiles = config.crossbar
-        self._emulator = emulator
         engine = CrossbarEngineSignature(config.rows, config.columns)
         super().__init__(
             {
@@ -57,7 +55,7 @@ class CrossbarEngine(wiring.Component):
         m.submodules.gatherer = restarted(gatherer)
         m.submodules.controller = controller = Controller(tiles)
         m.submodules.emulator = emulator = Emulator(
-            tiles, self._emulator, rows_per_cycle=ROWS_PER_CYCLE
+            tiles, tiles.emulator, rows_per_cycle=ROWS_PER_CYCLE
         )
         wiring.connect(m, wiring.flipped(self.request), window.request)
         wiring.connect(m, window.response, wiring.flipped(self.response))

@@ -7,7 +7,6 @@ import typer
 
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import (
-    IDEAL_CELLS,
     Batch,
     Cells,
     Config,
@@ -52,7 +51,7 @@ def compile_(
     from celosia.runtime.session import Placement, open_session
     from celosia.runtime.streamed_report import describe_streamed
 
-    placement = Placement(engine, tuple(place or ()), crossbar or IDEAL_CELLS, mapping)
+    placement = Placement(engine, tuple(place or ()), crossbar, mapping)
     session = open_session(
         model, config, rounding, batch=batch, overlap=overlap, placement=placement
     )

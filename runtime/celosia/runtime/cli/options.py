@@ -74,14 +74,13 @@ Place = Annotated[
         show_default=False,
     ),
 ]
-IDEAL_CELLS = "ideal"
 Cells = Annotated[
     str | None,
     typer.Option(
         "--crossbar",
         metavar="NAME|FILE.toml",
         help="What the crossbar's cells are made of: a device preset, or a TOML file.  "
-        f"[default: {IDEAL_CELLS}]",
+        "[default: what the configuration's emulator stands for, or ideal]",
         show_default=False,
     ),
 ]

@@ -14,7 +14,6 @@ from celosia.golden.errors import CelosiaError
 from celosia.runtime.cli.options import (
     BATCH_HELP,
     DEFAULT_CONFIG,
-    IDEAL_CELLS,
     Cells,
     ConfigOrProgram,
     Engine,
@@ -162,7 +161,7 @@ def run(
             rounding,
             batch=1 if batch is None else batch,
             overlap=overlap,
-            placement=Placement(engine, tuple(place or ()), crossbar or IDEAL_CELLS, mapping),
+            placement=Placement(engine, tuple(place or ()), crossbar, mapping),
         )
         given = {
             "--config": config,

@@ -210,7 +210,7 @@ class Network:
     ) -> TileCorrection:
         assert isinstance(multiplier.front_end, Physics)
         found = measure_unsaturated(multiplier, tile, correction.adc_gain)
-        leak = leak_of(multiplier.front_end)
+        leak = leak_of(multiplier.front_end.device, multiplier.front_end.config)
         return calibrate(correction, found, levels, leak=leak)[0]
 
     def _measured(

@@ -208,7 +208,7 @@ def _prepared(
         plain_correction(config, gain),
         measure_unsaturated(multiplier, 0, gain),
         levels,
-        leak=leak_of(physics),
+        leak=leak_of(physics.device, physics.config),
     )
     return physics, multiplier, correction
 

@@ -13,7 +13,7 @@ from celosia.golden.crossbar.controller import Controller
 from celosia.golden.crossbar.converters import IDEAL_CONVERTERS
 from celosia.golden.crossbar.devices.device import Device
 from celosia.golden.crossbar.devices.load import load_device
-from celosia.golden.crossbar.emulation import IDEAL, level_step
+from celosia.golden.crossbar.emulation import IDEAL
 from celosia.golden.crossbar.emulator import EmulatorTwin
 from celosia.golden.crossbar.mapping import levels_of
 from celosia.golden.crossbar.mvm import Multiplier, Telemetry
@@ -29,7 +29,7 @@ from celosia.sim.host_script import HostScript
 
 FRONT_ENDS = ("emulator", "physics")
 PROGRAMMINGS = ("direct", "commands")
-"""Ways into hardware: conductances through the emulator's back door, or the controller's commands.
+"""Ways into hardware: cells through the emulator's back door, or the controller's commands.
 """
 RELAXATION_S = 1.0
 """Time between programming and use, after which published programming errors were measured."""
@@ -70,8 +70,8 @@ class ProgrammedTiles:
         program, options, device: whose they are, how they were made, the device's name.
         settings: the controller's.
         controller: the golden one, that has them.
-        conductance: what is written into hardware's cells [tiles, rows, columns]; None where these
-            are programmed by commands.
+        written: what is written into hardware's cells, as `EmulatorTwin.write_cell` takes
+            it [tiles, rows, columns]; None where these are programmed by commands.
         answers: what the host reads when it brings them into hardware.
         cells, columns: how programming and calibration ended.
     """
@@ -81,7 +81,7 @@ class ProgrammedTiles:
     device: str
     settings: Settings
     controller: Controller
-    conductance: NDArray[np.int64] | None
+    written: NDArray[np.int64] | None
     answers: Answers
     cells: Outcome
     columns: Outcome
@@ -100,16 +100,17 @@ class ProgrammedTiles:
         """
         if self.options.front_end != "emulator":
             raise CelosiaError("crossbar tiles must be on the emulator to be in hardware")
-        return _write(script, self.program, self.settings, self.conductance, self.options)
+        return _write(script, self.program, self.settings, self.written, self.options)
 
 
 def program_tiles(program: Program, options: TileOptions) -> ProgrammedTiles:
     """Program every tile of a program, as its plan says.
 
     On the front end `physics` the device's own cells, formed before, are programmed and used. On
-    the `emulator` the preset `ideal` is programmed itself; any other device's conductances,
-    programmed and relaxed on the physics, are put into the emulator's cells. Columns of devices
-    whose lines or converters aren't ideal are calibrated in any case.
+    the `emulator` the cells that it stands for are programmed themselves: those of the
+    configuration's emulator, or of the preset `ideal`. Any other device's conductances, programmed
+    and relaxed on the physics, are put into the emulator's ideal cells. Columns of devices whose
+    lines or converters aren't ideal are calibrated in any case.
 
     Raises:
         CelosiaError: no such front end or way, or the device can't be programmed so, or has what
@@ -132,30 +133,32 @@ def program_tiles(program: Program, options: TileOptions) -> ProgrammedTiles:
             f"{device.name} must be used with --front-end physics: the emulator has neither lines "
             "with resistance nor errors of converters"
         )
-    ideal = device.name == "ideal"
-    if options.programming == "commands" and emulated and not ideal:
+    own = sizes.emulator != IDEAL or device.name == "ideal"
+    if options.programming == "commands" and emulated and not own:
         raise CelosiaError(
-            f"--programming must be direct for {device.name} in the emulator, whose cells take "
-            f"the pulses of the device ideal"
+            f"--programming must be direct for {device.name} in an emulator of ideal cells: a "
+            f"configuration's table [crossbar.emulator] gives it others"
         )
+    most = (1 << SCALARS[Setting.LEAK][0]) - 1
+    scalars = {**settings.scalars, Setting.LEAK: min(leak_of(device, sizes), most)}
+    physical = replace(settings, scalars=scalars)
+    if emulated and own:
+        settings = physical
     if options.programming == "commands" and emulated:
-        twin = EmulatorTwin(sizes, IDEAL)
+        twin = EmulatorTwin(sizes, sizes.emulator)
         return _in_hardware(program, options, device, settings, twin, None, None)
     first: EmulatorTwin | Physics = (
-        EmulatorTwin(sizes, IDEAL) if ideal and emulated else Physics(sizes, device, options.seed)
+        EmulatorTwin(sizes, sizes.emulator)
+        if own and emulated
+        else Physics(sizes, device, options.seed)
     )
     if isinstance(first, Physics):
         first.cells.form()
-        most = (1 << SCALARS[Setting.LEAK][0]) - 1
-        scalars = {**settings.scalars, Setting.LEAK: min(leak_of(first), most)}
-        physical = replace(settings, scalars=scalars)
-    else:
-        physical = settings
     window = CrossbarWindow(controller := Controller(first, sizes, physical))
     script = HostScript(program.config)
     # Nobody's queue has to hold a whole tile's results here.
     steps = ProgrammingScript(script, program, physical, at_once=sizes.rows * sizes.columns)
-    steps.program(whole=not ideal)
+    steps.program(whole=not own)
     cells = outcome_of(steps.cells(play_on_twin(script, window)))
     if isinstance(first, Physics):
         first.cells.wait(RELAXATION_S)
@@ -169,11 +172,11 @@ def program_tiles(program: Program, options: TileOptions) -> ProgrammedTiles:
             return ProgrammedTiles(
                 program, options, device.name, physical, controller, None, nothing, cells, columns
             )
-        conductance = _conductances(sizes, device, first)
+        written = _conductances(sizes, device, first)
     else:
-        conductance = first.conductance
-    twin = EmulatorTwin(sizes, IDEAL)
-    return _in_hardware(program, options, device, settings, twin, conductance, cells)
+        written = first.cells()
+    twin = EmulatorTwin(sizes, sizes.emulator)
+    return _in_hardware(program, options, device, settings, twin, written, cells)
 
 
 def _in_hardware(
@@ -182,14 +185,14 @@ def _in_hardware(
     device: Device,
     settings: Settings,
     twin: EmulatorTwin,
-    conductance: NDArray[np.int64] | None,
+    written: NDArray[np.int64] | None,
     cells: Outcome | None,
 ) -> ProgrammedTiles:
     """Do to the twin what is done to hardware; `cells` are those that others have programmed."""
     sizes = program.config.crossbar
     assert sizes is not None
     script, controller = HostScript(program.config), Controller(twin, sizes, settings)
-    steps = _write(script, program, settings, conductance, options)
+    steps = _write(script, program, settings, written, options)
     answers = play_on_twin(script, CrossbarWindow(controller, twin))
     return ProgrammedTiles(
         program,
@@ -197,7 +200,7 @@ def _in_hardware(
         device.name,
         settings,
         controller,
-        conductance,
+        written,
         answers,
         outcome_of(steps.cells(answers)) if cells is None else cells,
         outcome_of(steps.columns(answers)),
@@ -208,14 +211,14 @@ def _write(
     script: HostScript,
     program: Program,
     settings: Settings,
-    conductance: NDArray[np.int64] | None,
+    written: NDArray[np.int64] | None,
     options: TileOptions,
 ) -> ProgrammingScript:
     steps = ProgrammingScript(script, program, settings)
-    if conductance is None:
+    if written is None:
         steps.program(whole=False)
     else:
-        steps.write_cells(conductance)
+        steps.write_cells(written)
     if options.calibrate:
         steps.calibrate()
     steps.count()
@@ -233,7 +236,10 @@ def _correct(program: Program, physics: Physics, controller: Controller) -> None
     """Give each column the offset and gain that are measured in as few parts as don't saturate."""
     # Numbers of products, and so noise, that those of a run don't have.
     counts = Telemetry(products=_CALIBRATION_PRODUCTS)
-    multiplier, leak = Multiplier(physics, physics.config, counts), leak_of(physics)
+    multiplier, leak = (
+        Multiplier(physics, physics.config, counts),
+        leak_of(physics.device, physics.config),
+    )
     for number, tile in enumerate(program.crossbar):
         plain = controller.corrections[number]
         measured = measure_unsaturated(multiplier, number, plain.adc_gain)
@@ -244,6 +250,6 @@ def _correct(program: Program, physics: Physics, controller: Controller) -> None
 def _conductances(sizes: CrossbarConfig, device: Device, physics: Physics) -> NDArray[np.int64]:
     """The conductances of a device's cells, as fine as the emulator's numbers are."""
     found: NDArray[Any] = physics.cells.conductances(np.arange(len(physics.cells)))
-    steps = (found - device.window.low_us) * (level_step(sizes) / physics.level_step_us)
+    steps = (found - device.window.low_us) * (sizes.level_step / physics.level_step_us)
     shape = (sizes.tiles, sizes.rows, sizes.columns)
     return np.clip(np.rint(steps), 0, 1023).astype(np.int64).reshape(shape)

@@ -16,7 +16,6 @@ from celosia.golden.crossbar.commands import MAINTENANCE, ON_CELLS, TARGETED, Co
 from celosia.golden.crossbar.config import UNDRIVEN
 from celosia.golden.crossbar.controller import Controller, RegionCommand
 from celosia.golden.crossbar.corrections import CorrectionField, table
-from celosia.golden.crossbar.emulation import EmulatorConfig
 from celosia.golden.crossbar.emulator import EmulatorTwin
 from celosia.golden.crossbar.mvm import plain_correction
 from celosia.golden.crossbar.settings import Setting
@@ -60,8 +59,7 @@ class Engine:
         assert self.config.crossbar is not None
         self.tiles = self.config.crossbar
         self.rng = np.random.default_rng(bench.rng.getrandbits(32))
-        emulator = EmulatorConfig(**bench.parameters["emulator"])
-        self.twin = EmulatorTwin(self.tiles, emulator)
+        self.twin = EmulatorTwin(self.tiles, self.tiles.emulator)
         self.settings = default_settings(self.tiles)
         self.golden = Controller(self.twin, self.tiles, self.settings)
         self.window = CrossbarWindow(self.golden, self.twin)
