@@ -43,7 +43,7 @@ from celosia.sim.npu_simulation import NpuSimulation
 PROFILES = tuple(RoundingProfile)
 
 
-def small(rows, columns, lanes, *, taps, profiles=PROFILES, depth=32, profile_depth=8, bits=32):
+def small(rows, columns, lanes, *, taps, profiles=PROFILES, depth=32, profile_depth=8, **more):
     """An NPU with memories just large enough for small networks, so that reading them is quick."""
     return NpuConfig(
         name=f"small{rows}x{columns}",
@@ -53,16 +53,15 @@ def small(rows, columns, lanes, *, taps, profiles=PROFILES, depth=32, profile_de
         weight_kib=96,
         accumulator_depth=depth,
         requantizer_lanes=lanes,
-        requantizer_bits=bits,
         profiles=profiles,
         depthwise_taps=taps,
-        queue_depth=3,
         profile_depth=profile_depth,
+        **{"queue_depth": 3, **more},
     )
 
 
 CONFIGS = [
-    small(4, 4, 2, taps=3, profiles=(RoundingProfile.TFLM,), bits=16),
+    small(4, 4, 2, taps=3, profiles=PROFILES[:1], requantizer_bits=16, queue_depth=2),
     small(6, 10, 3, taps=2, depth=24),
     small(10, 6, 5, taps=4),
     small(8, 8, 8, taps=0, depth=64, profile_depth=0),
