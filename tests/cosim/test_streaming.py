@@ -8,13 +8,22 @@ import pytest
 from support.referee import Referee
 from support.tflite_writer import ModelBuilder
 
+from celosia.compiler.crossbar import calibrated, chosen_layers, planned
 from celosia.compiler.importer import load_tflite
 from celosia.compiler.streaming import compile_network
 from celosia.golden.config import PRESETS
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.runtime.cli import main
+from celosia.runtime.crossbar.tiles import TileOptions, program_tiles
 from celosia.runtime.streaming import StreamedDevice, run_streamed
 
-TINY = replace(PRESETS["npu4x4"], name="tiny", scratchpad_kib=3, weight_kib=8)
+TINY = replace(
+    PRESETS["npu4x4"],
+    name="tiny",
+    scratchpad_kib=3,
+    weight_kib=8,
+    crossbar=CrossbarConfig(tiles=32, rows=32, outputs=4, spares=0, adcs=16),
+)
 
 
 def network():
@@ -65,3 +74,55 @@ def test_some_pieces_run_in_rtl_and_the_others_on_the_golden_machine(capsys, tmp
     assert report["outputs_match"]
     assert report["sim_cycles_per_s"] > 0
     assert waves.stat().st_size > 1000
+
+
+def crossbar_run(batch, count, *, wrong=None, pieces=None, **options):
+    """A network whose convolutions are on the crossbar, in RTL beside the golden machine."""
+    model = ModelBuilder(9)
+    x = model.conv(model.input((1, 64, 16, 3)), 8, (3, 3), stride=(2, 2), activation="RELU")
+    x = model.depthwise(model.conv(x, 8, (3, 3), activation="RELU"), (3, 3))
+    graph = load_tflite(model.finish(model.fully_connected(model.pool(x, "MAX", (16, 8)), 6)))
+    chosen = chosen_layers(graph, "crossbar", ())
+    streamed = compile_network(graph, TINY, batch=batch, crossbar=chosen)
+    seed = 6
+    print(f"seed {seed}")
+    samples = np.random.default_rng(seed).integers(-128, 128, (count, 1, 64, 16, 3), dtype=np.int8)
+    ranges = [[np.concatenate(samples[:batch])]]
+    streamed = planned(calibrated(streamed, ranges), "ideal")
+    assert len(streamed.pieces) > 3
+    assert sum(len(p.tile_layers) for p in streamed.programs) > len(streamed.crossbar)
+    tiles = program_tiles(streamed, TileOptions(**options))
+    if wrong is not None:
+        wrong(tiles)
+    some = range(len(streamed.pieces)) if pieces is None else pieces
+    device = StreamedDevice(streamed, "rtl", some, programmed=tiles)
+    return run_streamed(graph, streamed, device, "rtl", [[x] for x in samples], tiles).report
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_pieces_share_tiles_that_are_programmed_once(batch):
+    """Counters of products go on from piece to piece, as the golden machine's do."""
+    report = crossbar_run(batch, 2 * batch - 1, programming="commands", calibrate=True)
+    assert report.outputs_match
+    assert (report.mismatches, report.crossbar.differing_words) == (0, 0)
+    assert {layer.engine for layer in report.layers if layer.op == "CONV_2D"} == {"crossbar"}
+    assert report.crossbar.results == {"converged": report.crossbar.cells}
+    assert report.crossbar.products > 500
+    assert report.crossbar.programming_cycles > 100_000
+
+
+def test_some_pieces_have_tiles_of_their_own():
+    """What the device counts are its pieces' products only."""
+    report = crossbar_run(1, 1, pieces=range(1, 2))
+    assert report.outputs_match
+    assert report.cycles_source == "mixed"
+    assert 0 < report.crossbar.products < crossbar_run(1, 1).crossbar.products
+
+
+def test_wrong_conductances_are_found():
+    def wrong(tiles):
+        tiles.conductance[0, :, 0] = 900
+
+    report = crossbar_run(1, 1, wrong=wrong)
+    assert not report.outputs_match
+    assert report.mismatches > 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -174,6 +175,13 @@ def test_samples_and_networks_that_do_not_fit(run, model, tmp_path):
     builder = ModelBuilder(5)
     x = builder.conv(builder.input((1, 6, 6, 3)), 11, (3, 3))
     odd.write_bytes(builder.finish(builder.conv(x, 8, (3, 3))))
+    small = tmp_path / "small.toml"
+    small.write_text('base = "npu8x8"\nscratchpad_kib = 4\n')
+    assert re.fullmatch(
+        r"error: network 'digits' must fit in one piece on small to be characterised, and takes "
+        r"\d+: --config must name a larger NPU\n",
+        error("digits", "--config", small),
+    )
     assert "must have a multiple of 8 input channels to run in crossbar batches, not 11" in error(
         odd, "--sweep", "programming-error", "--seeds", "1", "--samples", "2"
     )

@@ -229,18 +229,6 @@ def test_tiles_of_a_program_without_any(run, program):
     assert err == ("error: --tiles must be left out: no layer of the program is on the crossbar\n")
 
 
-def test_layers_on_the_crossbar_need_one_piece(run, tmp_path):
-    config = tmp_path / "tiny.toml"
-    config.write_text('base = "npu8x8"\nscratchpad_kib = 4\n')
-    arguments = ["digits", "-o", tmp_path / "n.cel", "--config", config]
-    status, out, err = run("compile", *arguments, "--json")
-    assert (status, json.loads(out)["pieces"] > 1) == (0, True)
-    status, out, err = run("compile", *arguments, "--engine", "crossbar")
-    assert (status, out) == (2, "")
-    assert err.startswith("error: activations need 8848 bytes of scratchpad, ")
-    assert err.endswith("; layers on the crossbar need a network in one piece\n")
-
-
 def test_a_board_without_a_crossbar():
     """The identify registers tell, before anything else is compared."""
 

@@ -88,6 +88,38 @@ def test_a_program_in_pieces_runs(run, program, model, tiny):
     assert report["pieces"] == json.loads(run("inspect", program, "--json")[1])["pieces"]
 
 
+def test_pieces_with_layers_on_the_crossbar(run, tmp_path):
+    """One program file, its tiles, a run of it, and energy, all of the network's pieces."""
+    config, program = tmp_path / "small.toml", tmp_path / "d.cel"
+    config.write_text('base = "npu8x8"\nname = "small"\nscratchpad_kib = 4\n')
+    options = ("--config", config, "--json")
+    compiled = json.loads(
+        run("compile", "digits", "-o", program, "--engine", "crossbar", *options)[1]
+    )
+    assert compiled["pieces"] > 1
+    tiles = compiled["crossbar"]["tiles"]
+    layers = [layer["name"] for layer in compiled["layers"] if layer["engine"] == "crossbar"]
+    assert {tile["layer"] for tile in tiles} == set(layers)
+    assert json.loads(run("inspect", program, "--json")[1])["crossbar"] == compiled["crossbar"]
+    assert "Crossbar tiles" in run("inspect", program)[1]
+    out = run("inspect", program, "--tiles")[1]
+    assert f"{len(tiles)} of {compiled['crossbar']['available']} crossbar tiles" in out
+    assert "Pieces" not in out
+    own = json.loads(run("inspect", program, "--piece", 1, "--json")[1])["crossbar"]["tiles"]
+    assert 0 < len(own) < len(tiles)
+    assert own == [tile for tile in tiles if tile["tile"] in {each["tile"] for each in own}]
+    report = json.loads(run("run", program, "--json")[1])
+    assert (report["outputs_match"], report["pieces"]) == (True, compiled["pieces"])
+    assert report["crossbar"]["tiles"] == len(tiles)
+    direct = json.loads(run("run", "digits", "--engine", "crossbar", *options)[1])
+    assert direct["crossbar"] == report["crossbar"] | {
+        key: direct["crossbar"][key] for key in ("differing_bytes", "output_bytes", "agreement")
+    }
+    energy = json.loads(run("energy", "digits", *options)[1])
+    conversions = [layer["events"]["conversion"] for layer in energy["designs"][1]["layers"]]
+    assert sum(conversions) == report["crossbar"]["products"] * 8 * 36
+
+
 def test_mistakes_get_a_sentence(run, program, model, tiny, tmp_path):
     waves = ("--device", "rtl", "--waves", tmp_path / "w.fst")
     for arguments, message in (
@@ -100,6 +132,7 @@ def test_mistakes_get_a_sentence(run, program, model, tiny, tmp_path):
         (("run", program, *waves), r"of the \d+ pieces of 'network', --pieces must name one"),
         (("run", "digits", "--pieces", "0"), "--pieces must be left out: 'digits' fits in one"),
         (("inspect", program, "--memory"), "--piece must name one, from 0 to"),
+        (("inspect", program, "--tiles"), "no layer of the program is on the crossbar"),
         (("inspect", program, "--piece", "999"), r"piece must be a number from 0 to \d+, not 999"),
         (
             ("bench", model, "--config", tiny, "--only", "simulation"),

@@ -1,11 +1,12 @@
 """The weight memory's image: constants first, each stored once, then the instructions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from celosia.compiler.names import short_name
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError, DoesNotFit
-from celosia.golden.isa import INSTRUCTION_BYTES, Halt, Instruction, decode
+from celosia.golden.isa import INSTRUCTION_BYTES, Halt, Instruction, Product, decode
 
 
 class ImageBuilder:
@@ -62,6 +63,17 @@ class ImageBuilder:
                 f"{-(-len(image) // 1024)}"
             )
         return image
+
+
+def renumber_tiles(config: NpuConfig, image: bytes, start: int, numbers: Sequence[int]) -> bytes:
+    """The image with crossbar tile t called `numbers[t]` in the program from vector `start` on."""
+    changed = bytearray(image)
+    for address, instruction in disassemble(config, image, start):
+        if isinstance(instruction, Product):
+            word = replace(instruction, tile=numbers[instruction.tile]).encode()
+            first = address * config.columns
+            changed[first : first + INSTRUCTION_BYTES] = word.to_bytes(INSTRUCTION_BYTES, "little")
+    return bytes(changed)
 
 
 def disassemble(config: NpuConfig, image: bytes, start: int) -> list[tuple[int, Instruction]]:

@@ -35,7 +35,7 @@ from celosia.compiler.program import CrossbarTile
 from celosia.compiler.strips import Strip, strip_of
 from celosia.compiler.tiling import Tiling, tables_loaded_in, tile_layers, walk
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import DoesNotFit
+from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.isa import (
     Add,
     Depthwise,
@@ -307,7 +307,8 @@ class _Generator:
             self._crossbar.append(CrossbarTile(weights, driven=len(rows)))
             begin += box.passes
         if len(self._crossbar) > sizes.tiles:
-            raise DoesNotFit(
+            # No `DoesNotFit`: other pieces need no fewer tiles.
+            raise CelosiaError(
                 f"operator {layer.operator} ({layer.kind.value}, output "
                 f"'{short_name(layer.name)}') doesn't fit on the crossbar: its tiles must be more "
                 f"than {sizes.tiles}"

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.compile import compile_model
 from celosia.compiler.golden_run import load_machine, run_on_machine
-from celosia.compiler.program import Program, ProgrammingPlan
+from celosia.compiler.program import ProgrammingPlan
+from celosia.compiler.program_file import AnyProgram
+from celosia.compiler.streaming import StreamedProgram, compile_network, run_pieces
 from celosia.golden.config import NpuConfig
 from celosia.golden.crossbar.commands import Scheme
 from celosia.golden.crossbar.config import MAXIMUM_TILES, CrossbarConfig
@@ -90,26 +91,26 @@ def compile_placed(
     *,
     batch: int = 1,
     overlap: bool = False,
-) -> Program:
+) -> AnyProgram:
     """Compile a network with some layers on the crossbar, whose ranges fit some samples.
 
     Samples are what a run takes: batches of `batch` inferences. A configuration without a crossbar
     gets one of as many tiles as it takes, with `fields`.
 
     Raises:
-        CelosiaError: as `compile_model` does.
+        CelosiaError: as `compile_network` does.
     """
     if config.crossbar is None:
         sizes = default_crossbar(config, fields)
         whole = replace(config, crossbar=sizes)
-        needed = len(compile_model(graph, whole, profile, crossbar=chosen).crossbar)
+        needed = len(compile_network(graph, whole, profile, crossbar=chosen).crossbar)
         tiles = max(_LEAST_TILES, 1 << (needed - 1).bit_length()) if needed else 1
         config = replace(config, crossbar=replace(sizes, tiles=tiles))
-    program = compile_model(graph, config, profile, batch=batch, overlap=overlap, crossbar=chosen)
+    program = compile_network(graph, config, profile, batch=batch, overlap=overlap, crossbar=chosen)
     return calibrated(program, samples)
 
 
-def planned(program: Program, device: str) -> Program:
+def planned(program: AnyProgram, device: str) -> AnyProgram:
     """The program with the plan of how tiles of a device, a preset or a file, are programmed.
 
     Raises:
@@ -122,7 +123,7 @@ def planned(program: Program, device: str) -> Program:
     return replace(program, programming=ProgrammingPlan(device, settings))
 
 
-def calibrated(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> Program:
+def calibrated(program: AnyProgram, samples: Sequence[Sequence[NDArray[Any]]]) -> AnyProgram:
     """The program with converter ranges that the largest sums of some samples just fill.
 
     Sums are those of each driven bit and column of a tile, exactly computed. Larger ones, of other
@@ -132,21 +133,24 @@ def calibrated(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> P
         return program
     sizes = program.config.crossbar
     assert sizes is not None
-    return replace(
-        program,
-        crossbar=tuple(
+    return program.with_tiles(
+        [
             replace(tile, adc_gain=gain_for(float(peak), sizes))
             for tile, peak in zip(program.crossbar, peak_sums(program, samples), strict=True)
-        ),
+        ]
     )
 
 
-def peak_sums(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> list[int]:
+def peak_sums(program: AnyProgram, samples: Sequence[Sequence[NDArray[Any]]]) -> list[int]:
     """The largest sum of levels that a driven bit of some samples gives a column of each tile."""
     recorder = _Recorder(program)
-    machine = load_machine(program, tiles=recorder)
-    for sample in samples:
-        run_on_machine(program, sample, machine)
+    if isinstance(program, StreamedProgram):
+        for sample in samples:
+            run_pieces(program, sample, recorder)
+    else:
+        machine = load_machine(program, tiles=recorder)
+        for sample in samples:
+            run_on_machine(program, sample, machine)
     peaks: list[int] = recorder.peaks.tolist()
     return peaks
 
@@ -154,7 +158,7 @@ def peak_sums(program: Program, samples: Sequence[Sequence[NDArray[Any]]]) -> li
 class _Recorder(ExactTiles):
     """Exact tiles that remember the largest sum of levels of a bit and a column."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: AnyProgram) -> None:
         super().__init__(np.stack([tile.weights for tile in program.crossbar]))
         sizes = program.config.crossbar
         assert sizes is not None

@@ -16,6 +16,7 @@ from celosia.golden.crossbar.settings import Settings
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph, Tensor
 from celosia.golden.interpreter import Interpreter, check_inputs
+from celosia.golden.isa import Product
 from celosia.golden.rounding import RoundingProfile
 from celosia.golden.timing import Profile, model_cycles
 
@@ -205,6 +206,17 @@ class Program:
             )
         return profile
 
+    @cached_property
+    def tile_layers(self) -> Mapping[int, LayerInfo]:
+        """The layer that uses each crossbar tile, by the tile's number."""
+        listing = disassemble(self.config, self.image, self.start)
+        return {
+            instruction.tile: layer
+            for layer in self.layers
+            for _, instruction in listing[layer.first : layer.end]
+            if isinstance(instruction, Product)
+        }
+
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the NPU."""
@@ -224,6 +236,10 @@ class Program:
     def sample_inputs(self) -> list[Tensor]:
         """The inputs of one inference."""
         return sample_inputs(self.signature_inputs.values(), self.batch)
+
+    def with_tiles(self, tiles: Sequence[CrossbarTile]) -> "Program":
+        """The same with other crossbar tiles, in as many places."""
+        return replace(self, crossbar=tuple(tiles))
 
     def prepare(self, inputs: Sequence[NDArray[Any]]) -> tuple[Arrays, list[Write]]:
         """Run the prologue: the values so far, and what to write for a run of the first entry.

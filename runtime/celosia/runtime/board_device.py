@@ -77,13 +77,13 @@ class BoardDevice:
         tiles = None if self._programmed is None else HardwareTiles(self._programmed, script)
         runs = Runs(self._program, script, inputs)
         if tiles is not None:
-            tiles.finish()
+            tiles.finish(script)
         result = play(script, self._link)
         self.measured = Measured(
             build_s=self.measured.build_s, wall_s=self.measured.wall_s + result.wall_s
         )
         inferences = runs.inferences(result)
-        self.tiles = None if tiles is None else tiles.outcome(result)
+        self.tiles = None if tiles is None else tiles.outcome(result, result)
         return inferences
 
 

@@ -1,15 +1,16 @@
 """What is in a program, as plain data for `--json` and as charts for a terminal."""
 
 import string
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.layout import PackedLayout
-from celosia.compiler.program import HostStage, Port, Program
+from celosia.compiler.program import CrossbarTile, HostStage, Port, Program
+from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.mapping import levels_of
-from celosia.golden.isa import Product
 from celosia.golden.memory_map import Counter
 
 SYMBOLS = string.ascii_letters + string.digits
@@ -62,7 +63,7 @@ def describe_program(program: Program) -> dict[str, Any]:
             }
             for layer, spent in zip(program.layers, layers, strict=True)
         ],
-        **({} if not program.crossbar else {"crossbar": _describe_crossbar(program)}),
+        **({} if not program.tile_layers else {"crossbar": _describe_own_tiles(program)}),
         "tensors": [
             {
                 "name": place.name,
@@ -77,21 +78,28 @@ def describe_program(program: Program) -> dict[str, Any]:
     }
 
 
-def _describe_crossbar(program: Program) -> dict[str, Any]:
-    """The crossbar's sizes, and of each tile in use its layer, its cells and their levels."""
-    sizes = program.config.crossbar
+def _describe_own_tiles(program: Program) -> dict[str, Any]:
+    """The tiles that a program uses; as a piece of a network it has those of others too."""
+    layers = {number: layer.name for number, layer in program.tile_layers.items()}
+    return describe_crossbar(program.config.crossbar, program.crossbar, layers)
+
+
+def describe_crossbar(
+    sizes: CrossbarConfig | None, tiles: Sequence[CrossbarTile], layers: Mapping[int, str]
+) -> dict[str, Any]:
+    """The crossbar's sizes; of each tile that one of `layers` uses its cells and their levels."""
     assert sizes is not None
     spare = slice(sizes.outputs * sizes.output_columns, sizes.reference)
     columns = sizes.columns - (spare.stop - spare.start)
-    layers = _layers_of_tiles(program)
-    tiles = []
-    for number, tile in enumerate(program.crossbar):
+    described = []
+    for number in sorted(layers):
+        tile = tiles[number]
         levels = np.delete(levels_of(tile.weights, sizes)[: tile.driven], spare, axis=1)
         cells = tile.driven * columns
-        tiles.append(
+        described.append(
             {
                 "tile": number,
-                "layer": layers.get(number),
+                "layer": layers[number],
                 "rows": tile.driven,
                 "outputs": sizes.outputs,
                 "cells": cells,
@@ -110,18 +118,7 @@ def _describe_crossbar(program: Program) -> dict[str, Any]:
         "columns": sizes.columns,
         "cell_bits": sizes.cell_bits,
         "adc_bits": sizes.adc_bits,
-        "tiles": tiles,
-    }
-
-
-def _layers_of_tiles(program: Program) -> dict[int, str]:
-    """The layer that uses each tile."""
-    listing = disassemble(program.config, program.image, program.start)
-    return {
-        instruction.tile: layer.name
-        for layer in program.layers
-        for _, instruction in listing[layer.first : layer.end]
-        if isinstance(instruction, Product)
+        "tiles": described,
     }
 
 

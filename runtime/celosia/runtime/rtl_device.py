@@ -52,10 +52,10 @@ class RtlDevice:
         tiles = None if self._programmed is None else HardwareTiles(self._programmed, script)
         runs = Runs(self._program, script, inputs)
         if tiles is not None:
-            tiles.finish()
+            tiles.finish(script)
         result = self._simulation.run(script, waves=self._waves)
         inferences = runs.inferences(result)
-        self.tiles = None if tiles is None else tiles.outcome(result)
+        self.tiles = None if tiles is None else tiles.outcome(result, result)
         serial, overlapping = runs.cycles(result)
         self.measured = Measured(
             build_s=self.measured.build_s,

@@ -158,7 +158,7 @@ def open_device(
     if name == "board":
         assert link is not None
         return BoardDevice(program, link, tiles)
-    return GoldenDevice(program, tiles)
+    return GoldenDevice(program, None if tiles is None else tiles.engine())
 
 
 def run_graph(
@@ -179,9 +179,7 @@ def run_graph(
     if tiles is None:
         return _run(program, device, device_name, samples, exact)
     result = run_program(program, device, device_name, samples, tiles)
-    assert result.report.crossbar is not None
-    crossbar = _compared(result.report.crossbar, result.outputs, exact)
-    return replace(result, report=replace(result.report, crossbar=crossbar))
+    return beside_exact(result, exact)
 
 
 def _crossbar_report(tiles: ProgrammedTiles, run: TilesRun) -> CrossbarReport:
@@ -205,10 +203,10 @@ def _crossbar_report(tiles: ProgrammedTiles, run: TilesRun) -> CrossbarReport:
     )
 
 
-def _compared(
-    report: CrossbarReport, outputs: list[NDArray[Any]], exact: list[list[NDArray[Any]]]
-) -> CrossbarReport:
-    """With what the tiles did to the outputs [samples, ...] of the exact network."""
+def beside_exact(result: RunResult, exact: list[list[NDArray[Any]]]) -> RunResult:
+    """With what crossbar tiles did to the outputs of the exact network [samples][outputs]."""
+    outputs, crossbar = result.outputs, result.report.crossbar
+    assert crossbar is not None
     wanted = [
         np.concatenate([np.atleast_1d(v) for v in values]) for values in zip(*exact, strict=True)
     ]
@@ -216,12 +214,13 @@ def _compared(
     first, exactly = (
         values[0].reshape(len(values[0]), -1).argmax(axis=1) for values in (outputs, wanted)
     )
-    return replace(
-        report,
+    compared = replace(
+        crossbar,
         differing_bytes=differing,
         output_bytes=sum(values.nbytes for values in wanted),
         agreement=round(float((first == exactly).mean()), 6),
     )
+    return replace(result, report=replace(result.report, crossbar=compared))
 
 
 def run_program(
@@ -232,15 +231,23 @@ def run_program(
     tiles: ProgrammedTiles | None = None,
 ) -> RunResult:
     """Run samples of a program whose network isn't at hand; the golden machine is the judge."""
-    judge = GoldenDevice(program, tiles)
+    judge = GoldenDevice(program, None if tiles is None else tiles.engine())
     _, expected = _infer(program, judge, samples)
     result = _run(program, device, device_name, samples, expected)
     if tiles is None or device.tiles is None:
         return result
-    crossbar = _crossbar_report(tiles, device.tiles)
-    assert judge.tiles is not None
-    if not program.overlapping:  # else hardware repeats some runs, for their times
-        got, want = (vars(run.products).values() for run in (device.tiles, judge.tiles))
+    # Where transfers overlap hardware repeats some runs, for their times.
+    judged = None if program.overlapping else judge.tiles
+    return with_crossbar(result, tiles, device.tiles, judged)
+
+
+def with_crossbar(
+    result: RunResult, tiles: ProgrammedTiles, run: TilesRun, judged: TilesRun | None
+) -> RunResult:
+    """With what became of crossbar tiles, held to what became of the golden machine's."""
+    crossbar = _crossbar_report(tiles, run)
+    if judged is not None:
+        got, want = (vars(each.products).values() for each in (run, judged))
         wrong = sum(a != b for a, b in zip(got, want, strict=True)) + crossbar.differing_words
         crossbar = replace(crossbar, differing_words=wrong)
     match = result.report.outputs_match and not crossbar.differing_words

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from celosia.compiler.crossbar import chosen_layers, compile_placed, planned
 from celosia.compiler.importer import is_onnx, load_onnx, load_tflite
 from celosia.compiler.program import Program
-from celosia.compiler.program_file import MAGIC, decode_program
+from celosia.compiler.program_file import MAGIC, AnyProgram, decode_program
 from celosia.compiler.streaming import StreamedProgram, compile_network
 from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.crossbar.devices.load import load_device
 from celosia.golden.crossbar.emulation import IDEAL
 from celosia.golden.crossbar.recipe import limits_for
-from celosia.golden.errors import CelosiaError, DoesNotFit
+from celosia.golden.errors import CelosiaError
 from celosia.golden.files import write_atomically
 from celosia.golden.graph import Graph
 from celosia.golden.rounding import RoundingProfile
@@ -89,11 +89,7 @@ class Session:
                 isn't what the program was compiled for.
         """
         program, graph = self.program, self.graph
-        if isinstance(program, StreamedProgram):
-            streamed = StreamedDevice(program, device, pieces_of(program, pieces), waves, link)
-            self._run = partial(run_streamed, graph, program, streamed, device)
-            return
-        if pieces is not None:
+        if pieces is not None and isinstance(program, Program):
             raise CelosiaError(f"--pieces must be left out: '{program.name}' fits in one piece")
         made = None
         if program.crossbar:
@@ -103,6 +99,11 @@ class Session:
                     "--front-end physics needs --device golden: it isn't in hardware"
                 )
             made = program_tiles(program, options)
+        if isinstance(program, StreamedProgram):
+            chosen = pieces_of(program, pieces)
+            streamed = StreamedDevice(program, device, chosen, waves, link, made)
+            self._run = partial(run_streamed, graph, program, streamed, device, tiles=made)
+            return
         opened = open_device(device, program, waves=waves, link=link, tiles=made)
         if graph is None:
             self._run = partial(run_program, program, opened, device, tiles=made)
@@ -166,7 +167,7 @@ def _compile_placed(
     device: str,
     batch: int,
     overlap: bool,
-) -> Program:
+) -> AnyProgram:
     if placement.engine not in ("systolic", "crossbar"):
         raise CelosiaError(f"engine must be systolic or crossbar, not {placement.engine!r}")
     chosen = chosen_layers(graph, placement.engine, placement.places)
@@ -180,12 +181,9 @@ def _compile_placed(
                 f"{npu.crossbar.mapping}"
             )
         crossbar |= {"mapping": placement.mapping}
-    try:
-        return compile_placed(
-            graph, npu, profile, chosen, calibration, crossbar, batch=batch, overlap=overlap
-        )
-    except DoesNotFit as error:
-        raise DoesNotFit(f"{error}; layers on the crossbar need a network in one piece") from error
+    return compile_placed(
+        graph, npu, profile, chosen, calibration, crossbar, batch=batch, overlap=overlap
+    )
 
 
 def _device(npu: NpuConfig, placement: Placement) -> str:

@@ -7,7 +7,7 @@ from celosia.compiler.program import HostStage
 from celosia.compiler.streaming import Box, Piece, StreamedProgram
 from celosia.golden.graph import Tensor
 from celosia.golden.memory_map import Counter
-from celosia.runtime.program_report import scratchpad_vectors
+from celosia.runtime.program_report import describe_crossbar, scratchpad_vectors
 from celosia.runtime.traffic import host_bytes
 
 
@@ -39,6 +39,7 @@ def describe_streamed(streamed: StreamedProgram) -> dict[str, Any]:
         "inputs": [_named(tensor) for tensor in streamed.signature_inputs.values()],
         "outputs": [_named(tensor) for tensor in streamed.signature_outputs.values()],
         "layers": layers,
+        **({} if not streamed.crossbar else {"crossbar": _crossbar(streamed)}),
         "steps": [_step(streamed, step) for step in streamed.steps],
     }
 
@@ -65,6 +66,16 @@ def _layers(streamed: StreamedProgram) -> list[dict[str, Any]]:
         }
         for layer, spent, count in zip(streamed.layers, cycles, pieces, strict=True)
     ]
+
+
+def _crossbar(streamed: StreamedProgram) -> dict[str, Any]:
+    """The crossbar's tiles, which pieces share."""
+    users = {
+        number: streamed.layers[numbers[program.layers.index(layer)]].name
+        for program, numbers in zip(streamed.programs, streamed.layer_numbers, strict=True)
+        for number, layer in program.tile_layers.items()
+    }
+    return describe_crossbar(streamed.config.crossbar, streamed.crossbar, users)
 
 
 def _step(streamed: StreamedProgram, step: Piece | HostStage) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Networks in pieces: the host moves tensors between its own memory and a device's."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -14,18 +16,25 @@ from celosia.compiler.streaming import Piece, StreamedProgram, gather
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph
 from celosia.golden.interpreter import Interpreter
-from celosia.runtime.device import Device, Inference, Measured
+from celosia.runtime.board_device import BoardDevice, play
+from celosia.runtime.crossbar.tiles import ProgrammedTiles
+from celosia.runtime.device import Inference, Measured, TilesRun
 from celosia.runtime.inputs import Sample, batches, unbatched
 from celosia.runtime.link.host_link import HostLink
+from celosia.runtime.piece_players import GoldenPieces, HardwarePieces, PiecePlayer
 from celosia.runtime.run import (
     LayerReport,
     Outcome,
     RunResult,
+    beside_exact,
     layer_reports,
-    open_device,
     result_of,
     utilisation_of,
+    with_crossbar,
 )
+
+if TYPE_CHECKING:
+    from celosia.sim.npu_simulation import NpuSimulation as Simulated
 
 
 def pieces_of(program: StreamedProgram, text: str | None) -> range:
@@ -52,10 +61,18 @@ def pieces_of(program: StreamedProgram, text: str | None) -> range:
 class StreamedDevice:
     """Runs a network: its `pieces` on a device, the others on the golden machine.
 
-    `waves` names an FST file that the one of `pieces` writes; a board is found behind `link`.
+    `waves` names an FST file that the one of `pieces` writes; a board is found behind `link`. The
+    device's crossbar is given the network's `tiles` before its first piece, and the golden machine
+    has another set of them.
+
+    Attributes:
+        pieces: those on the device.
+        measured: what building and all runs so far took.
+        tiles: what became of the device's tiles in the last run, where the network has some.
 
     Raises:
-        CelosiaError: waves are wanted of more than one piece.
+        CelosiaError: waves are wanted of more than one piece, or the board isn't what the network
+            was compiled for.
     """
 
     def __init__(
@@ -65,6 +82,7 @@ class StreamedDevice:
         pieces: range,
         waves: Path | None = None,
         link: HostLink | None = None,
+        programmed: ProgrammedTiles | None = None,
     ) -> None:
         if waves is not None and len(pieces) > 1:
             raise CelosiaError(
@@ -72,16 +90,47 @@ class StreamedDevice:
                 f"--pieces must name one"
             )
         self._program = program
-        self._device = device
-        self._pieces = pieces
+        self.pieces = pieces
+        self._programmed = programmed
         self._waves = waves
         self._link = link
-        # Built before the first run, so that running doesn't wait for it.
-        first = program.pieces[pieces[0]].program
-        self.measured = Measured(build_s=self._open(device, first).measured.build_s)
+        self._simulation: Simulated | None = None
+        self.measured = Measured()
+        self.tiles: TilesRun | None = None
+        if device == "rtl":
+            from celosia.sim.npu_simulation import NpuSimulation  # imports Amaranth and cocotb
+
+            # Built before the first run, so that running doesn't wait for it.
+            self._simulation = NpuSimulation(program.config, trace_fst=waves is not None)
+            self.measured = Measured(build_s=self._simulation.build_s)
+        elif device == "board":
+            assert link is not None
+            self.measured = BoardDevice(program.programs[0], link, programmed).measured
 
     def run(self, samples: Sequence[Sample]) -> Outcome:
-        """Run batches of samples through all steps, each step for all of them."""
+        """Run batches of samples through all steps, each step for all of them.
+
+        Raises:
+            Hung: a piece did not end.
+            LinkError: the board doesn't answer any more.
+        """
+        with self._device() as device:
+            return self._run(samples, device, GoldenPieces(self._programmed))
+
+    @contextlib.contextmanager
+    def _device(self) -> Iterator[PiecePlayer]:
+        config, tiles = self._program.config, self._programmed
+        if self._simulation is not None:
+            from celosia.sim.live_npu import live_npu
+
+            with live_npu(self._simulation, waves=self._waves) as npu:
+                yield HardwarePieces(config, npu.play, "rtl", tiles)
+        elif self._link is not None:
+            yield HardwarePieces(config, partial(play, link=self._link), "board", tiles)
+        else:
+            yield GoldenPieces(tiles)
+
+    def _run(self, samples: Sequence[Sample], device: PiecePlayer, golden: PiecePlayer) -> Outcome:
         program = self._program
         values = [program.begin(batch) for batch in batches(samples, program.batch)]
         tally = _Tally(program)
@@ -91,24 +140,29 @@ class StreamedDevice:
             position, step = indexed
             if isinstance(step, HostStage):
                 return position
-            return (step.program, numbers[id(step)] in self._pieces)
+            return (step.program, numbers[id(step)] in self.pieces)
 
         for key, group in groupby(enumerate(program.steps), together):
             steps = list(group)
             if isinstance(key, tuple):
                 number, chosen = key
-                device = self._open(self._device if chosen else "golden", number)
+                player = device if chosen else golden
                 pieces = [step for _, step in steps if isinstance(step, Piece)]
                 for piece, inference in zip(
-                    pieces, self._run_pieces(device, pieces, values), strict=True
+                    pieces, self._run_pieces(player, number, pieces, values), strict=True
                 ):
-                    tally.add(piece, inference, device.cycles_source)
-                self._add(device.measured)
+                    tally.add(piece, inference, player.cycles_source)
             for position, step in steps:
                 for memory in values:
                     if isinstance(step, HostStage):
                         step.run(memory)
                     program.release(position, memory)
+        self.tiles = device.finish()
+        self.measured = replace(
+            self.measured,
+            wall_s=self.measured.wall_s + device.wall_s + golden.wall_s,
+            simulated_cycles=self.measured.simulated_cycles + device.simulated_cycles,
+        )
         outputs = [program.outputs(memory) for memory in values]
         return Outcome(
             outputs=unbatched(outputs, program.batch, len(samples)),
@@ -119,31 +173,18 @@ class StreamedDevice:
         )
 
     def _run_pieces(
-        self, device: Device, pieces: Sequence[Piece], values: Sequence[Arrays]
+        self, player: PiecePlayer, number: int, pieces: Sequence[Piece], values: Sequence[Arrays]
     ) -> list[Inference]:
         """Pieces of one program for all samples; returns what those of the first left behind."""
-        part = self._program.programs[pieces[0].program]
+        part = self._program.programs[number]
         prepared = [part.prepare(gather(piece, memory)) for memory in values for piece in pieces]
-        inferences = device.run([writes for _, writes in prepared])
+        inferences = player.run(part, [writes for _, writes in prepared])
         runs = iter(zip(prepared, inferences, strict=True))
         for memory in values:
             for piece in pieces:
                 (made, _), inference = next(runs)
                 self._program.scatter(piece, memory, part.finish(made, inference.reads))
         return inferences[: len(pieces)]
-
-    def _open(self, device: str, number: int) -> Device:
-        waves = self._waves if device == self._device else None
-        program = self._program.programs[number]
-        return open_device(device, program, waves=waves, link=self._link)
-
-    def _add(self, measured: Measured) -> None:
-        # Later devices find the simulation built.
-        self.measured = Measured(
-            self.measured.build_s,
-            self.measured.wall_s + measured.wall_s,
-            self.measured.simulated_cycles + measured.simulated_cycles,
-        )
 
 
 class _Tally:
@@ -199,17 +240,23 @@ def run_streamed(
     device: StreamedDevice,
     device_name: str,
     samples: Sequence[Sample],
+    tiles: ProgrammedTiles | None = None,
 ) -> RunResult:
     """Run samples of a network in pieces, and hold every output byte to the golden operators.
 
-    Where the network isn't at hand, the golden machine is the judge.
+    Where the network isn't at hand, or there are crossbar `tiles`, the golden machine is the judge:
+    on two sets of tiles where the device runs only some pieces, as there.
     """
-    expected: list[list[NDArray[Any]]]
-    if graph is None:
-        expected = (
-            StreamedDevice(program, "golden", range(len(program.pieces))).run(samples).outputs
-        )
-    else:
+    exact: list[list[NDArray[Any]]] | None = None
+    if graph is not None:
         golden = Interpreter(graph, program.profile)
-        expected = [golden.run(sample) for sample in samples]
-    return result_of(program, device_name, device.run(samples), expected)
+        exact = [golden.run(sample) for sample in samples]
+    if exact is not None and tiles is None:
+        return result_of(program, device_name, device.run(samples), exact)
+    judge = StreamedDevice(program, "golden", device.pieces, programmed=tiles)
+    expected = judge.run(samples).outputs
+    result = result_of(program, device_name, device.run(samples), expected)
+    if tiles is None or device.tiles is None:
+        return result
+    result = with_crossbar(result, tiles, device.tiles, judge.tiles)
+    return result if exact is None else beside_exact(result, exact)

@@ -34,6 +34,7 @@ class AccessKind(IntEnum):
     READ = 2
     POLL = 3
     STAMP = 4
+    FLUSH = 5
 
 
 STATE_WORDS = Register.COUNTERS // WORD_BYTES + len(Counter)
@@ -220,10 +221,10 @@ class HostScript:
                 yield Access(kind, address, mask=mask, limit=limit, count=state)
                 at += 2
 
-    def encode(self) -> bytes:
-        """The script as the harness reads it."""
-        end = np.array([AccessKind.END], np.uint32)
-        return np.concatenate([*self._words, end]).astype(">u4").tobytes()
+    def encode(self, end: Sequence[AccessKind] = (AccessKind.END,)) -> bytes:
+        """The script as the harness reads it, with kinds that take no operands at its end."""
+        words = np.array(end, np.uint32)
+        return np.concatenate([*self._words, words]).astype(">u4").tobytes()
 
     def vectors(
         self, region: Region, answers: NDArray[np.uint32], dtype: type[_Value]

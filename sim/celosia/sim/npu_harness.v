@@ -6,7 +6,9 @@
 //   3 ADDRESS MASK LIMIT COUNT     read ADDRESS until a bit of MASK is set, for at most LIMIT cycles;
 //                                  past the limit read COUNT words from address 0 on, and end
 //   4                              the number of this clock cycle goes to +answers; takes no cycle
+//   5                              answers so far go to the file; takes no cycle
 //   0                              end
+// It may be a pipe: the clock stands still until the next words have come, and its end is an end.
 module npu_harness (
     input wire go,
     output reg finished,
@@ -37,7 +39,7 @@ module npu_harness (
         .response__payload(response_data)
     );
 
-    localparam END = 0, WRITE = 1, READ = 2, POLL = 3, STAMP = 4, NEXT = 5;
+    localparam END = 0, WRITE = 1, READ = 2, POLL = 3, STAMP = 4, FLUSH = 5, NEXT = 6;
     integer commands, answers;
     reg [8*1024-1:0] path;
     reg [2:0] mode = NEXT;
@@ -69,8 +71,9 @@ module npu_harness (
 
     task automatic fetch();
         mode = next_word();
-        while (mode == STAMP) begin
-            $fwrite(answers, "%08x\n", cycles[31:0]);
+        while (mode == STAMP || mode == FLUSH) begin
+            if (mode == FLUSH) $fflush(answers);
+            else $fwrite(answers, "%08x\n", cycles[31:0]);
             mode = next_word();
         end
         case (mode)

@@ -3,6 +3,7 @@
 import importlib.resources
 import json
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -52,16 +53,27 @@ class NpuSimulation:
         """
         with tempfile.TemporaryDirectory(prefix="celosia-npu-") as name:
             folder = Path(name)
-            commands, answers, measured = (folder / n for n in ("commands", "answers", "measured"))
-            commands.write_bytes(script.encode())
-            self._simulation.run(
-                "celosia.sim.benches.npu_run",
-                env={"CELOSIA_MEASURED": str(measured)},
-                plusargs=[f"+commands={commands}", f"+answers={answers}"],
-                waves=waves,
-            )
-            words = np.array([int(line, 16) for line in answers.read_text().split()], np.uint32)
-            return ScriptResult(answers=words, **json.loads(measured.read_text()))
+            (folder / "commands").write_bytes(script.encode())
+            self.carry_out(folder, waves=waves)
+            lines = (folder / "answers").read_text().split()
+            words = np.array([int(line, 16) for line in lines], np.uint32)
+            return ScriptResult(answers=words, **json.loads((folder / "measured").read_text()))
+
+    def carry_out(
+        self, folder: Path, *, waves: Path | None = None, stop: threading.Event | None = None
+    ) -> None:
+        """Carry out `commands` of a folder, a script or a pipe; leave `answers` and `measured`.
+
+        Raises:
+            SimulationFailed: as `run`; or `stop` was set.
+        """
+        self._simulation.run(
+            "celosia.sim.benches.npu_run",
+            env={"CELOSIA_MEASURED": str(folder / "measured")},
+            plusargs=[f"+commands={folder / 'commands'}", f"+answers={folder / 'answers'}"],
+            waves=waves,
+            stop=stop,
+        )
 
 
 def _verilog(config: NpuConfig, multipliers: MultiplierPlan) -> str:

@@ -4,10 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _MOMENT_S = 2.0
+_LOOK_S = 0.2
 # Its standard input ends when we do, however that comes about; $0 is the group to end then.
 _WATCH = f'''read -r line; kill -s TERM -- "-$0"; sleep {_MOMENT_S:.0f}; kill -s KILL -- "-$0"'''
 
@@ -18,17 +20,18 @@ def execute(
     environment: Mapping[str, str],
     log: Path,
     timeout_s: float | None = None,
+    stop: threading.Event | None = None,
 ) -> int | None:
     """Run a program in a folder; what it prints is appended to a log.
 
     The program and all that it starts are ended when the wait for it ends early: because time
-    ran out, because of an exception (an interrupt, say), or because this very process is killed.
-    They get a moment to clean up.
+    ran out, `stop` was set, because of an exception (an interrupt, say), or because this very
+    process is killed. They get a moment to clean up.
 
     Returns
     -------
     int or None
-        Its exit status (negative: the signal that ended it), or None if time ran out.
+        Its exit status (negative: the signal that ended it), or None if it was ended.
     """
     with log.open("a") as out:
         process = subprocess.Popen(
@@ -42,6 +45,11 @@ def execute(
         )
         try:
             with _watched(process.pid):
+                while stop is not None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        return process.wait(_LOOK_S)
+                    if stop.is_set():
+                        return None
                 return process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Simulation:
         seed: int | None = None,
         waves: Path | None = None,
         timeout_s: float | None = None,
+        stop: threading.Event | None = None,
     ) -> SimulationResult:
         """Run the cocotb tests of a Python module in the simulator.
 
@@ -106,14 +108,16 @@ class Simulation:
             when the simulator ends, also where a test failed.
         timeout_s : float, optional
             Seconds of wall time after which the simulator is killed.
+        stop : threading.Event, optional
+            What kills it when another thread sets it; then there is no `timeout_s`.
 
         Raises
         ------
         CelosiaError
             If the waves can't be written there.
         SimulationFailed
-            If any test fails or none runs, the simulator crashes, an assertion fires, or time
-            runs out. Its log stays on disk.
+            If any test fails or none runs, the simulator crashes or is killed, an assertion
+            fires, or time runs out. Its log stays on disk.
         """
         if waves is not None and not self.traces:
             raise ValueError("waves need a simulation that was built with trace_fst=True")
@@ -135,7 +139,7 @@ class Simulation:
                 if waves is not None:
                     file = open_files.enter_context(written_aside(waves))
                     command += ["--trace", "--trace-file", str(file)]
-                status = execute(command, folder, environment, log, timeout_s)
+                status = execute(command, folder, environment, log, timeout_s, stop)
             wall_s = time.perf_counter() - start
             tests = _judge(status, results, log, test_module, timeout_s)
             return SimulationResult(tests, log.read_text(errors="replace"), wall_s)

@@ -13,10 +13,18 @@ A network in pieces has the headers of its programs in its own, and their images
 
 from celosia.compiler.program_file.container import (
     MAGIC,
+    AnyProgram,
     decode_program,
     encode_program,
     load_program,
     save_program,
 )
 
-__all__ = ["MAGIC", "decode_program", "encode_program", "load_program", "save_program"]
+__all__ = [
+    "MAGIC",
+    "AnyProgram",
+    "decode_program",
+    "encode_program",
+    "load_program",
+    "save_program",
+]

@@ -15,7 +15,7 @@ from celosia.golden.errors import CelosiaError
 from celosia.golden.files import write_atomically
 
 MAGIC = b"CELOSIA\n"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 MAX_BYTES = 1 << 28
 AnyProgram = Program | StreamedProgram
 _PREFIX = struct.Struct("<8sIII")

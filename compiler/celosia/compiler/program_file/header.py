@@ -70,6 +70,14 @@ def encode_header(program: Program) -> dict[str, Any]:
             }
             for place in program.tensors
         ],
+        **encode_crossbar(program),
+    }
+
+
+def encode_crossbar(program: Program | StreamedProgram) -> dict[str, Any]:
+    """What the crossbar's tiles are programmed with, and how."""
+    plan = program.programming
+    return {
         "crossbar": [
             {
                 "weights": base64.b64encode(tile.weights[: tile.driven].tobytes()).decode("ascii"),
@@ -79,16 +87,18 @@ def encode_header(program: Program) -> dict[str, Any]:
             for tile in program.crossbar
         ],
         "programming": None
-        if program.programming is None
-        else {
-            "device": program.programming.device,
-            "settings": [list(pair) for pair in program.programming.settings.writes()],
-        },
+        if plan is None
+        else {"device": plan.device, "settings": [list(pair) for pair in plan.settings.writes()]},
     }
 
 
-def decode_header(header: Any, image: bytes) -> Program:
-    """The program of a header and an image, every part of it checked."""
+def decode_header(
+    header: Any, image: bytes, shared: tuple[CrossbarTile, ...] | None = None
+) -> Program:
+    """The program of a header and an image, every part of it checked.
+
+    `shared` are the crossbar tiles of all pieces of a network, whose headers have none.
+    """
     root = Field(header, "header")
     config = decode_config(root["config"])
     profile = root["profile"].choice(RoundingProfile)
@@ -116,8 +126,8 @@ def decode_header(header: Any, image: bytes) -> Program:
         tensors=tuple(
             _decode_placement(item, config, len(layers)) for item in root["tensors"].items()
         ),
-        crossbar=_decode_tiles(root["crossbar"], config),
-        programming=_decode_programming(root["programming"]),
+        crossbar=decode_tiles(root["crossbar"], config) if shared is None else shared,
+        programming=decode_programming(root["programming"]) if shared is None else None,
     )
     check_batch(program)
     _check_image(program)
@@ -205,7 +215,8 @@ def _decode_placement(field: Field, config: NpuConfig, layers: int) -> TensorPla
     )
 
 
-def _decode_tiles(field: Field, config: NpuConfig) -> tuple[CrossbarTile, ...]:
+def decode_tiles(field: Field, config: NpuConfig) -> tuple[CrossbarTile, ...]:
+    """Crossbar tiles from JSON."""
     tiles = tuple(_decode_tile(item, config) for item in field.items())
     if config.crossbar is not None and len(tiles) > config.crossbar.tiles:
         field.fail(f"a list of at most {config.crossbar.tiles} elements")
@@ -232,7 +243,8 @@ def _decode_tile(field: Field, config: NpuConfig) -> CrossbarTile:
     )
 
 
-def _decode_programming(field: Field) -> ProgrammingPlan | None:
+def decode_programming(field: Field) -> ProgrammingPlan | None:
+    """The plan of their programming from JSON."""
     if field.value is None:
         return None
     values: dict[int, int] = {}

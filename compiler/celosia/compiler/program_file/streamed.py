@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from typing import Any
 
-from celosia.compiler.program import HostStage, Program
+from celosia.compiler.program import CrossbarTile, HostStage, Program
 from celosia.compiler.program_file.fields import MAX_INDEX, Field
 from celosia.compiler.program_file.header import (
     MAX_COUNT,
     check_batch,
     decode_config,
     decode_header,
+    decode_programming,
     decode_signature,
+    decode_tiles,
+    encode_crossbar,
     encode_header,
     encode_signature,
 )
@@ -36,7 +39,7 @@ def encode_streamed(streamed: StreamedProgram) -> dict[str, Any]:
         "signature_outputs": encode_signature(streamed.signature_outputs),
         "tensors": encode_signature(streamed.tensors),
         "programs": [
-            {"header": encode_header(program), "image_bytes": len(program.image)}
+            {"header": _without_tiles(encode_header(program)), "image_bytes": len(program.image)}
             for program in streamed.programs
         ],
         "steps": [
@@ -48,7 +51,13 @@ def encode_streamed(streamed: StreamedProgram) -> dict[str, Any]:
             for layer in streamed.layers
         ],
         "layer_numbers": [list(numbers) for numbers in streamed.layer_numbers],
+        **encode_crossbar(streamed),
     }
+
+
+def _without_tiles(header: dict[str, Any]) -> dict[str, Any]:
+    """The pieces' tiles are the network's, which has them once."""
+    return {key: header[key] for key in header if key not in ("crossbar", "programming")}
 
 
 def decode_streamed(header: Any, images: bytes) -> StreamedProgram:
@@ -57,7 +66,8 @@ def decode_streamed(header: Any, images: bytes) -> StreamedProgram:
     config = decode_config(root["config"])
     profile = root["profile"].choice(RoundingProfile)
     name = root["name"].text()
-    programs = _decode_programs(root["programs"], images)
+    tiles = decode_tiles(root["crossbar"], config)
+    programs = _decode_programs(root["programs"], images, tiles)
     layers = tuple(_decode_layer(item) for item in root["layers"].items())
     numbers = tuple(
         item.integers(0, len(layers) - 1, count=len(program.layers))
@@ -80,6 +90,8 @@ def decode_streamed(header: Any, images: bytes) -> StreamedProgram:
         ),
         layers=layers,
         layer_numbers=numbers,
+        crossbar=tiles,
+        programming=decode_programming(root["programming"]),
     )
     if len(numbers) != len(programs):
         root["layer_numbers"].fail(f"a list of {len(programs)} elements")
@@ -92,11 +104,13 @@ def decode_streamed(header: Any, images: bytes) -> StreamedProgram:
     return streamed
 
 
-def _decode_programs(field: Field, images: bytes) -> tuple[Program, ...]:
+def _decode_programs(
+    field: Field, images: bytes, tiles: tuple[CrossbarTile, ...]
+) -> tuple[Program, ...]:
     programs, start = [], 0
     for item in field.items():
         end = start + item["image_bytes"].integer(0, len(images) - start)
-        programs.append(decode_header(item["header"].value, images[start:end]))
+        programs.append(decode_header(item["header"].value, images[start:end], tiles))
         start = end
     if start != len(images):
         field.fail(f"programs whose images have {len(images)} bytes")

@@ -7,6 +7,7 @@ from celosia.compiler.streaming.program import (
     StreamedLayer,
     StreamedProgram,
     gather,
+    run_pieces,
 )
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "compile_network",
     "compile_streamed",
     "gather",
+    "run_pieces",
 ]

@@ -5,7 +5,7 @@ instructions and cycles, whatever the compiler makes of it. Parts take shares of
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from celosia.compiler.assembler import disassemble
@@ -53,9 +53,15 @@ def channel_unit(config: NpuConfig) -> int:
 
 
 def measure_operators(
-    graph: Graph, body: Sequence[int], config: NpuConfig, profile: RoundingProfile
+    graph: Graph,
+    body: Sequence[int],
+    config: NpuConfig,
+    profile: RoundingProfile,
+    crossbar: Collection[str] = (),
 ) -> Mapping[int, Footprint]:
     """The footprint of every operator of a body whose results are all used.
+
+    `crossbar` as in `compile_model`.
 
     Raises:
         CelosiaError: an operator can't run on this NPU, however large its memories.
@@ -68,18 +74,21 @@ def measure_operators(
         else:
             outputs = graph.operators[index].outputs
             segment = segment_of(graph, body, position, position + 1, outputs)
-            footprints[index] = _footprint(segment, large, profile)
+            footprints[index] = _footprint(segment, large, profile, crossbar)
     return footprints
 
 
-def _footprint(segment: Segment, config: NpuConfig, profile: RoundingProfile) -> Footprint:
+def _footprint(
+    segment: Segment, config: NpuConfig, profile: RoundingProfile, crossbar: Collection[str]
+) -> Footprint:
     """Compile the operator, or as large a part of it as compiles."""
     shape = segment.graph.tensors[segment.sinks[0]].shape
     parts = {axis: 1 for axis in range(len(shape)) if axis}
     while True:
         spans = {axis: (0, ceil_div(shape[axis], parts[axis])) for axis in parts}
         try:
-            program = compile_model(part_graph(cut(segment, spans)), config, profile)
+            part = part_graph(cut(segment, spans))
+            program = compile_model(part, config, profile, crossbar=crossbar)
             break
         except DoesNotFit:
             axis = max(parts, key=lambda axis: spans[axis][1])

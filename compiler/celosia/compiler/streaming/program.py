@@ -1,18 +1,27 @@
 """A network as a sequence of programs, between which its tensors live in host memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.program import Arrays, HostStage, Program, sample_inputs
+from celosia.compiler.golden_run import load_machine, run_on_machine
+from celosia.compiler.program import (
+    Arrays,
+    CrossbarTile,
+    HostStage,
+    Program,
+    ProgrammingPlan,
+    sample_inputs,
+)
 from celosia.compiler.streaming.boxes import Box
 from celosia.golden.config import NpuConfig
 from celosia.golden.graph import Tensor
 from celosia.golden.interpreter import check_inputs
+from celosia.golden.machine import TileEngine
 from celosia.golden.rounding import RoundingProfile
 
 
@@ -56,6 +65,7 @@ class StreamedProgram:
             other and run the same program don't depend on each other.
         layers: the network's operators on the NPU, in execution order.
         layer_numbers: for each program, which of `layers` each of its own layers is a part of.
+        crossbar, programming: as those of a `Program`, of all pieces; every program has all tiles.
     """
 
     name: str
@@ -69,6 +79,8 @@ class StreamedProgram:
     steps: tuple[Piece | HostStage, ...]
     layers: tuple[StreamedLayer, ...]
     layer_numbers: tuple[tuple[int, ...], ...]
+    crossbar: tuple[CrossbarTile, ...] = ()
+    programming: ProgrammingPlan | None = None
 
     @property
     def macs(self) -> int:
@@ -96,6 +108,12 @@ class StreamedProgram:
         return {
             tensor: position for position, step in enumerate(self.steps) for tensor in touched(step)
         }
+
+    def with_tiles(self, tiles: Sequence[CrossbarTile]) -> "StreamedProgram":
+        """The same with other crossbar tiles, in as many places."""
+        shared = tuple(tiles)
+        programs = tuple(replace(program, crossbar=shared) for program in self.programs)
+        return replace(self, crossbar=shared, programs=programs)
 
     def begin(self, inputs: Sequence[NDArray[Any]]) -> Arrays:
         """Host memory with the network's inputs in it.
@@ -128,6 +146,27 @@ class StreamedProgram:
 def gather(piece: Piece, values: Arrays) -> list[NDArray[Any]]:
     """A piece's inputs out of host memory."""
     return [np.ascontiguousarray(values[tensor][box.slices]) for tensor, box in piece.inputs]
+
+
+def run_pieces(
+    program: StreamedProgram, inputs: Sequence[NDArray[Any]], tiles: TileEngine | None = None
+) -> list[NDArray[Any]]:
+    """One run on golden machines, all with these crossbar tiles.
+
+    Raises:
+        CelosiaError: the inputs aren't the network's, or a program can't be executed.
+    """
+    values = program.begin(inputs)
+    for position, step in enumerate(program.steps):
+        if isinstance(step, HostStage):
+            step.run(values)
+        else:
+            part = program.programs[step.program]
+            machine = load_machine(part, tiles=tiles)
+            results = run_on_machine(part, gather(step, values), machine)
+            program.scatter(step, values, results)
+        program.release(position, values)
+    return program.outputs(values)
 
 
 def touched(step: Piece | HostStage) -> tuple[int, ...]:

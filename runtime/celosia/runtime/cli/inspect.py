@@ -8,15 +8,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from celosia.compiler.names import short_name
-from celosia.golden.crossbar.front_end import GAIN_ONE
 from celosia.golden.errors import CelosiaError
+from celosia.runtime.cli.inspect_tiles import check_tiles, print_tiles
 from celosia.runtime.cli.options import Json, Verbose
-from celosia.runtime.cli.output import crossbar_in_use, name_width, print_json, results
+from celosia.runtime.cli.output import name_width, print_json, print_rest, results
 
 _LONGEST = 40  # rows of a table that nobody asked for in full
 _NAME = 32
 _LAYER_COLUMNS = 72  # what the other columns of the table of layers take
-_TILE_COLUMNS = 80  # and of the table of tiles
 _CHART = 72
 
 
@@ -54,12 +53,12 @@ def inspect(
     loaded = load_program(program)
     if isinstance(loaded, StreamedProgram):
         if piece is None:
-            if memory or disassembly or tiles:
+            if memory or disassembly:
                 raise CelosiaError(
-                    f"--memory, --tiles and --disassembly are about one piece: --piece must name "
-                    f"one, from 0 to {len(loaded.pieces) - 1}"
+                    f"--memory and --disassembly are about one piece: --piece must name one, from "
+                    f"0 to {len(loaded.pieces) - 1}"
                 )
-            inspect_streamed(program, loaded, layers=layers, as_json=as_json)
+            inspect_streamed(program, loaded, layers=layers, tiles=tiles, as_json=as_json)
             return
         if not 0 <= piece < len(loaded.pieces):
             raise CelosiaError(
@@ -73,8 +72,8 @@ def inspect(
     if as_json:
         print_json({"file": str(program), **report, "listing": listing})
         return
-    if tiles and "crossbar" not in report:
-        raise CelosiaError("--tiles must be left out: no layer of the program is on the crossbar")
+    if tiles:
+        check_tiles(report)
     everything = not (layers or memory or tiles or disassembly)
     if everything:
         _print_summary(report)
@@ -83,7 +82,7 @@ def inspect(
     if memory or everything:
         _print_memory(loaded, report, None if memory else _LONGEST)
     if tiles or (everything and "crossbar" in report):
-        _print_tiles(report["crossbar"], None if tiles else _LONGEST)
+        print_tiles(report["crossbar"], None if tiles else _LONGEST)
     if disassembly or everything:
         _print_disassembly(listing, None if disassembly else 12)
 
@@ -155,7 +154,7 @@ def _print_layers(report: dict[str, Any], limit: int | None) -> None:
         )
     results.print()
     results.print(table)
-    _print_rest(len(report["layers"]), limit, "layers", "--layers")
+    print_rest(len(report["layers"]), limit, "layers", "--layers")
 
 
 def _print_memory(program: Any, report: dict[str, Any], limit: int | None) -> None:
@@ -185,37 +184,7 @@ def _print_memory(program: Any, report: dict[str, Any], limit: int | None) -> No
         )
     results.print()
     results.print(table)
-    _print_rest(len(report["tensors"]), limit, "tensors", "--memory")
-
-
-def _print_tiles(crossbar: dict[str, Any], limit: int | None) -> None:
-    table = Table(box=None, pad_edge=False, title="Crossbar tiles", title_justify="left")
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("layer", no_wrap=True)
-    for name in ("rows x outputs", "cells used", "spare", "not at 0", "mean level", "ADC gain"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for tile in crossbar["tiles"][:limit]:
-        cells, levels = tile["cells"], tile["levels"]
-        total = sum(level * count for level, count in enumerate(levels))
-        table.add_row(
-            str(tile["tile"]),
-            escape(short_name(tile["layer"] or "-", name_width(_TILE_COLUMNS))),
-            f"{tile['rows']} x {tile['outputs']}",
-            f"{cells:,}",
-            f"{tile['spare_cells']:,}",
-            f"{1 - levels[0] / cells:.0%}",
-            f"{total / cells:.2f}",
-            f"{tile['adc_gain'] / GAIN_ONE:.3f}",
-        )
-    results.print()
-    results.print(table)
-    _print_rest(len(crossbar["tiles"]), limit, "tiles", "--tiles")
-    results.print(
-        f"{crossbar_in_use(crossbar)}; a weight takes {crossbar['slices']} slices of "
-        f"{crossbar['cell_bits']} bits, mapped {crossbar['mapping']}, {crossbar['spares']} of "
-        f"{crossbar['outputs'] + crossbar['spares']} outputs are spare",
-        soft_wrap=True,
-    )
+    print_rest(len(report["tensors"]), limit, "tensors", "--memory")
 
 
 def _print_disassembly(listing: list[dict[str, Any]], limit: int | None) -> None:
@@ -224,9 +193,4 @@ def _print_disassembly(listing: list[dict[str, Any]], limit: int | None) -> None
         if "layer" in line:
             results.print(f"layer {line['layer']}:")
         results.print(f"{line['address']:>8}  {line['text']}", markup=False, soft_wrap=True)
-    _print_rest(len(listing), limit, "instructions", "--disassembly")
-
-
-def _print_rest(count: int, limit: int | None, what: str, option: str) -> None:
-    if limit is not None and count > limit:
-        results.print(f"... and {count - limit:,} more {what}: {option} shows all")
+    print_rest(len(listing), limit, "instructions", "--disassembly")

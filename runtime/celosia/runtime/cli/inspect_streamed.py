@@ -8,23 +8,32 @@ from rich.table import Table
 
 from celosia.compiler.names import short_name
 from celosia.compiler.streaming import StreamedProgram
-from celosia.runtime.cli.output import in_pieces, name_width, print_json, results
+from celosia.runtime.cli.inspect_tiles import check_tiles, print_tiles
+from celosia.runtime.cli.output import in_pieces, name_width, print_json, print_rest, results
 from celosia.runtime.streamed_report import describe_streamed
 
 _LONGEST = 40  # rows of a table that nobody asked for in full
 _LAYER_COLUMNS = 72  # what the other columns of the table of layers take
 
 
-def inspect_streamed(path: Path, streamed: StreamedProgram, *, layers: bool, as_json: bool) -> None:
-    """Show layers and pieces; only the layers, all of them, where `layers` is set."""
+def inspect_streamed(
+    path: Path, streamed: StreamedProgram, *, layers: bool, tiles: bool, as_json: bool
+) -> None:
+    """Show layers, crossbar tiles and pieces; only all layers or all tiles where one is set."""
     report = describe_streamed(streamed)
     if as_json:
         print_json({"file": str(path), **report})
         return
-    if not layers:
+    if tiles:
+        check_tiles(report)
+    everything = not (layers or tiles)
+    if everything:
         _print_summary(report)
-    _print_layers(report["layers"], None if layers else _LONGEST)
-    if not layers:
+    if layers or everything:
+        _print_layers(report["layers"], None if layers else _LONGEST)
+    if tiles or (everything and "crossbar" in report):
+        print_tiles(report["crossbar"], None if tiles else _LONGEST)
+    if everything:
         _print_pieces(report["steps"])
 
 
@@ -71,8 +80,7 @@ def _print_layers(layers: list[dict[str, Any]], limit: int | None) -> None:
         )
     results.print()
     results.print(table)
-    if limit is not None and len(layers) > limit:
-        results.print(f"... and {len(layers) - limit:,} more layers: --layers shows all")
+    print_rest(len(layers), limit, "layers", "--layers")
 
 
 def _print_pieces(steps: list[dict[str, Any]]) -> None:

@@ -49,6 +49,12 @@ def crossbar_in_use(crossbar: Mapping[str, Any]) -> str:
     )
 
 
+def print_rest(count: int, limit: int | None, what: str, option: str) -> None:
+    """How many rows of a table weren't shown, and which option shows them."""
+    if limit is not None and count > limit:
+        results.print(f"... and {count - limit:,} more {what}: {option} shows all")
+
+
 def print_json(result: Mapping[str, object]) -> None:
     """The result for scripts: one JSON object, and nothing else, on standard output."""
     print(json.dumps(result, indent=2))

@@ -9,32 +9,32 @@ from celosia.sim.host_script import HostScript, ScriptResult
 
 
 class HardwareTiles:
-    """Appends to a script: bring the tiles into the crossbar, and, with `finish`, count.
+    """Appends to a script: bring the tiles into the crossbar; and to it or a later one: count.
 
     Raises:
         CelosiaError: the tiles are on another front end than hardware has.
     """
 
     def __init__(self, tiles: ProgrammedTiles, script: HostScript) -> None:
-        self._script, self._wanted = script, tiles.answers
+        self._wanted = tiles.answers
         self._begin = script.stamp()
         self._steps = tiles.write(script)
         self._read = self._steps.read
         self._end = script.stamp()
         self._after = slice(0, 0)
 
-    def finish(self) -> None:
+    def finish(self, script: HostScript) -> None:
         """Read the counters behind the runs."""
-        self._after = self._steps.count()
+        self._after = self._steps.count(script)
 
-    def outcome(self, result: ScriptResult) -> TilesRun:
-        """What became of them, if the script came to its end."""
-        answers = result.answers
+    def outcome(self, begun: ScriptResult, finished: ScriptResult) -> TilesRun:
+        """What became of them: from the script that brought them in, and that which counted."""
+        answers = begun.answers
         got = answers[self._read]
         cycles = int(answers[self._end] - answers[self._begin])  # modulo 2^32, as the stamps are
         before = got[-(self._after.stop - self._after.start) :]
         return TilesRun(
-            products=product_counts(before, answers[self._after]),
+            products=product_counts(before, finished.answers[self._after]),
             differing_words=int(np.count_nonzero(got != self._wanted)),
-            programming_cycles=cycles if result.cycles else None,
+            programming_cycles=cycles if begun.cycles else None,
         )

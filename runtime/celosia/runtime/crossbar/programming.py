@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.program import CrossbarTile, Program
+from celosia.compiler.program import CrossbarTile
+from celosia.compiler.program_file import AnyProgram
 from celosia.golden.crossbar.commands import Command, Result
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.controller import Answer, RegionCommand
@@ -62,7 +63,7 @@ class ProgrammingScript:
     def __init__(
         self,
         script: HostScript,
-        program: Program,
+        program: AnyProgram,
         settings: Settings,
         *,
         at_once: int = CROSSBAR_QUEUE,
@@ -122,9 +123,10 @@ class ProgrammingScript:
             self._crossbar.command(RegionCommand(Command.CALIBRATE, number, tag=number & 0xFF))
             self._columns.append(self._crossbar.results(columns, (1 << 32) - 1))
 
-    def count(self) -> slice:
-        """Read the controller's counters."""
-        return self._crossbar.status(status_regions(self._sizes)[StatusRegion.COUNTERS])
+    def count(self, script: HostScript | None = None) -> slice:
+        """Read the controller's counters, in another script where one is given."""
+        crossbar = self._crossbar if script is None else CrossbarScript(script)
+        return crossbar.status(status_regions(self._sizes)[StatusRegion.COUNTERS])
 
     @property
     def read(self) -> slice:

@@ -14,6 +14,7 @@ from celosia.compiler.batch import batched
 from celosia.compiler.crossbar import KINDS, chosen_layers, compile_placed
 from celosia.compiler.crossbar_batch import CrossbarBatch
 from celosia.compiler.importer import load_tflite
+from celosia.compiler.streaming import StreamedProgram
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.graph import Graph
@@ -68,7 +69,13 @@ class Subject:
             raise CelosiaError(f"network '{graph.name}' must have a {kinds} for the crossbar")
         tensors = [graph.tensors[index] for index in graph.inputs]
         self._calibration = random_samples(tensors, _CALIBRATION, _SEED)
-        self._program = compile_placed(graph, config, None, self._chosen, (), {})
+        program = compile_placed(graph, config, None, self._chosen, (), {})
+        if isinstance(program, StreamedProgram):
+            raise CelosiaError(
+                f"network '{graph.name}' must fit in one piece on {config.name} to be "
+                f"characterised, and takes {len(program.pieces)}: --config must name a larger NPU"
+            )
+        self._program = program
         self.layers, self.tiles = len(self._chosen), len(self._program.crossbar)
         CrossbarBatch(graph, self._program, self._chosen, 1)  # before threads find that it can't be
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celosia.compiler.program import Program
+from celosia.compiler.program_file import AnyProgram
 from celosia.golden.crossbar.calibration import calibrate, measure_unsaturated
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.controller import Controller
@@ -76,7 +76,7 @@ class ProgrammedTiles:
         cells, columns: how programming and calibration ended.
     """
 
-    program: Program
+    program: AnyProgram
     options: TileOptions
     device: str
     settings: Settings
@@ -103,7 +103,7 @@ class ProgrammedTiles:
         return _write(script, self.program, self.settings, self.written, self.options)
 
 
-def program_tiles(program: Program, options: TileOptions) -> ProgrammedTiles:
+def program_tiles(program: AnyProgram, options: TileOptions) -> ProgrammedTiles:
     """Program every tile of a program, as its plan says.
 
     On the front end `physics` the device's own cells, formed before, are programmed and used. On
@@ -180,7 +180,7 @@ def program_tiles(program: Program, options: TileOptions) -> ProgrammedTiles:
 
 
 def _in_hardware(
-    program: Program,
+    program: AnyProgram,
     options: TileOptions,
     device: Device,
     settings: Settings,
@@ -209,7 +209,7 @@ def _in_hardware(
 
 def _write(
     script: HostScript,
-    program: Program,
+    program: AnyProgram,
     settings: Settings,
     written: NDArray[np.int64] | None,
     options: TileOptions,
@@ -225,14 +225,14 @@ def _write(
     return steps
 
 
-def _calibrated(program: Program, settings: Settings, window: CrossbarWindow) -> Outcome:
+def _calibrated(program: AnyProgram, settings: Settings, window: CrossbarWindow) -> Outcome:
     script = HostScript(program.config)
     steps = ProgrammingScript(script, program, settings)
     steps.calibrate()
     return outcome_of(steps.columns(play_on_twin(script, window)))
 
 
-def _correct(program: Program, physics: Physics, controller: Controller) -> None:
+def _correct(program: AnyProgram, physics: Physics, controller: Controller) -> None:
     """Give each column the offset and gain that are measured in as few parts as don't saturate."""
     # Numbers of products, and so noise, that those of a run don't have.
     counts = Telemetry(products=_CALIBRATION_PRODUCTS)
