@@ -36,6 +36,17 @@ def test_published_networks_stand_beside_their_own_results(run, models_dir):
     assert not any(chip["scaled"] for chip in report["processors"])
 
 
+def test_the_crossbar_has_a_roof_of_its_own(run, tmp_path):
+    """512 multiply-accumulates of a tile in 8 bits of 26 cycles, and 2; no layer is above it."""
+    picture = tmp_path / "roof.png"
+    report = json.loads(run("energy", "digits", "--roofline", picture, "--json")[1])
+    systolic, crossbar = report["designs"]
+    assert (systolic["peak"], crossbar["peak"]) == (64, pytest.approx(64 * 8 / (8 * 26 + 2)))
+    reached = [layer["macs_per_cycle"] for layer in crossbar["layers"] if layer["macs"]]
+    assert 0.5 * crossbar["peak"] < max(reached) <= crossbar["peak"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_tables_for_people(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     status, out, _ = run("energy", "digits", "--config", "npu4x4")

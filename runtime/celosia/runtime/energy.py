@@ -11,6 +11,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.energy import Cost, Event, Events, count_events, npu_costs
 from celosia.golden.energy.published import BENCHMARKS, PROCESSORS, scaled
 from celosia.golden.memory_map import Counter
+from celosia.golden.timing.crossbar import product_cycles
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class LayerEnergy:
 class DesignEnergy:
     """An inference on the NPU, its layers on the engines that the program places them on.
 
-    `peak` is the array's multiply-accumulates a cycle, `bandwidth` the bytes that the memories give
-    it in a cycle.
+    `peak` is the engine's multiply-accumulates a cycle, of the crossbar with all rows and outputs
+    of a tile in use; `bandwidth` the bytes that the memories give it in a cycle.
     """
 
     title: str
@@ -47,7 +48,7 @@ class DesignEnergy:
     cycles: int
     ms: float
     uj: float
-    peak: int
+    peak: float
     bandwidth: int
 
 
@@ -121,9 +122,15 @@ def _design(title: str, program: Program | StreamedProgram, clock_mhz: float) ->
         cycles=cycles,
         ms=cycles / clock_mhz / 1e3,
         uj=sum(sum(layer.uj.values()) for layer in layers),
-        peak=config.macs,
-        bandwidth=config.rows + config.columns,
+        peak=_crossbar_peak(config) if program.crossbar else config.macs,
+        # Weights of the crossbar are in its cells.
+        bandwidth=config.rows + (0 if program.crossbar else config.columns),
     )
+
+
+def _crossbar_peak(config: NpuConfig) -> float:
+    assert config.crossbar is not None
+    return config.crossbar.rows * config.crossbar.outputs / product_cycles(config)
 
 
 def _spent(

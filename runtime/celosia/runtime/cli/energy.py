@@ -57,7 +57,8 @@ def energy(
         session = open_session(model, config or DEFAULT_CONFIG, rounding)
         given = {"--config": config, "--rounding": rounding}
         check_left_out(model, session.graph is None, given)
-        programs = {"systolic array": session.program}
+        engine = "crossbar" if session.program.crossbar else "systolic array"
+        programs = {engine: session.program}
         if session.graph is not None:
             placement = Placement(engine="crossbar")
             placed = open_session(model, config or DEFAULT_CONFIG, rounding, placement=placement)
@@ -81,7 +82,7 @@ def energy(
 
 def _print_layers(design: "DesignEnergy") -> None:
     table = Table(box=None, pad_edge=False, title=f"On the {design.title}", title_justify="left")
-    for title in ("layer", "operator", "engine"):
+    for title in ("layer", "engine"):
         table.add_column(title, no_wrap=True)
     for title in ("cycles", "time", "energy", "most of it"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -91,7 +92,6 @@ def _print_layers(design: "DesignEnergy") -> None:
         part, most = max(layer.uj.items(), key=lambda item: item[1])
         table.add_row(
             escape(layer.name[-width:]),
-            layer.op,
             layer.engine,
             f"{layer.cycles:,}",
             f"{layer.us:,.1f} µs",
@@ -101,7 +101,6 @@ def _print_layers(design: "DesignEnergy") -> None:
     table.add_section()
     table.add_row(
         "[bold]whole network[/]",
-        "",
         "",
         f"{design.cycles:,}",
         f"{1e3 * design.ms:,.1f} µs",
