@@ -13,6 +13,7 @@ from celosia.compiler.importer import load_tflite
 from celosia.compiler.streaming import compile_network
 from celosia.golden.config import PRESETS
 from celosia.golden.crossbar.config import CrossbarConfig
+from celosia.golden.crossbar.emulation import IDEAL
 from celosia.runtime.cli import main
 from celosia.runtime.crossbar.tiles import TileOptions, program_tiles
 from celosia.runtime.streaming import StreamedDevice, run_streamed
@@ -22,7 +23,15 @@ TINY = replace(
     name="tiny",
     scratchpad_kib=3,
     weight_kib=8,
-    crossbar=CrossbarConfig(tiles=32, rows=32, outputs=4, spares=0, adcs=16),
+    crossbar=CrossbarConfig(
+        tiles=32,
+        rows=32,
+        outputs=4,
+        spares=0,
+        adcs=16,
+        # Noise that each product draws by its number.
+        emulator=replace(IDEAL, product_spread=800, noise_fraction=4),
+    ),
 )
 
 
@@ -121,7 +130,7 @@ def test_some_pieces_have_tiles_of_their_own():
 
 def test_wrong_conductances_are_found():
     def wrong(tiles):
-        tiles.conductance[0, :, 0] = 900
+        tiles.written[0, :, 0] = 900
 
     report = crossbar_run(1, 1, wrong=wrong)
     assert not report.outputs_match

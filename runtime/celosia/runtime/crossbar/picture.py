@@ -33,7 +33,7 @@ def draw_histogram(
     axis.set_ylabel("cells")
     axis.set_title(title, fontsize=11)
     if len(groups) > 1:
-        axis.legend(fontsize=8, ncols=2)
+        figure.legend(loc="outside right upper", fontsize=8)
     return as_png(figure)
 
 
