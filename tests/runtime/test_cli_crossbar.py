@@ -49,6 +49,11 @@ def test_programming_a_passive_array_on_resistive_lines(run):
     assert found["half"]["kept"] < 0.95
     status, out, err = run(*asked, "--biasing", "half")
     assert f"converged, {found['half']['kept']:.2%} are in their window in the end" in out
+    # Its cells are taken one after the other, so that fewer are taken unless told otherwise.
+    formed = json.loads(
+        run("crossbar", "form", "--preset", "ideal", "--biasing", "third", "--json")[1]
+    )
+    assert formed["cells"] == 256
 
 
 def test_programming_through_resistive_lines(run):
@@ -116,7 +121,7 @@ def test_a_device_of_ones_own_and_pictures(run, tmp_path):
             "row resistance must be 0 ohm or more, not -1.0",
         ),
         (
-            ["program", "--biasing", "half"],
+            ["program", "--biasing", "half", "--cells", "32768"],
             "cells in a passive array must be from 1 to 16384, not 32768",
         ),
         (["program", "--bits", "3"], "bits must be 1, 2 or 4, not 3"),

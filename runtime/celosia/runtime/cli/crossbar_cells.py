@@ -22,9 +22,14 @@ from celosia.runtime.cli.options import Json, Verbose
 from celosia.runtime.cli.output import errors, print_json, results
 
 if TYPE_CHECKING:
+    from celosia.golden.crossbar.devices.device import Device
     from celosia.runtime.crossbar.cells import FormReport, ProgramReport
 
 DEFAULT_PRESET = "hfox-radar"
+
+MANY, SOME = 32768, 4096
+"""Cells where nobody says how many, to program and to form."""
+_PASSIVE = 256
 
 Preset = Annotated[str | None, preset_option(DEFAULT_PRESET)]
 Plot = Annotated[
@@ -33,10 +38,31 @@ Plot = Annotated[
 ]
 
 
+def cells_option(default: int) -> typer.models.OptionInfo:
+    """The option `--cells` of a command with this default."""
+    option: typer.models.OptionInfo = typer.Option(
+        "--cells",
+        metavar="N",
+        help=f"Cells.  [default: {default}; {_PASSIVE} in a passive array, where each pulse is "
+        f"solved by itself]",
+        show_default=False,
+    )
+    return option
+
+
+def _count(cells: int | None, device: "Device", many: int) -> int:
+    """What was asked for, or the default of the device's array."""
+    from celosia.golden.crossbar.front_end import Biasing
+
+    if cells is not None:
+        return cells
+    return many if device.biasing == Biasing.TRANSISTOR else _PASSIVE
+
+
 def program(
     preset: Preset = None,
     device: DeviceFile = None,
-    cells: Annotated[int, typer.Option("--cells", metavar="N", help="Cells.")] = 32768,
+    cells: Annotated[int | None, cells_option(MANY)] = None,
     bits: Annotated[
         int, typer.Option("--bits", metavar="B", help="Bits of a cell: 1, 2 or 4.")
     ] = 2,
@@ -80,7 +106,7 @@ def program(
     with errors.status("programming"):
         report = program_cells(
             chosen,
-            cells=cells,
+            cells=_count(cells, chosen, MANY),
             bits=bits,
             scheme=SchemeName(scheme),
             seed=seed,
@@ -97,7 +123,7 @@ def program(
 def form(
     preset: Preset = None,
     device: DeviceFile = None,
-    cells: Annotated[int, typer.Option("--cells", metavar="N", help="Cells.")] = 4096,
+    cells: Annotated[int | None, cells_option(SOME)] = None,
     line_resistance: LineResistance = None,
     biasing: BiasingName = None,
     floating_reads: FloatingReads = False,
@@ -116,7 +142,7 @@ def form(
     chosen = in_an_array(chosen, line_resistance, biasing, floating_reads)
     check_plot(plot)
     with errors.status("forming"):
-        report = form_cells(chosen, cells=cells, seed=seed)
+        report = form_cells(chosen, cells=_count(cells, chosen, SOME), seed=seed)
     if plot is not None:
         _draw_form(report, plot)
     if as_json:
