@@ -65,7 +65,7 @@ def test_digits_through_the_virtual_board(board, capsys):
     assert report["cycles"] == modelled["cycles"]
 
 
-@pytest.mark.parametrize(
+PUBLIC = pytest.mark.parametrize(
     "name",
     [
         "ic_resnet8_int8",
@@ -74,6 +74,9 @@ def test_digits_through_the_virtual_board(board, capsys):
         "ad_autoencoder_int8",
     ],
 )
+
+
+@PUBLIC
 def test_public_networks_through_the_virtual_board(board, capsys, models_dir, name):
     model = models_dir / f"{name}.tflite"
     arguments = ("run", model, "--device", "board", "--port", board, "--json")
@@ -99,6 +102,42 @@ def test_a_bad_line_ends_with_the_right_bytes(board):
         result = run_graph(session.graph, session.program, device, "board", session.samples(None))
     assert result.report.outputs_match
     assert link.resent > 10
+
+
+@pytest.mark.slow
+@PUBLIC
+def test_public_networks_through_a_bad_line(board, models_dir, name):
+    """A byte in a hundred is damaged, lost or doubled, either way; the bytes are the golden's."""
+    print(f"seed {SEED}")
+    session = open_session(str(models_dir / f"{name}.tflite"), "npu8x8", None)
+    (sample,) = session.samples(None)
+    with SerialLine(board) as line:
+        link = HostLink(SpoiledLine(line, 0.01, SEED), timeout_s=0.3, attempts=60)
+        device = BoardDevice(session.program, link)
+        result = run_graph(session.graph, session.program, device, "board", [sample])
+    session.open("golden")
+    golden = session.run([sample])
+    assert result.report.outputs_match
+    for got, want in zip(result.outputs, golden.outputs, strict=True):
+        assert got.tobytes() == want.tobytes()
+    assert link.resent > 10
+
+
+def test_a_hopeless_line_ends_with_a_sentence(board, capsys):
+    print(f"seed {SEED}")
+    words = np.zeros(2000, np.uint32)
+    with SerialLine(board) as line:
+        bad = SpoiledLine(line, 0.0, SEED)
+        link = HostLink(bad, timeout_s=0.1, attempts=3)
+        link.connect()
+        bad.spoiler.share = 0.5
+        with pytest.raises(LinkError, match=r"^board must answer, and fell silent: 4 attempts"):
+            link.write(0x2000_0000, words)
+        with pytest.raises(LinkError, match=r"^board must answer within 0\.3 s, and nothing that"):
+            link.connect()
+    # The board has taken no harm.
+    arguments = ("run", "digits", "--device", "board", "--port", board, "--json")
+    assert cli(capsys, *arguments)[0] == 0
 
 
 def test_noise_changes_nothing(board):

@@ -4,17 +4,17 @@ import random
 
 
 class Spoiler:
-    """Spoils a share of the bytes that pass, a third of them each way."""
+    """Spoils a `share` of the bytes that pass, a third of them each way."""
 
     def __init__(self, share, seed):
-        self._share = share
+        self.share = share
         self._rng = random.Random(seed)
 
     def spoil(self, data):
         """What comes out where these bytes go in."""
         out = bytearray()
         for byte in data:
-            if self._rng.random() >= self._share:
+            if self._rng.random() >= self.share:
                 out.append(byte)
                 continue
             kind = self._rng.randrange(3)
@@ -26,16 +26,16 @@ class Spoiler:
 
 
 class SpoiledLine:
-    """A line with a spoiler in both directions."""
+    """A line with a `spoiler` in both directions."""
 
     def __init__(self, line, share, seed):
         self._line = line
-        self._spoiler = Spoiler(share, seed)
+        self.spoiler = Spoiler(share, seed)
 
     def write(self, data):
         """Send what is left of bytes."""
-        self._line.write(self._spoiler.spoil(data))
+        self._line.write(self.spoiler.spoil(data))
 
     def read(self, timeout_s):
         """What is left of the bytes that came."""
-        return self._spoiler.spoil(self._line.read(timeout_s))
+        return self.spoiler.spoil(self._line.read(timeout_s))
