@@ -29,6 +29,7 @@ from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import board_identity
 from celosia.hdl.emit import emit_verilog
+from celosia.hdl.family import SYNTHESIS_OPTIONS, Family
 from celosia.hdl.link.linked_npu import UartNpu
 from celosia.hdl.link.uart import phase_step
 
@@ -67,7 +68,8 @@ def ecp5(size: str, mhz: float) -> Device:
 def gowin(family: str, part: str, vopt: str, mhz: float, pins: Mapping[str, int]) -> Device:
     """A Gowin part, which needs its pins."""
     options = f"--device {part} --vopt family={vopt}"
-    return Device(f"synth_gowin -family {family}", "nextpnr-himbaechel-gowin", options, mhz, pins)
+    synthesis = f"synth_gowin -family {family} {SYNTHESIS_OPTIONS[Family.GOWIN]}"
+    return Device(synthesis, "nextpnr-himbaechel-gowin", options, mhz, pins)
 
 
 DEVICES = {

