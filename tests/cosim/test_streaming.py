@@ -14,9 +14,13 @@ from celosia.compiler.streaming import compile_network
 from celosia.golden.config import PRESETS
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.crossbar.emulation import IDEAL
+from celosia.golden.link.identity import board_identity
 from celosia.runtime.cli import main
 from celosia.runtime.crossbar.tiles import TileOptions, program_tiles
 from celosia.runtime.streaming import StreamedDevice, run_streamed
+from celosia.sim.host_script import HostScript
+from celosia.sim.live_npu import live_npu
+from celosia.sim.npu_simulation import NpuSimulation
 
 TINY = replace(
     PRESETS["npu4x4"],
@@ -85,7 +89,29 @@ def test_some_pieces_run_in_rtl_and_the_others_on_the_golden_machine(capsys, tmp
     assert waves.stat().st_size > 1000
 
 
-def crossbar_run(batch, count, *, wrong=None, pieces=None, **options):
+class LiveLink:
+    """A link to a simulated NPU without a wire between."""
+
+    def __init__(self, npu):
+        self._npu = npu
+
+    def connect(self):
+        return board_identity(TINY, "0.1.0", bytes(32))
+
+    def read(self, address, count):
+        script = HostScript(TINY)
+        place = script.read_words(address, count)
+        for _ in range(200 if count == 1 else 0):
+            script.read_state()  # whoever asks again and again wants time to pass
+        return self._npu.play(script).answers[place]
+
+    def write(self, address, words):
+        script = HostScript(TINY)
+        script.write_words(address, words)
+        self._npu.play(script)
+
+
+def crossbar_run(batch, count, *, wrong=None, pieces=None, link=None, **options):
     """A network whose convolutions are on the crossbar, in RTL beside the golden machine."""
     model = ModelBuilder(9)
     x = model.conv(model.input((1, 64, 16, 3)), 8, (3, 3), stride=(2, 2), activation="RELU")
@@ -104,8 +130,9 @@ def crossbar_run(batch, count, *, wrong=None, pieces=None, **options):
     if wrong is not None:
         wrong(tiles)
     some = range(len(streamed.pieces)) if pieces is None else pieces
-    device = StreamedDevice(streamed, "rtl", some, programmed=tiles)
-    return run_streamed(graph, streamed, device, "rtl", [[x] for x in samples], tiles).report
+    where = "rtl" if link is None else "board"
+    device = StreamedDevice(streamed, where, some, link=link, programmed=tiles)
+    return run_streamed(graph, streamed, device, where, [[x] for x in samples], tiles).report
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -135,3 +162,11 @@ def test_wrong_conductances_are_found():
     report = crossbar_run(1, 1, wrong=wrong)
     assert not report.outputs_match
     assert report.mismatches > 0
+
+
+def test_a_board_is_programmed_once_too():
+    with live_npu(NpuSimulation(TINY)) as npu:
+        report = crossbar_run(1, 1, link=LiveLink(npu))
+    assert report.outputs_match
+    assert (report.cycles_source, report.crossbar.differing_words) == ("board", 0)
+    assert report.crossbar.programming_cycles is None
