@@ -87,6 +87,24 @@ def test_layers_on_both_engines():
         assert_equals_golden(graph, program)
 
 
+def test_layers_are_named_by_any_part_that_no_other_has():
+    graph = network(6)
+    tensors = list(graph.tensors)
+    first, second = (graph.operators[index].outputs[0] for index in (0, 1))
+    for index, name in ((first, "a/conv;x"), (second, "a/conv_2;x")):
+        tensors[index] = replace(tensors[index], name=name)
+    renamed = replace(graph, tensors=tuple(tensors))
+    # One name may be a part of another.
+    for part, name in (("conv;", "a/conv;x"), ("_2", "a/conv_2;x"), ("a/conv;x", "a/conv;x")):
+        assert chosen_layers(renamed, "systolic", [f"{part}=crossbar"]) == {name}
+    for part in ("conv", ";x"):
+        message = rf"layer must be one, and '{part}' is a part of a/conv;x, a/conv_2;x"
+        with pytest.raises(CelosiaError, match=message):
+            chosen_layers(renamed, "systolic", [f"{part}=crossbar"])
+    with pytest.raises(CelosiaError, match=r"layer must be one of a/conv;x, a/conv_2;x, .* not ''"):
+        chosen_layers(renamed, "systolic", ["=crossbar"])
+
+
 def test_two_entries_share_the_tiles():
     graph = network(6)
     config = replace(CONFIG, crossbar=CrossbarConfig(tiles=64, outputs=8))

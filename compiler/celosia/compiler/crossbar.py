@@ -55,7 +55,8 @@ def placeable(graph: Graph) -> dict[str, OpKind]:
 def chosen_layers(graph: Graph, engine: str, places: Sequence[str]) -> set[str]:
     """Outputs of the operators that go on the crossbar.
 
-    `engine` is that of all layers that may go on either, `places` are exceptions `LAYER=ENGINE`.
+    `engine` is that of all layers that may go on either, `places` are exceptions `LAYER=ENGINE`,
+    where LAYER is an output's name or a part of it that no other operator's has.
 
     Raises:
         CelosiaError: no such layer or engine, or a layer that can't go on the crossbar.
@@ -66,9 +67,7 @@ def chosen_layers(graph: Graph, engine: str, places: Sequence[str]) -> set[str]:
         name, separator, wanted = place.rpartition("=")
         if not separator or wanted not in ("systolic", "crossbar"):
             raise CelosiaError(f"--place must be LAYER=systolic or LAYER=crossbar, not {place!r}")
-        if name not in kinds:
-            layers = ", ".join(each for each, kind in kinds.items() if kind in KINDS)
-            raise CelosiaError(f"layer must be one of {layers}, not {name!r}")
+        name = _named(kinds, name)
         if kinds[name] not in KINDS:
             raise CelosiaError(
                 f"layer {name!r} ({kinds[name].value}) must be a convolution or a matrix product "
@@ -79,6 +78,17 @@ def chosen_layers(graph: Graph, engine: str, places: Sequence[str]) -> set[str]:
         else:
             chosen.discard(name)
     return chosen
+
+
+def _named(kinds: Mapping[str, OpKind], name: str) -> str:
+    """The operator that has this name, or a part of it that no other has."""
+    found = [name] if name in kinds else [each for each in kinds if name and name in each]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CelosiaError(f"layer must be one, and {name!r} is a part of {', '.join(found)}")
+    layers = ", ".join(each for each, kind in kinds.items() if kind in KINDS)
+    raise CelosiaError(f"layer must be one of {layers}, not {name!r}")
 
 
 def compile_placed(

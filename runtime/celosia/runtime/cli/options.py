@@ -70,7 +70,8 @@ Place = Annotated[
     typer.Option(
         "--place",
         metavar="LAYER=ENGINE",
-        help="An exception for one layer (may be repeated).",
+        help="An exception for one layer, by a part of its name that no other has (may be "
+        "repeated).",
         show_default=False,
     ),
 ]
