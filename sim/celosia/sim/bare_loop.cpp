@@ -44,13 +44,16 @@ uint32_t access(bool write, uint32_t address, uint32_t data) {
     top->request___05Fpayload[2] = data >> 31;
     top->request___05Fvalid = 1;
     uint32_t answer = 0;
-    for (bool taken = false; !taken;) {
+    for (bool answered = write; top->request___05Fvalid || !answered;) {
         settle();
-        taken = top->request___05Fready;
-        if (top->response___05Fvalid) answer = top->response___05Fpayload;
+        const bool taken = top->request___05Fready;
+        if (top->response___05Fvalid) {
+            answer = top->response___05Fpayload;
+            answered = true;
+        }
         rise();
+        if (taken) top->request___05Fvalid = 0;
     }
-    top->request___05Fvalid = 0;
     return answer;
 }
 

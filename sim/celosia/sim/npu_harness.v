@@ -44,6 +44,7 @@ module npu_harness (
     reg [8*1024-1:0] path;
     reg [2:0] mode = NEXT;
     reg [31:0] left;
+    reg [31:0] awaited;
     reg [31:0] mask;
     reg [31:0] limit;
     reg [31:0] state_words;
@@ -87,6 +88,7 @@ module npu_harness (
             READ: begin
                 request_address <= next_word();
                 left = next_word();
+                awaited = left;
                 request_write <= 0;
                 request_valid <= 1;
             end
@@ -130,7 +132,8 @@ module npu_harness (
                     end
                     if (response_valid) begin
                         $fwrite(answers, "%08x\n", response_data);
-                        if (left == 0) begin
+                        awaited = awaited - 1;
+                        if (awaited == 0) begin
                             if (timed_out) begin
                                 $fclose(answers);
                                 running = 0;
@@ -149,6 +152,7 @@ module npu_harness (
                             mode = READ;
                             request_address <= 0;
                             left = state_words;
+                            awaited = left;
                             request_valid <= 1;
                         end else request_valid <= 1;
                     end

@@ -11,6 +11,7 @@ from celosia.hdl.link.uart import UartReceiver, UartTransmitter
 from celosia.hdl.npu.host_port import STATUS
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 from celosia.hdl.npu.npu import Npu
+from celosia.hdl.stream import StreamFifo
 
 __all__ = ["LinkedNpu", "UartNpu"]
 
@@ -60,7 +61,10 @@ class LinkedNpu(wiring.Component):
         wiring.connect(m, wiring.flipped(self.rx), link.rx)
         wiring.connect(m, link.tx, wiring.flipped(self.tx))
         wiring.connect(m, link.request, npu.request)
-        wiring.connect(m, npu.response, link.response)
+        # The link is slow: its way back to the bus is cut by a register.
+        m.submodules.answers = answers = StreamFifo(shape=32, depth=1)
+        wiring.connect(m, npu.response, answers.i)
+        wiring.connect(m, answers.o, link.response)
         m.d.comb += self.status.eq(npu.status)
         return m
 

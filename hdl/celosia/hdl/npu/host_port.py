@@ -1,6 +1,7 @@
 """The host's door: a 32-bit bus on registers and memories."""
 
 from functools import reduce
+from itertools import chain
 from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -33,6 +34,8 @@ from celosia.hdl.npu.semaphores import COUNT_BITS
 
 __all__ = ["STATUS", "HostPort"]
 
+GROUP = 4
+"""Words of a vector that one multiplexer chooses from."""
 STATUS = data.StructLayout({"busy": 1, "done": 1, "illegal": 1, "stepped": 1})
 """The STATUS register, in the order of `memory_map.Status`."""
 
@@ -40,9 +43,10 @@ STATUS = data.StructLayout({"busy": 1, "done": 1, "illegal": 1, "stepped": 1})
 class HostPort(wiring.Component):
     """Serves the host's reads and writes one at a time, in order.
 
-    Writes are accepted one a cycle, later where the NPU's own writes keep a memory busy. The answer
-    to a register's read is offered one cycle after the request, to a memory's two cycles after the
-    memory has granted its read; the next access begins in the cycle after the answer is taken. The
+    An access has its turn in the cycle after it was accepted; the next one is accepted in the cycle
+    in which it ends. Writes take one cycle, more where the NPU's own writes keep a memory busy. The
+    answer to a register's read is offered one cycle after its turn has come, to a memory's two
+    cycles after the memory has granted its read; the read ends in the cycle that takes it. The
     scratchpad is read once for the words of a vector that are asked for one behind the other,
     upwards and with no other access between: all but the first are answered like registers.
     Unmapped addresses, vectors beyond a memory's depth among them, read as zero and ignore writes;
@@ -55,7 +59,8 @@ class HostPort(wiring.Component):
         profile_read: reader of the profile, where the configuration keeps one.
         scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
         crossbar_request, crossbar_response: region CROSSBAR, where there is a crossbar.
-        start, step: pulses. step_mode, program: registers of the host.
+        start, step: pulses, from registers, in the turn of their access.
+        step_mode, program: registers of the host.
         status, program_counter, units, queues, semaphores, marks: what it can read, and `count`,
             the one of `counter`.
     """
@@ -96,58 +101,101 @@ class HostPort(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        access = self.request.payload
-        region = access.address[REGION_SHIFT:]
-        offset = access.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
-        # What answers has a register of its own, and all others are zero: a multiplexer in front of
-        # one register would stand behind the memories, whose outputs are late.
-        answer = Signal(32)
-        fetched = {
-            memory: Signal(32, name=f"{memory.name.lower()}_answer") for memory in self._readers()
-        }
-        m.d.comb += self.response.payload.eq(reduce(or_, fetched.values(), answer))
+        # What an access is for is found out as it is accepted: arbiters, far behind the address,
+        # get their requests from registers.
+        access = Signal(HostRequest, reset_less=True)
+        present, writing, ends = Signal(), Signal(), Signal()
         m.submodules.held = held = _HeldVector(
             memory_geometry(self._config, Region.SCRATCHPAD).stride_words
         )
+        asks = {memory: Signal(name=f"asks_{memory.name.lower()}") for memory in self._readers()}
+        writes = {
+            memory: Signal(name=f"writes_{memory.name.lower()}") for memory in self._writers()
+        }
+        on_crossbar, on_registers = Signal(), Signal()
+        offered = self.request.payload
+        region = offered.address[REGION_SHIFT:]
+        accepts = self.request.valid & self.request.ready
         m.d.comb += [
+            self.request.ready.eq(~present | ends),
+            held.offered.eq(offered.address),
+            held.accepts.eq(accepts),
             held.address.eq(access.address),
-            held.taken.eq(self.request.valid & self.request.ready),
-            held.write.eq(access.write),
+            held.read.eq(present & ~writing),
+            held.ends.eq(ends),
         ]
+        with m.If(self.request.ready):
+            m.d.sync += [
+                present.eq(self.request.valid),
+                writing.eq(self.request.valid & offered.write),
+                access.eq(offered),
+                on_crossbar.eq(self.request.valid & (region == Region.CROSSBAR)),
+                on_registers.eq(region == Region.REGISTERS),
+            ]
+            for memory, flag in asks.items():
+                exists = self._position(memory, offered)[2]
+                wanted = ~held.follows if memory is Region.SCRATCHPAD else Const(1)
+                m.d.sync += flag.eq(accepts & ~offered.write & (region == memory) & exists & wanted)
+            for memory, flag in writes.items():
+                exists = self._position(memory, offered)[2]
+                m.d.sync += flag.eq(accepts & offered.write & (region == memory) & exists)
+        commands = (
+            accepts
+            & offered.write
+            & (region == Region.REGISTERS)
+            & (_offset(offered) == Register.CONTROL // WORD_BYTES)
+        )
+        m.d.sync += [
+            self.start.eq(commands & offered.data[ceil_log2(Control.START)]),
+            self.step.eq(commands & offered.data[ceil_log2(Control.STEP)]),
+        ]
+        for memory, flag in asks.items():
+            request = self._readers()[memory].request
+            m.d.comb += [
+                request.valid.eq(flag),
+                request.payload.address.eq(self._position(memory, access)[0]),
+            ]
+        for memory, flag in writes.items():
+            self._write_word(m, memory, access, flag)
+
+        # What answers has a register of its own, and all others are zero: a multiplexer in front of
+        # one register would stand behind the memories, whose outputs are late. For the same reason
+        # each `GROUP` words of a vector have one.
+        answer = Signal(32)
+        fetched = {
+            memory: [
+                Signal(32, name=f"{memory.name.lower()}_answer_{number}")
+                for number in range(-(-memory_geometry(self._config, memory).stride_words // GROUP))
+            ]
+            for memory in asks
+        }
+        answers = [answer, *chain.from_iterable(fetched.values())]
+        m.d.comb += self.response.payload.eq(reduce(or_, answers))
 
         with m.FSM(name="host") as machine:
             with m.State("ACCESS"):
-                m.d.sync += [register.eq(0) for register in (answer, *fetched.values())]
-                with m.If(self.request.valid & access.write):
-                    m.d.comb += self.request.ready.eq(1)
-                    with m.Switch(region):
-                        with m.Case(Region.REGISTERS):
-                            self._write_register(m, offset, access.data)
-                        with m.Case(Region.SCRATCHPAD):
-                            self._write_word(m, Region.SCRATCHPAD, self.scratchpad_write)
-                        with m.Case(Region.WEIGHTS):
-                            self._write_word(m, Region.WEIGHTS, self.weights_write)
-                        if self._config.crossbar is not None:
-                            with m.Case(Region.CROSSBAR):
-                                m.d.comb += self.request.ready.eq(self.crossbar_request.ready)
-                with m.Elif(self.request.valid & held.next):
+                m.d.sync += [register.eq(0) for register in answers]
+                with m.If(writing):
+                    with m.If(on_registers):
+                        self._write_register(m, access)
+                with m.Elif(held.next):
                     m.d.sync += answer.eq(held.word)
                     m.next = "ANSWER"
-                with m.Elif(self.request.valid):
-                    with m.Switch(region):
-                        for memory in self._readers():
-                            with m.Case(memory):
-                                self._ask(m, memory)
-                        if self._config.crossbar is not None:
-                            with m.Case(Region.CROSSBAR):
-                                with m.If(self.crossbar_request.ready):
-                                    m.next = "FETCH_CROSSBAR"
-                        with m.Default():
-                            m.d.sync += answer.eq(Mux(region == 0, self._register(m, offset), 0))
-                            m.next = "ANSWER"
-            for memory, word in fetched.items():
+                for memory, flag in asks.items():
+                    with m.Elif(flag):
+                        with m.If(self._readers()[memory].request.ready):
+                            m.d.sync += flag.eq(0)
+                            m.next = f"FETCH_{memory.name}"
+                if self._config.crossbar is not None:
+                    with m.Elif(on_crossbar):
+                        with m.If(self.crossbar_request.ready):
+                            m.next = "FETCH_CROSSBAR"
+                with m.Elif(present):
+                    m.d.sync += answer.eq(Mux(on_registers, self._register(m, _offset(access)), 0))
+                    m.next = "ANSWER"
+            for memory, words in fetched.items():
                 with m.State(f"FETCH_{memory.name}"):
-                    self._fetch(m, memory, word, held)
+                    self._fetch(m, memory, access, words, held)
             if self._config.crossbar is not None:
                 with m.State("FETCH_CROSSBAR"):
                     m.d.comb += self.crossbar_response.ready.eq(1)
@@ -157,15 +205,17 @@ class HostPort(wiring.Component):
             with m.State("ANSWER"):
                 m.d.comb += self.response.valid.eq(1)
                 with m.If(self.response.ready):
-                    m.d.comb += self.request.ready.eq(1)
                     m.next = "ACCESS"
+        held_up = [flag & ~self._writers()[memory].ready for memory, flag in writes.items()]
         if self._config.crossbar is not None:
             m.d.comb += [
                 self.crossbar_request.payload.eq(access),
-                self.crossbar_request.valid.eq(
-                    machine.ongoing("ACCESS") & self.request.valid & (region == Region.CROSSBAR)
-                ),
+                self.crossbar_request.valid.eq(machine.ongoing("ACCESS") & on_crossbar),
             ]
+            held_up.append(on_crossbar & ~self.crossbar_request.ready)
+        m.d.comb += ends.eq(
+            Mux(writing, ~Cat(held_up).any(), self.response.valid & self.response.ready)
+        )
         return m
 
     def _readers(self) -> dict[Region, wiring.PureInterface]:
@@ -178,54 +228,55 @@ class HostPort(wiring.Component):
             readers[Region.PROFILE] = self.profile_read
         return readers
 
-    def _position(self, region: Region) -> tuple[object, object, object]:
-        """The vector and the word in it that the request's address names; is there such a vector"""
+    def _writers(self) -> dict[Region, stream.Interface]:
+        return {Region.SCRATCHPAD: self.scratchpad_write, Region.WEIGHTS: self.weights_write}
+
+    def _position(self, region: Region, access: data.View) -> tuple[object, object, object]:
+        """The vector and the word in it that an access's address names; is there such a vector"""
         geometry = memory_geometry(self._config, region)
         word_bits = ceil_log2(geometry.stride_words)
-        words = self.request.payload.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
+        words = _offset(access)
         return words[word_bits:], words[:word_bits], words[word_bits:] < geometry.depth
 
-    def _write_register(self, m: Module, offset: object, value: object) -> None:
-        with m.Switch(offset):
+    def _write_register(self, m: Module, access: data.View) -> None:
+        with m.Switch(_offset(access)):
             with m.Case(Register.CONTROL // WORD_BYTES):
-                m.d.comb += [
-                    self.start.eq(value[ceil_log2(Control.START)]),
-                    self.step.eq(value[ceil_log2(Control.STEP)]),
-                ]
-                m.d.sync += self.step_mode.eq(value[ceil_log2(Control.STEP_MODE)])
+                m.d.sync += self.step_mode.eq(access.data[ceil_log2(Control.STEP_MODE)])
             with m.Case(Register.PROGRAM // WORD_BYTES):
-                m.d.sync += self.program.eq(value)
+                m.d.sync += self.program.eq(access.data)
 
-    def _write_word(self, m: Module, region: Region, port: stream.Interface) -> None:
+    def _write_word(self, m: Module, region: Region, access: data.View, flag: Signal) -> None:
+        port = self._writers()[region]
         geometry = memory_geometry(self._config, region)
-        address, word, exists = self._position(region)
+        address, word, _ = self._position(region, access)
         lanes = Signal(geometry.stride_words * WORD_BYTES, name=f"lanes_{region.name.lower()}")
         m.d.comb += [
-            port.valid.eq(exists),
+            port.valid.eq(flag),
             port.payload.address.eq(address),
-            port.payload.vector.eq(self.request.payload.data.replicate(geometry.stride_words)),
+            port.payload.vector.eq(access.data.replicate(geometry.stride_words)),
             lanes.word_select(word, WORD_BYTES).eq(-1),
             port.payload.mask.eq(lanes),
-            self.request.ready.eq(port.ready | ~exists),
         ]
 
-    def _ask(self, m: Module, region: Region) -> None:
+    def _fetch(
+        self,
+        m: Module,
+        region: Region,
+        access: data.View,
+        answers: list[Signal],
+        held: "_HeldVector",
+    ) -> None:
         port = self._readers()[region]
-        address, _, exists = self._position(region)
-        m.d.comb += [port.request.valid.eq(exists), port.request.payload.address.eq(address)]
-        with m.If(~exists):
-            m.next = "ANSWER"
-        with m.Elif(port.request.ready):
-            m.next = f"FETCH_{region.name}"
-
-    def _fetch(self, m: Module, region: Region, answer: Signal, held: "_HeldVector") -> None:
-        port = self._readers()[region]
-        _, word, _ = self._position(region)
+        _, word, _ = self._position(region, access)
         size = memory_geometry(self._config, region).stride_words * 32
         vector = port.response.payload.vector.as_value()
         padded = Cat(vector, Const(0, size - len(vector)))
         m.d.comb += port.response.ready.eq(1)
-        m.d.sync += answer.eq(padded.word_select(word, 32))
+        place_bits = ceil_log2(GROUP)
+        for number, answer in enumerate(answers):
+            group = padded[number * GROUP * 32 : (number + 1) * GROUP * 32]
+            with m.If(word[place_bits:] == number):
+                m.d.sync += answer.eq(group.word_select(word[:place_bits], 32))
         if region is Region.SCRATCHPAD:
             m.d.comb += [held.vector.eq(padded), held.store.eq(port.response.valid)]
         with m.If(port.response.valid):
@@ -265,13 +316,20 @@ class HostPort(wiring.Component):
         return value
 
 
+def _offset(access: data.View) -> object:
+    """The word that an access's address names, counted within its region."""
+    return access.address[ceil_log2(WORD_BYTES) : REGION_SHIFT]
+
+
 class _HeldVector(wiring.Component):
     """The last vector that was read, for as long as the host asks for its words one by one.
 
     Members:
         vector, store: keep a vector in this cycle; `address` is that of one of its words.
-        address, write: the host's access. taken: it ends in this cycle.
-        next: the access may be answered with `word`, the one above the last one that was read.
+        offered, accepts: the address of an access that is accepted in this cycle.
+        follows: that access, if it is a read, will be answered from here.
+        address, read, ends: the access in hand, whether it is a read, and ends in this cycle.
+        next: it is to be answered with `word`, the one above the last one that was read.
     """
 
     def __init__(self, words: int) -> None:
@@ -280,9 +338,12 @@ class _HeldVector(wiring.Component):
             {
                 "vector": In(32 * words),
                 "store": In(1),
+                "offered": In(32),
+                "accepts": In(1),
+                "follows": Out(1),
                 "address": In(32),
-                "write": In(1),
-                "taken": In(1),
+                "read": In(1),
+                "ends": In(1),
                 "next": Out(1),
                 "word": Out(32),
             }
@@ -295,19 +356,21 @@ class _HeldVector(wiring.Component):
             return m
         held = Signal.like(self.vector, reset_less=True)
         number = self.address[ceil_log2(WORD_BYTES) :]
+        offered = self.offered[ceil_log2(WORD_BYTES) :]
         following = Signal(len(number), reset_less=True)
-        fresh, holds = Signal(), Signal()
+        fresh, holds, holds_on, in_turn = Signal(), Signal(), Signal(), Signal()
+        # A vector's last word has none behind it.
         m.d.comb += [
-            self.next.eq(holds & ~self.write & (number == following)),
+            holds_on.eq(Mux(self.ends, (fresh | self.next) & ~number[:bits].all(), holds)),
+            self.follows.eq(holds_on & (offered == following)),
+            self.next.eq(in_turn & self.read),
             self.word.eq(held.word_select(number[:bits], 32)),
         ]
-        with m.If(self.taken):
-            # A vector's last word has none behind it.
-            m.d.sync += [
-                following.eq(number + 1),
-                holds.eq((fresh | self.next) & ~number[:bits].all()),
-                fresh.eq(0),
-            ]
+        m.d.sync += holds.eq(holds_on)
+        with m.If(self.accepts):
+            m.d.sync += [in_turn.eq(self.follows), following.eq(offered + 1)]
+        with m.If(self.ends):
+            m.d.sync += fresh.eq(0)
         with m.If(self.store):
             m.d.sync += [held.eq(self.vector), fresh.eq(1)]
         return m

@@ -308,7 +308,7 @@ async def reads_take_the_cycles_promised(dut: Any) -> None:
         if number == Region.CROSSBAR and host.config.crossbar is not None:
             continue  # which takes its own time
         latency = 2 if number in MEMORIES else 1
-        first = host.request_cycles[0] + latency
+        first = host.request_cycles[0] + 1 + latency
         assert host.answer_cycles == [first + k * (latency + 1) for k in range(20)], number
 
 
@@ -326,7 +326,7 @@ async def words_of_a_vector_are_read_at_once(dut: Any) -> None:
     cocotb.start_soon(request.send(beats))
     await response.check([host.golden.read(address) for address in addresses])
     latencies = [1 if k % words else 2 for k in range(len(addresses))]
-    first = host.request_cycles[0] - 1
+    first = host.request_cycles[0]
     ends = np.cumsum([latency + 1 for latency in latencies]) + first
     assert host.answer_cycles == list(ends)
 
