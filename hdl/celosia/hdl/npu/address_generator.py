@@ -87,7 +87,8 @@ class AddressGenerator(wiring.Component):
 
     Back-pressure: ``runs`` and the settings are taken only between runs, that is in the cycle in
     which the last position leaves the counters or later, so that a setting never disturbs a run. A
-    setting waits while a run is offered. Counts must be at least 1, which nothing checks.
+    setting waits while a run is offered. Without ``overlaps`` both wait until the last position has
+    left the counters. Counts must be at least 1, which nothing checks.
 
     Reset ends the run. Settings have no value before they are first made.
 
@@ -97,6 +98,9 @@ class AddressGenerator(wiring.Component):
         The levels whose counts come with each run, in the order of its ``counts``.
     tag : int or shape-like
         Shape of what travels with a run.
+    overlaps : bool
+        Whether runs follow each other without a gap: what they wait for is then as late as the
+        ``ready`` of positions.
 
     Members
     -------
@@ -118,13 +122,14 @@ class AddressGenerator(wiring.Component):
     positions: stream.Interface
     busy: Signal
 
-    def __init__(self, *, run_levels, tag=0):
+    def __init__(self, *, run_levels, tag=0, overlaps=True):
         if len(set(run_levels)) != 2 or not set(run_levels) <= set(range(LOOP_LEVELS)):
             raise ValueError(
                 f"run levels must be two different ones of 0 to {LOOP_LEVELS - 1}, "
                 f"not {run_levels!r}"
             )
         self.run_levels = tuple(run_levels)
+        self._overlaps = overlaps
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
             {
@@ -142,6 +147,10 @@ class AddressGenerator(wiring.Component):
     # notes the point at which its iteration begins and how many are left, so that one adder does. A
     # level in its first iteration has noted nothing: it began where the next level above it did
     # that isn't in its first one, or the run.
+    #
+    # Memories and adders begin a cycle with registers: the next step's levels are chosen the cycle
+    # before, and whether it is a level's last one when the step before it is made. A run's values
+    # are taken in every cycle that could start one, since whether one does is known late in it.
 
     def elaborate(self, platform):
         m = Module()
@@ -158,6 +167,8 @@ class AddressGenerator(wiring.Component):
         set_point, point = per_level(Point, "points", RUN_START + 1)
         run_counts = Signal(data.ArrayLayout(RUN_COUNT_BITS, 2), reset_less=True)
         single = Signal(LOOP_LEVELS, reset_less=True)  # levels of one iteration
+        double = Signal(LOOP_LEVELS, reset_less=True)  # of two
+        two_left = Signal(LOOP_LEVELS, reset_less=True)  # in their last iteration but one
         first = Signal(LOOP_LEVELS, reset_less=True)
         last = Signal(LOOP_LEVELS, reset_less=True)
         here = Signal(Point, reset_less=True)
@@ -165,18 +176,25 @@ class AddressGenerator(wiring.Component):
         tag = Signal.like(self.runs.payload.tag, reset_less=True)
 
         running = Signal()
+        at_end = Signal(init=1)  # in the last position, or in none
         move = Signal()
         free = Signal()
         run, position, settings = self.runs, self.positions, self.settings
         m.d.comb += [
             move.eq(running & (~position.valid | position.ready)),
-            free.eq(~running | (move & last.all())),
+            free.eq(~running),
             run.ready.eq(free),
             settings.ready.eq(free & ~run.valid),
             self.bounds.ready.eq(free & ~run.valid),
             self.busy.eq(running | position.valid),
         ]
-        singles = Signal(LOOP_LEVELS, reset_less=True)  # as of the settings
+        starts = run.valid & ~running
+        if self._overlaps:
+            m.d.comb += free.eq(at_end & (~running | ~position.valid | position.ready))
+            starts = run.valid
+        # As of the settings.
+        singles = Signal(LOOP_LEVELS, reset_less=True)
+        doubles = Signal(LOOP_LEVELS, reset_less=True)
         m.d.comb += [
             set_count.en.eq(settings.valid & settings.ready),
             set_count.addr.eq(settings.payload.level),
@@ -188,77 +206,96 @@ class AddressGenerator(wiring.Component):
             set_step.data.x.eq(settings.payload.x_step),
         ]
         with m.If(set_count.en):
-            m.d.sync += singles.bit_select(settings.payload.level, 1).eq(
-                settings.payload.count == 1
-            )
+            place = settings.payload.level
+            m.d.sync += [
+                singles.bit_select(place, 1).eq(settings.payload.count == 1),
+                doubles.bit_select(place, 1).eq(settings.payload.count == 2),
+            ]
         with m.If(self.bounds.valid & self.bounds.ready):
             m.d.sync += bounds.eq(self.bounds.payload)
 
         # The level that steps, and the one that has noted where its iteration began.
-        level = Signal(LEVEL_BITS)
-        noted = Signal(LEVEL_BITS)
-        steps_now = Signal(LOOP_LEVELS)
-        m.d.comb += [level.eq(RUN_START), noted.eq(RUN_START)]
-        for number in reversed(range(LOOP_LEVELS)):
-            m.d.comb += steps_now[number].eq(last[:number].all() & ~last[number])
-            with m.If(~last[number]):
-                m.d.comb += level.eq(number)
-            with m.If(~first[number] & ~last[: number + 1].all()):
-                m.d.comb += noted.eq(number)
+        level = Signal(LEVEL_BITS, reset_less=True)
+        noted = Signal(LEVEL_BITS, reset_less=True)
+        begins = Signal(reset_less=True)  # the level is in its first iteration
         iterations = Signal(COUNT_BITS)
+        remaining = Signal(COUNT_BITS)
+        stepped = Signal(Point)
         m.d.comb += [
             count.addr.eq(level),
             left.addr.eq(level),
             step.addr.eq(level),
             point.addr.eq(noted),
             iterations.eq(count.data),
+            remaining.eq(Mux(begins, iterations, left.data)),
+            stepped.address.eq(point.data.address + step.data.address),
+            stepped.y.eq(point.data.y + step.data.y),
+            stepped.x.eq(point.data.x + step.data.x),
         ]
         for index, number in enumerate(self.run_levels):
             with m.If(level == number):
                 m.d.comb += iterations.eq(run_counts[index])
-        remaining = Signal(COUNT_BITS)
-        stepped = Signal(Point)
+
+        # What comes next: the step's outcome, or a run.
+        next_first, next_last = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
+        next_two_left = Signal(LOOP_LEVELS)
         m.d.comb += [
-            remaining.eq(Mux((first & steps_now).any(), iterations, left.data)),
-            stepped.address.eq(point.data.address + step.data.address),
-            stepped.y.eq(point.data.y + step.data.y),
-            stepped.x.eq(point.data.x + step.data.x),
-            set_left.en.eq(move & ~last.all()),
+            next_first.eq(first),
+            next_last.eq(last),
+            next_two_left.eq(two_left),
+            set_left.en.eq(move & ~at_end),
             set_left.addr.eq(level),
             set_left.data.eq(remaining - 1),
-            set_point.en.eq(move),
+            set_point.en.eq(~running | move),
             set_point.addr.eq(level),
             set_point.data.eq(stepped),
         ]
-        with m.If(move):
-            m.d.sync += here.eq(stepped)
-            for number in range(LOOP_LEVELS):
-                with m.If(last[:number].all()):
-                    m.d.sync += [
-                        first[number].eq(last[number]),
-                        last[number].eq(Mux(last[number], single[number], remaining == 2)),
-                    ]
-            with m.If(last.all()):
-                m.d.sync += running.eq(0)
-        with m.If(run.valid & run.ready):
-            start = {name: run.payload[name] for name in ("address", "y", "x")}
-            m.d.comb += [set_point.en.eq(1), set_point.addr.eq(RUN_START)]
-            m.d.comb += [set_point.data[name].eq(value) for name, value in start.items()]
-            m.d.sync += [here[name].eq(value) for name, value in start.items()]
-            alone = Cat(
-                run.payload.counts[self.run_levels.index(number)] == 1
-                if number in self.run_levels
-                else singles[number] | run.payload.alone
-                for number in range(LOOP_LEVELS)
-            )
-            m.d.sync += [
-                running.eq(1),
-                tag.eq(run.payload.tag),
-                run_counts.eq(run.payload.counts),
-                single.eq(alone),
-                last.eq(alone),
-                first.eq(-1),
+        for number in range(LOOP_LEVELS):
+            with m.If(last[:number].all()):
+                m.d.comb += [
+                    next_first[number].eq(last[number]),
+                    next_last[number].eq(Mux(last[number], single[number], two_left[number])),
+                    next_two_left[number].eq(Mux(last[number], double[number], remaining == 3)),
+                ]
+
+        def own(number, settings, iterations):
+            """Whether a level of the run has so many iterations."""
+            if number in self.run_levels:
+                return run.payload.counts[self.run_levels.index(number)] == iterations
+            return settings[number] | run.payload.alone if iterations == 1 else settings[number]
+
+        with m.If(at_end):
+            m.d.comb += [
+                next_first.eq(-1),
+                next_last.eq(Cat(own(number, singles, 1) for number in range(LOOP_LEVELS))),
+                next_two_left.eq(Cat(own(number, doubles, 2) for number in range(LOOP_LEVELS))),
+                set_point.addr.eq(RUN_START),
             ]
+            for name in ("address", "y", "x"):
+                m.d.comb += set_point.data[name].eq(run.payload[name])
+            with m.If(~running | move):
+                m.d.sync += [
+                    tag.eq(run.payload.tag),
+                    run_counts.eq(run.payload.counts),
+                    single.eq(next_last),
+                    double.eq(next_two_left),
+                ]
+        with m.If(~running | move):
+            m.d.sync += [
+                running.eq(~at_end | starts),
+                at_end.eq((at_end & ~starts) | next_last.all()),
+                here.eq(set_point.data),
+                first.eq(next_first),
+                last.eq(next_last),
+                two_left.eq(next_two_left),
+                level.eq(RUN_START),
+                noted.eq(RUN_START),
+            ]
+            for number in reversed(range(LOOP_LEVELS)):
+                with m.If(~next_last[number]):
+                    m.d.sync += [level.eq(number), begins.eq(next_first[number])]
+                with m.If(~next_first[number] & ~next_last[: number + 1].all()):
+                    m.d.sync += noted.eq(number)
 
         valid = Signal()
         offered = Signal(position.payload.shape(), reset_less=True)
