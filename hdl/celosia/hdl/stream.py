@@ -1,6 +1,6 @@
 """Plumbing for streams."""
 
-from amaranth.hdl import Module, Shape, Value
+from amaranth.hdl import Module, Shape, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,17 +28,26 @@ class StreamFifo(wiring.Component):
         Beats to hold.
     o : Out(stream.Signature(shape))
         The same beats in the same order.
+    level : Out(range(depth + 1))
+        How many are held.
     """
 
     i: stream.Interface
     o: stream.Interface
+    level: Signal
 
     def __init__(self, *, shape, depth):
         if not isinstance(depth, int) or depth < 1:
             raise ValueError(f"FIFO depth must be a positive integer, not {depth!r}")
         self.shape = shape
         self.depth = depth
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+        super().__init__(
+            {
+                "i": In(stream.Signature(shape)),
+                "o": Out(stream.Signature(shape)),
+                "level": Out(range(depth + 1)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -52,5 +61,6 @@ class StreamFifo(wiring.Component):
             Value.cast(self.o.payload).eq(queue.r_data),
             self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),
+            self.level.eq(queue.level),
         ]
         return m

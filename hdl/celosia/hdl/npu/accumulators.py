@@ -11,6 +11,7 @@ __all__ = ["Accumulators"]
 
 SUM_BITS = 32
 HALVES = 2
+ENGINES = ("array", "depthwise", "crossbar")
 UPDATE_CYCLES = 4
 """From taking a sum until a read sees the new value."""
 
@@ -34,9 +35,9 @@ class Accumulators(wiring.Component):
     ``overwrite``.
 
     Back-pressure: ``sums.ready`` is high while a job is present, but for cycles in which a sum
-    waits as above, or a vector that was read from the same half waits for the reader; it depends
-    on no input combinationally. ``read.request.ready`` is low in a cycle in which a sum is offered
-    for the same half.
+    waits as above, and for the cycle after one in which a vector of the same half was asked for or
+    waited for the reader; it is a register. ``read.request.ready`` is low in a cycle in which a
+    sum is taken for the same half.
 
     Reset forgets the job and sums under way; the memory keeps its contents.
 
@@ -60,6 +61,8 @@ class Accumulators(wiring.Component):
         From the engine that computes them.
     depthwise, crossbar : Out(1)
         Which one that is for the job at hand, as the job says; from registers.
+    array_ready, depthwise_ready, crossbar_ready : Out(1)
+        ``sums.ready`` for that engine alone, each from a register of its own.
     signal : Out(7)
         Set of semaphores that go up in this cycle.
     read : In(MemoryReadSignature(vector(columns, 32), tag))
@@ -91,6 +94,7 @@ class Accumulators(wiring.Component):
                 "sums": In(stream.Signature(vector(columns, SUM_BITS))),
                 "depthwise": Out(1),
                 "crossbar": Out(1),
+                **{f"{engine}_ready": Out(1) for engine in ENGINES},
                 "signal": Out(SEMAPHORES),
                 "read": In(MemoryReadSignature(vector(columns, SUM_BITS), tag)),
                 "busy": Out(1),
@@ -140,20 +144,15 @@ class Accumulators(wiring.Component):
         job_signal = Signal(SEMAPHORES)
 
         # With P sums to a job the vector was last added to P sums ago: too recently if as many were
-        # taken in the last three cycles. From 4 on (`distance` stays there) that can't be.
+        # taken in the last three cycles. From 4 on (`distance` stays there) that can't be. `recent`
+        # is what the next cycle looks back on.
         distance = Signal(range(UPDATE_CYCLES + 1))
         recent = Signal(range(UPDATE_CYCLES))
 
         take = Signal()
         last_column = Signal()
         last = Signal()
-        reading_half = Signal()
         m.d.comb += [
-            self.sums.ready.eq(
-                present
-                & (overwrite | (recent < distance))
-                & ~(self.read.response.valid & (reading_half == half))
-            ),
             take.eq(self.sums.valid & self.sums.ready),
             last_column.eq(columns_left == 1),
             last.eq(last_column & (rows_left == 1)),
@@ -165,9 +164,9 @@ class Accumulators(wiring.Component):
                 m.d.sync += [columns_left.eq(job_columns), rows_left.eq(rows_left - 1)]
             with m.If(last):
                 m.d.sync += present.eq(0)
+        job = self.jobs.payload
+        job_half, job_offset = locate(job.base)
         with m.If(self.jobs.valid & self.jobs.ready):
-            job = self.jobs.payload
-            job_half, job_offset = locate(job.base)
             m.d.sync += [
                 present.eq(1),
                 half.eq(job_half),
@@ -185,8 +184,9 @@ class Accumulators(wiring.Component):
         # Reads: the vector stays at the half's read port until it is taken.
         request, response = self.read.request, self.read.response
         issue = Signal()
+        reading_half = Signal()
         request_half, request_offset = locate(request.payload.address[: ceil_log2(self.depth)])
-        conflict = self.sums.valid & present & (request_half == half)
+        conflict = take & (request_half == half)
         pending = Signal()
         tag = Signal.like(response.payload.tag, reset_less=True)
         m.d.comb += [
@@ -200,6 +200,26 @@ class Accumulators(wiring.Component):
             m.d.sync += pending.eq(0)
         with m.If(issue):
             m.d.sync += [pending.eq(1), reading_half.eq(request_half), tag.eq(request.payload.tag)]
+
+        # Whether a sum can be taken in the next cycle. A read that is asked for or waits counts as
+        # one that needs its half then, whatever comes of it.
+        needed = [
+            (request.valid & (request_half == number)) | (pending & (reading_half == number))
+            for number in range(HALVES)
+        ]
+        goes_on = present & ~(take & last) & (overwrite | (recent < distance))
+        begins = self.jobs.valid & (job.overwrite | (recent < _pixels(job)))
+        begins &= ~Mux(job_half, needed[1], needed[0])
+        goes_on &= ~Mux(half, needed[1], needed[0])
+        m.d.sync += self.sums.ready.eq(Mux(self.jobs.ready, begins, goes_on))
+        for engine, of_job, of_next in zip(
+            ENGINES,
+            (~(self.depthwise | self.crossbar), self.depthwise, self.crossbar),
+            (~(job.depthwise | job.crossbar), job.depthwise, job.crossbar),
+            strict=True,
+        ):
+            ready = getattr(self, f"{engine}_ready")
+            m.d.sync += ready.eq(Mux(self.jobs.ready, begins & of_next, goes_on & of_job))
 
         for number, (read_port, _) in enumerate(banks):
             accumulate_here = take & (half == number)
@@ -221,7 +241,7 @@ class Accumulators(wiring.Component):
         with m.If(take & last):
             m.d.comb += job_done.eq(job_signal)
         taken = stages(take, UPDATE_CYCLES, "taken", reset_less=False)
-        m.d.comb += recent.eq(sum(taken[1:UPDATE_CYCLES]))
+        m.d.comb += recent.eq(sum(taken[: UPDATE_CYCLES - 1]))
         done = stages(job_done, UPDATE_CYCLES, "done", reset_less=False)
         registers, adding, writing = ("comb", 1, 1) if self.compact else ("sync", 2, 3)
         half_of = stages(half, writing, "half", reset_less=True)

@@ -1,6 +1,6 @@
 """The whole NPU: memories, units, and what orders them."""
 
-from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,6 +25,9 @@ from celosia.hdl.npu.vector_memory import Answers, VectorMemory
 from celosia.hdl.stream import StreamFifo
 
 __all__ = ["Npu"]
+
+QUEUE_BITS = 8
+"""Of each queue's level, in `memory_map.Register.QUEUES`."""
 
 
 class Npu(wiring.Component):
@@ -129,14 +132,14 @@ class Npu(wiring.Component):
         depthwise = self._sums(m, restarted, load, matrix, engine, accumulators, crossbar)
 
         units = {Unit.LOAD: load, Unit.MATRIX: matrix, Unit.POST: post}
-        waiting = {}
+        levels = {}
         for unit, block in units.items():
             name = unit.name.lower()
             queue = StreamFifo(shape=unsigned(INSTRUCTION_BITS), depth=config.queue_depth)
             m.submodules[f"{name}_queue"] = restarted(queue)
             wiring.connect(m, getattr(sequencer, name), queue.i)
             wiring.connect(m, queue.o, block.instructions)
-            waiting[unit] = self._count(m, name, queue, start)
+            levels[unit] = queue.level
 
         wiring.connect(m, matrix.semaphores, semaphores.unit_0)
         wiring.connect(m, post.semaphores, semaphores.unit_1)
@@ -146,22 +149,25 @@ class Npu(wiring.Component):
         idle = Signal()
         m.d.comb += [
             settled.eq(
-                (waiting[Unit.MATRIX] == 0)
-                & (waiting[Unit.POST] == 0)
+                (levels[Unit.MATRIX] == 0)
+                & (levels[Unit.POST] == 0)
                 & ~(matrix.busy | accumulators.busy | post.busy)
             ),
-            idle.eq(settled & (waiting[Unit.LOAD] == 0) & ~load.busy),
+            idle.eq(settled & (levels[Unit.LOAD] == 0) & ~load.busy),
             sequencer.idle.eq(idle),
             sequencer.settled.eq(settled),
         ]
         self._control(m, start, host, sequencer, semaphores, counters)
-        m.d.comb += [
-            self.status.eq(host.status),
-            host.units.eq(Cat(sequencer.state, load.state, matrix.state, post.state)),
-            host.queues.eq(Cat(*waiting.values())),
+        queues = [Signal(QUEUE_BITS, name=f"{unit.name.lower()}_waiting") for unit in units]
+        units_state = Cat(sequencer.state, load.state, matrix.state, post.state)
+        m.d.comb += self.status.eq(host.status)
+        # What the host sees of the units is a cycle old, as all is that is counted.
+        m.d.sync += [
+            host.units.eq(units_state),
+            *(seen.eq(level) for seen, level in zip(queues, levels.values(), strict=True)),
         ]
-        events = self._events(m, sequencer, load, matrix, post, engine, depthwise, crossbar)
-        m.d.sync += [counters.mark.eq(post.mark), counters.events.eq(events)]
+        m.d.comb += host.queues.eq(Cat(*queues))
+        self._count(m, start, sequencer, load, matrix, post, engine, depthwise, crossbar, counters)
         return m
 
     def _sums(
@@ -186,20 +192,19 @@ class Npu(wiring.Component):
             wiring.connect(m, load.depthwise, depthwise.weights)
             wiring.connect(m, matrix.depthwise_jobs, depthwise.jobs)
             wiring.connect(m, matrix.depthwise_vectors, depthwise.vectors)
+            m.d.comb += depthwise.sums.ready.eq(accumulators.depthwise_ready)
             chosen.append((accumulators.depthwise, depthwise.sums))
         if crossbar is not None:
+            m.d.comb += crossbar.sums.ready.eq(accumulators.crossbar_ready)
             chosen.append((accumulators.crossbar, crossbar.sums))
         if not chosen:
             wiring.connect(m, engine.sums, accumulators.sums)
             return None
         sums = accumulators.sums
+        m.d.comb += engine.sums.ready.eq(accumulators.array_ready)
 
         def take(source: stream.Interface) -> None:
-            m.d.comb += [
-                sums.payload.eq(source.payload),
-                sums.valid.eq(source.valid),
-                source.ready.eq(sums.ready),
-            ]
+            m.d.comb += [sums.payload.eq(source.payload), sums.valid.eq(source.valid)]
 
         with m.If(chosen[0][0]):
             take(chosen[0][1])
@@ -224,17 +229,6 @@ class Npu(wiring.Component):
         # Nobody can be harmed by an emulator.
         m.d.comb += [crossbar.restart.eq(start), crossbar.interlock.eq(1)]
         return crossbar
-
-    @staticmethod
-    def _count(m: Module, name: str, queue: StreamFifo, clear: Signal) -> Signal:
-        """Instructions in a queue."""
-        count = Signal(8, name=f"{name}_waiting")
-        m.d.sync += count.eq(
-            count + (queue.i.valid & queue.i.ready) - (queue.o.valid & queue.o.ready)
-        )
-        with m.If(clear):
-            m.d.sync += count.eq(0)
-        return count
 
     @staticmethod
     def _control(
@@ -266,12 +260,11 @@ class Npu(wiring.Component):
         ]
         with m.If(start):
             m.d.sync += started.eq(1)
-        # All that is counted comes a cycle late, since adders stand behind it.
-        m.d.sync += counters.clear.eq(start)
 
     @staticmethod
-    def _events(
+    def _count(
         m: Module,
+        start: Signal,
         sequencer: Sequencer,
         load: LoadUnit,
         matrix: MatrixUnit,
@@ -279,41 +272,62 @@ class Npu(wiring.Component):
         engine: SystolicArray,
         depthwise: DepthwiseEngine | None,
         crossbar: CrossbarEngine | None,
-    ) -> Signal:
-        """Events of this cycle, bit by `Counter`; exactly one MATRIX_* while a program runs."""
+        counters: PerformanceCounters,
+    ) -> None:
+        """Count the events of each cycle; exactly one MATRIX_* while a program runs.
+
+        All of it two cycles late: much of what is counted is the end of a long path, and so is
+        which counter counts it.
+        """
+
+        def seen(value: Value, name: str) -> Signal:
+            copy = Signal.like(value, name=f"seen_{name}")
+            m.d.sync += copy.eq(value)
+            return copy
+
+        weights, activations = load.read.response, engine.activations
+        running = seen(sequencer.running, "running")
+        loading = seen(weights.valid & weights.ready, "loading")
+        matrix_state, post_state = seen(matrix.state, "matrix"), seen(post.state, "post")
+        # Both may be missing; the previous layer's output is then the deeper reason.
+        dependency = seen((matrix.semaphores.wait & Semaphore.STORED) != 0, "dependency")
+        offered = seen(activations.valid, "offered")
+        taken = seen(activations.valid & activations.ready, "taken")
+        computing = Const(0) if depthwise is None else seen(depthwise.computing, "computing")
+        waiting = Const(0) if depthwise is None else seen(depthwise.waiting, "waiting")
+        m.d.sync += [
+            counters.clear.eq(seen(start, "start")),
+            counters.mark.eq(seen(post.mark, "mark")),
+        ]
+
         # The last counter is the crossbar's: without one it has no event.
         events = Signal(len(Counter) - (crossbar is None))
-        valid, ready = engine.activations.valid, engine.activations.ready
-        computing = Const(0) if depthwise is None else depthwise.computing
-        waiting = Const(0) if depthwise is None else depthwise.waiting
-        with m.If(sequencer.running):
+        with m.If(running):
             m.d.comb += [
                 events[Counter.CYCLES].eq(1),
-                events[Counter.LOAD_BUSY].eq(load.read.response.valid & load.read.response.ready),
-                events[Counter.POST_BUSY].eq(post.state == UnitState.RUNNING),
-                events[Counter.POST_WAIT].eq(post.state == UnitState.WAITING_SEMAPHORE),
+                events[Counter.LOAD_BUSY].eq(loading),
+                events[Counter.POST_BUSY].eq(post_state == UnitState.RUNNING),
+                events[Counter.POST_WAIT].eq(post_state == UnitState.WAITING_SEMAPHORE),
             ]
-            with m.If(valid & ready):
+            with m.If(taken):
                 m.d.comb += events[Counter.MATRIX_BUSY].eq(1)
             with m.Elif(computing):
                 m.d.comb += events[Counter.MATRIX_DEPTHWISE].eq(1)
             if crossbar is not None:
-                with m.Elif(crossbar.busy):
+                with m.Elif(seen(crossbar.busy, "crossbar")):
                     m.d.comb += events[Counter.MATRIX_CROSSBAR].eq(1)
-            with m.Elif(valid | waiting):
+            with m.Elif(offered | waiting):
                 m.d.comb += events[Counter.MATRIX_WEIGHTS].eq(1)
-            with m.Elif(matrix.state == UnitState.WAITING_SEMAPHORE):
-                # Both may be missing; the previous layer's output is then the deeper reason.
-                dependency = (matrix.semaphores.wait & Semaphore.STORED) != 0
+            with m.Elif(matrix_state == UnitState.WAITING_SEMAPHORE):
                 m.d.comb += [
                     events[Counter.MATRIX_DEPENDENCY].eq(dependency),
                     events[Counter.MATRIX_ACCUMULATORS].eq(~dependency),
                 ]
-            with m.Elif(matrix.state == UnitState.IDLE):
+            with m.Elif(matrix_state == UnitState.IDLE):
                 m.d.comb += events[Counter.MATRIX_IDLE].eq(1)
             with m.Else():
                 m.d.comb += events[Counter.MATRIX_MEMORY].eq(1)
-        return events
+        m.d.sync += counters.events.eq(events)
 
 
 def _tag_shape(reader: wiring.PureInterface) -> object:

@@ -1,6 +1,6 @@
 """Counting semaphores that order the units."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,7 +40,7 @@ class Semaphores(wiring.Component):
         m = Module()
         units = [getattr(self, f"unit_{i}") for i in range(self._units)]
         counts = []
-        available = Signal(SEMAPHORES)
+        missing = []
         for bit, semaphore in enumerate(Semaphore):
             count = Signal(COUNT_BITS, name=f"count_{semaphore.name.lower()}")
             raised = sum((unit.signal[bit] for unit in units), start=self.extra[bit])
@@ -48,14 +48,17 @@ class Semaphores(wiring.Component):
                 (unit.take & unit.wait[bit] for unit in units[1:]),
                 units[0].take & units[0].wait[bit],
             )
-            m.d.sync += count.eq(count + raised - taken)
+            # From a register: grants are the beginning of long paths.
+            none = Signal(name=f"none_{semaphore.name.lower()}", init=1)
+            m.d.sync += [
+                count.eq(count + raised - taken),
+                none.eq(Mux(taken, count <= 1, count == 0) & (raised == 0)),
+            ]
             with m.If(self.clear):
-                m.d.sync += count.eq(0)
-            m.d.comb += available[bit].eq(count != 0)
+                m.d.sync += [count.eq(0), none.eq(1)]
+            missing.append(none)
             counts.append(count)
-        for bit in range(len(Semaphore), SEMAPHORES):
-            m.d.comb += available[bit].eq(1)
         for unit in units:
-            m.d.comb += unit.grant.eq((unit.wait & ~available) == 0)
+            m.d.comb += unit.grant.eq((unit.wait & Cat(*missing)) == 0)
         m.d.comb += self.counts.eq(Cat(*counts))
         return m

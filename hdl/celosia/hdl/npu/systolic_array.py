@@ -98,7 +98,8 @@ class SystolicArray(wiring.Component):
             self.activations.ready.eq(advance & (~first | tile_complete)),
             take_activation.eq(self.activations.valid & self.activations.ready),
             take_first.eq(take_activation & first),
-            self.weights.ready.eq(advance & (~tile_complete | take_first)),
+            # As with `take_first`, which would come late.
+            self.weights.ready.eq(advance & (~tile_complete | (self.activations.valid & first))),
             take_row.eq(self.weights.valid & self.weights.ready),
         ]
         with m.If(take_first):

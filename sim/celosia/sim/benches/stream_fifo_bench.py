@@ -46,6 +46,7 @@ async def it_holds_its_depth(dut: Any) -> None:
     cocotb.start_soon(source.send(beats))
     await bench.cycles(2 * depth + 5)
     assert not dut.i__ready.value
+    assert dut.level.value == depth
     assert source.status() == f"i offers beat {depth} and waits for ready"
 
 
@@ -57,6 +58,7 @@ async def reset_empties_it(dut: Any) -> None:
     await bench.cycles(BEATS // 2)
     sending.cancel()
     await bench.reset()
+    assert dut.level.value == 0
     beats = random_beats(bench)
     cocotb.start_soon(source.send(beats))
     await sink.check(beats)
