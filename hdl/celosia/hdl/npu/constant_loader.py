@@ -81,17 +81,19 @@ class ConstantLoader(wiring.Component):
         config = self._config
         running = Signal()
         command = Signal(LoadCommand, reset_less=True)  # its address is the next request's
+        asking = Signal()
         requests_left = Signal(range(config.table_vectors + config.parameter_vectors))
         request, response = self.read.request, self.read.response
         m.d.comb += [
             self.commands.ready.eq(~running),
-            request.valid.eq(requests_left != 0),
+            request.valid.eq(asking),
             request.payload.address.eq(command.address),
         ]
         with m.If(request.valid & request.ready):
             m.d.sync += [
                 command.address.eq(command.address + 1),
                 requests_left.eq(requests_left - 1),
+                asking.eq(requests_left != 1),
             ]
 
         # Entries are taken from the bottom of a vector that is looked at once for each.
@@ -126,6 +128,7 @@ class ConstantLoader(wiring.Component):
         with m.If(self.commands.valid & self.commands.ready):
             m.d.sync += [
                 running.eq(1),
+                asking.eq(1),
                 command.eq(self.commands.payload),
                 requests_left.eq(
                     Mux(

@@ -67,7 +67,8 @@ class Sequencer(wiring.Component):
             Signal(8 * self._config.columns, name=f"part_{i}", reset_less=True)
             for i in range(vectors)
         ]
-        asked = Signal(range(vectors + 1))
+        asking = Signal()
+        asked = Signal(range(vectors))
         received = Signal(range(vectors + 1))
         word = Cat(*parts)[:INSTRUCTION_BITS]
         opcode = word[:8]
@@ -76,14 +77,19 @@ class Sequencer(wiring.Component):
             m.d.comb += queue.payload.eq(word)
         request, response = self.read.request, self.read.response
         m.d.comb += [
+            request.valid.eq(asking),
             request.payload.address.eq(self.program_counter),
             self.running.eq(1),
             self.state.eq(UnitState.RUNNING),
         ]
 
+        def fetch():
+            m.d.sync += asking.eq(1)
+            m.next = "FETCH"
+
         def begin():
             m.d.sync += [self.program_counter.eq(self.program), self.illegal.eq(0)]
-            m.next = "FETCH"
+            fetch()
 
         with m.FSM(name="sequencer"):
             with m.State("IDLE"):
@@ -92,7 +98,6 @@ class Sequencer(wiring.Component):
                     begin()
             with m.State("FETCH"):
                 m.d.comb += [
-                    request.valid.eq(asked != vectors),
                     response.ready.eq(1),
                     self.state.eq(UnitState.WAITING_MEMORY),
                 ]
@@ -101,6 +106,8 @@ class Sequencer(wiring.Component):
                         asked.eq(asked + 1),
                         self.program_counter.eq(self.program_counter + 1),
                     ]
+                    with m.If(asked == vectors - 1):
+                        m.d.sync += [asking.eq(0), asked.eq(0)]
                 with m.If(response.valid):
                     # The first vector ends up lowest.
                     for part, above in zip(
@@ -109,7 +116,7 @@ class Sequencer(wiring.Component):
                         m.d.sync += part.eq(above)
                     m.d.sync += received.eq(received + 1)
                     with m.If(received == vectors - 1):
-                        m.d.sync += [asked.eq(0), received.eq(0)]
+                        m.d.sync += received.eq(0)
                         m.next = "DISPATCH"
             with m.State("DISPATCH"):
                 m.d.comb += self.state.eq(UnitState.WAITING_QUEUE)
@@ -129,15 +136,14 @@ class Sequencer(wiring.Component):
                         m.d.sync += self.illegal.eq(1)
                         m.next = "FINISH"
             with m.State("SETTLE"):
-                m.next = "FETCH"
-                with m.If(self.step_mode):
-                    m.next = "SETTLE"
-                    with m.If(self.settled):
-                        m.next = "PAUSE"
+                with m.If(~self.step_mode):
+                    fetch()
+                with m.Elif(self.settled):
+                    m.next = "PAUSE"
             with m.State("PAUSE"):
                 m.d.comb += [self.stepped.eq(1), self.state.eq(UnitState.STEP_PAUSE)]
                 with m.If(self.step):
-                    m.next = "FETCH"
+                    fetch()
             with m.State("FINISH"):
                 m.d.comb += self.state.eq(UnitState.DRAINING)
                 with m.If(self.illegal & self.start):

@@ -71,10 +71,15 @@ class ResponseBuffer(wiring.Component):
 
 
 class RegisteredBuffer(wiring.Component):
-    """As `ResponseBuffer`, but all answers pass through a register: latency 1, three may wait."""
+    """As `ResponseBuffer`, but all answers pass through a register: latency 1, three may wait.
+
+    Members:
+        asked: a word is asked for in this cycle, and arrives in the next.
+        free: a register.
+    """
 
     def __init__(self, shape: data.Layout) -> None:
-        super().__init__(_buffer_members(shape))
+        super().__init__({"asked": wiring.In(1), **_buffer_members(shape)})
         self._shape = shape
 
     def elaborate(self, platform: object) -> Module:
@@ -82,13 +87,19 @@ class RegisteredBuffer(wiring.Component):
         places = [Signal(self._shape, name=f"place_{i}", reset_less=True) for i in range(3)]
         held = Signal(range(4))
         taken = self.o.valid & self.o.ready
+        free = Signal(init=1)
+        under_way = Signal(range(4))  # held, or arriving
         m.d.comb += [
-            # Two words may be held and one arrive without the reader taking any.
-            self.free.eq(held + self.arrives <= 2),
+            self.free.eq(free),
             self.o.valid.eq(held != 0),
             self.o.payload.eq(places[0]),
         ]
-        m.d.sync += held.eq(held + self.arrives - taken)
+        m.d.sync += [
+            held.eq(held + self.arrives - taken),
+            under_way.eq(under_way + self.asked - taken),
+            # All three may be under way without the reader taking any.
+            free.eq(taken | ~((under_way == 3) | ((under_way == 2) & self.asked))),
+        ]
         # Places that hold nothing take whatever there is, as above.
         with m.If(taken | (held == 0)):
             m.d.sync += places[0].eq(Mux(held <= 1, self.arrival, places[1]))
@@ -147,6 +158,10 @@ class VectorMemory(wiring.Component):
         write_port = storage.write_port(granularity=1)
         address_bits = ceil_log2(self._depth)
 
+        # The last client's address, unless another's is granted, which is late enough known.
+        last = len(self._tags) - 1
+        address = getattr(self, f"read_{last}").request.payload.address
+        m.d.comb += read_port.addr.eq(address[:address_bits])
         taken = Signal(len(self._tags) + 1)
         for i in range(len(self._tags)):
             port = getattr(self, f"read_{i}")
@@ -154,6 +169,7 @@ class VectorMemory(wiring.Component):
             tag = Signal.like(port.request.payload.tag, name=f"tag_{i}", reset_less=True)
             arrival = Signal.like(port.response.payload, name=f"arrival_{i}")
             free = Const(1)
+            grant = Signal(name=f"grant_{i}")
             if self._answers[i] == Answers.DIRECT:
                 m.d.comb += [
                     port.response.valid.eq(arrives),
@@ -163,9 +179,10 @@ class VectorMemory(wiring.Component):
                 kind = {Answers.BUFFERED: ResponseBuffer, Answers.REGISTERED: RegisteredBuffer}
                 m.submodules[f"buffer_{i}"] = buffer = kind[self._answers[i]](arrival.shape())
                 m.d.comb += [buffer.arrives.eq(arrives), buffer.arrival.eq(arrival)]
+                if self._answers[i] == Answers.REGISTERED:
+                    m.d.comb += buffer.asked.eq(grant)
                 wiring.connect(m, wiring.flipped(port.response), buffer.o)
                 free = buffer.free
-            grant = Signal(name=f"grant_{i}")
             m.d.comb += [
                 port.request.ready.eq(free & ~taken[i]),
                 grant.eq(port.request.valid & port.request.ready),
@@ -174,9 +191,10 @@ class VectorMemory(wiring.Component):
                 arrival.tag.eq(tag),
             ]
             m.d.sync += arrives.eq(grant)
-            with m.If(grant):
-                m.d.comb += read_port.addr.eq(port.request.payload.address[:address_bits])
-                m.d.sync += tag.eq(port.request.payload.tag)
+            m.d.sync += tag.eq(port.request.payload.tag)  # whether it arrives or not
+            if i < last:
+                with m.If(grant):
+                    m.d.comb += read_port.addr.eq(port.request.payload.address[:address_bits])
         m.d.comb += read_port.en.eq(taken[-1])
 
         written = Signal(self._writers + 1)
