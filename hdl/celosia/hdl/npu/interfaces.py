@@ -1,6 +1,6 @@
 """Layouts and signatures between the NPU's blocks, all derived from the specification."""
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Shape, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,6 +31,7 @@ __all__ = [
     "SemaphoreSignature",
     "field_width",
     "instruction_layout",
+    "is_instruction",
     "vector",
 ]
 
@@ -53,6 +54,17 @@ def instruction_layout(instruction: type[Instruction]) -> data.StructLayout:
             for item in instruction.layout()
         },
     )
+
+
+UNIT_OPCODE_BITS = 4
+
+
+def is_instruction(word: Value, kind: type[Instruction]) -> Value:
+    """Whether an instruction word of a unit is of that kind.
+
+    Only its own instructions reach a unit, and their lowest bits tell them apart.
+    """
+    return word[:UNIT_OPCODE_BITS] == kind.opcode % (1 << UNIT_OPCODE_BITS)
 
 
 def field_width(instruction: type[Instruction], name: str) -> int:

@@ -54,14 +54,16 @@ class LaneFeed(wiring.Component):
     Members
     -------
     drained : In(stream of C int32)
-        Accumulators; taken while `draining`.
+        Accumulators; taken while not `reducing`.
     reduced : In(stream of R int32)
-        Sums, maxima or pairs; taken while not `draining`.
+        Sums, maxima or pairs; taken while `reducing`.
     addresses : In(stream.Signature(OutputAddress))
         One for each scratchpad vector.
     draining, adding, multiplying : In(1)
         What the vectors are; one of them, or none for sums and maxima. They, and what follows, must
         not change while a beat is inside.
+    reducing : In(1)
+        Not `draining`, from a register of its own: the other's drives hundreds of multiplexers.
     parameters : In(C x parameters_layout)
         For drained vectors.
     scale : In(parameters_layout)
@@ -90,6 +92,7 @@ class LaneFeed(wiring.Component):
                 "reduced": In(stream.Signature(vector(config.rows, SUM_BITS))),
                 "addresses": In(stream.Signature(OutputAddress)),
                 "draining": In(1),
+                "reducing": In(1),
                 "adding": In(1),
                 "multiplying": In(1),
                 "uniform": In(1),
@@ -125,21 +128,21 @@ class LaneFeed(wiring.Component):
         m.d.comb += [
             vector_end.eq(group == groups - 1),
             offered.eq(
-                Mux(self.draining, self.drained.valid, self.reduced.valid) & self.addresses.valid
+                Mux(self.reducing, self.reduced.valid, self.drained.valid) & self.addresses.valid
             ),
             valid.eq(offered & (wait == 0)),
             take.eq(valid & advance),
             self.addresses.ready.eq(take & vector_end),
-            self.reduced.ready.eq(self.addresses.ready & ~self.draining),
+            self.reduced.ready.eq(self.addresses.ready & self.reducing),
             self.drained.ready.eq(
-                self.addresses.ready & self.draining & self.addresses.payload.pixel_end
+                self.addresses.ready & ~self.reducing & self.addresses.payload.pixel_end
             ),
         ]
         with m.If(take):
             m.d.sync += [group.eq(group + 1), slot.eq(slot + 1)]
             with m.If(vector_end):
                 m.d.sync += group.eq(0)
-            with m.If(vector_end & (self.addresses.payload.pixel_end | ~self.draining)):
+            with m.If(vector_end & (self.addresses.payload.pixel_end | self.reducing)):
                 m.d.sync += slot.eq(0)
 
         # First stage: the group's sums, while the tables look up its bytes.

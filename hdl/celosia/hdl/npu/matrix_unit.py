@@ -26,6 +26,7 @@ from celosia.hdl.npu.interfaces import (
     SemaphoreSignature,
     field_width,
     instruction_layout,
+    is_instruction,
     vector,
 )
 from celosia.hdl.stream import StreamFifo
@@ -289,25 +290,25 @@ class MatrixUnit(wiring.Component):
         ]
         startable = self.instructions.valid & self.semaphores.grant
         for kind, target in ((Matmul, run), (MatrixLoop, setting), (MatrixInput, bounds)):
-            with m.If(matmul.opcode == kind.opcode):
+            with m.If(is_instruction(word, kind)):
                 m.d.comb += [
                     target.valid.eq(startable),
                     self.instructions.ready.eq(self.semaphores.grant & target.ready),
                 ]
-        is_work = matmul.opcode == Matmul.opcode
+        is_work = is_instruction(word, Matmul)
         if self.config.depthwise_taps:
             self._start_depthwise(m, run, startable)
-            is_work |= matmul.opcode == Depthwise.opcode
+            is_work |= is_instruction(word, Depthwise)
         if self.config.crossbar is not None:
             self._start_product(m, generator, startable)
-            is_work |= matmul.opcode == Product.opcode
+            is_work |= is_instruction(word, Product)
         start = self.instructions.valid & self.instructions.ready
         m.d.comb += self.semaphores.take.eq(start)
         with m.If(self.instructions.valid):
             m.d.comb += self.semaphores.wait.eq(matmul.wait)
         with m.If(start & ~is_work):
             m.d.comb += self.semaphores.signal.eq(matmul.signal)
-        with m.If(start & (matmul.opcode == MatrixInput.opcode)):
+        with m.If(start & is_instruction(word, MatrixInput)):
             m.d.sync += padding.eq(image.padding)
         return is_work
 
@@ -318,12 +319,12 @@ class MatrixUnit(wiring.Component):
             data.View(instruction_layout(kind), word) for kind in (Product, MatrixLoop)
         )
         pixels = [Signal(AccumulateJob[name].shape, name=name) for name in ("columns", "rows")]
-        with m.If((loop.opcode == MatrixLoop.opcode) & self.instructions.valid):
+        with m.If(is_instruction(word, MatrixLoop) & self.instructions.valid):
             with m.If(self.instructions.ready):
                 for level, count in zip((3, 4), pixels, strict=True):
                     with m.If(loop.level == level):
                         m.d.sync += count.eq(loop.count)
-        with m.If(product.opcode == Product.opcode):
+        with m.If(is_instruction(word, Product)):
             m.d.comb += [
                 run.payload.address.eq(product.address),
                 run.payload.y.eq(product.y),
@@ -342,9 +343,9 @@ class MatrixUnit(wiring.Component):
 
     def _start_depthwise(self, m, run, startable):
         """DEPTHWISE is a run over its strip, and a job of the depthwise engine."""
+        word = self.instructions.payload
         depthwise, window = (
-            data.View(instruction_layout(kind), self.instructions.payload)
-            for kind in (Depthwise, DepthwiseWindow)
+            data.View(instruction_layout(kind), word) for kind in (Depthwise, DepthwiseWindow)
         )
         job = self.depthwise_jobs
         kept = Signal(DepthwiseJob["window"].shape, reset_less=True)
@@ -353,12 +354,12 @@ class MatrixUnit(wiring.Component):
             job.payload.columns.eq(depthwise.columns),
             job.payload.window.eq(kept),
         ]
-        with m.If(depthwise.opcode == DepthwiseWindow.opcode):
+        with m.If(is_instruction(word, DepthwiseWindow)):
             # The engine's jobs carry the window: it may change at any time.
             m.d.comb += self.instructions.ready.eq(self.semaphores.grant)
             with m.If(startable):
                 m.d.sync += [kept[name].eq(window[name]) for name, _ in kept.shape()]
-        with m.If(depthwise.opcode == Depthwise.opcode):
+        with m.If(is_instruction(word, Depthwise)):
             m.d.comb += [
                 run.payload.address.eq(depthwise.address),
                 run.payload.y.eq(depthwise.y),

@@ -98,9 +98,9 @@ class OutputAddresses(wiring.Component):
                         columns_left.eq(run.columns),
                         run.rows.eq(run.rows - 1),
                     ]
-        with m.If(self.runs.valid & self.runs.ready):
+        with m.If(self.runs.ready):  # whether there is a run is known later
             m.d.sync += [
-                running.eq(1),
+                running.eq(self.runs.valid),
                 run.eq(self.runs.payload),
                 column_start.eq(self.runs.payload.address),
                 row_start.eq(self.runs.payload.address),

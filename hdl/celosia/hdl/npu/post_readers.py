@@ -79,9 +79,9 @@ class SumReader(wiring.Component):
                 run.rows.eq(run.rows - row_end),
                 running.eq(~last),
             ]
-        with m.If(self.runs.valid & self.runs.ready):
+        with m.If(self.runs.ready):  # whether there is a run is known later
             m.d.sync += [
-                running.eq(1),
+                running.eq(self.runs.valid),
                 run.eq(self.runs.payload),
                 columns_left.eq(self.runs.payload.columns),
             ]
@@ -138,10 +138,12 @@ class OperandReader(wiring.Component):
                     m.d.sync += [run.b.eq(b_start), b_left.eq(run.b_vectors)]
             with m.Else():
                 m.d.sync += run.a.eq(run.a + 1)
-        with m.If(self.runs.valid & self.runs.ready):
+        with m.If(self.runs.ready):  # as above
             m.d.sync += [
                 run.eq(self.runs.payload),
                 b_start.eq(self.runs.payload.b),
                 b_left.eq(self.runs.payload.b_vectors),
             ]
+            with m.If(~self.runs.valid):
+                m.d.sync += run.count.eq(0)
         return m

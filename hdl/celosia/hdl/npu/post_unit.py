@@ -1,5 +1,8 @@
 """POST: requantises sums, adds and multiplies tensors, pools windows, and stores the results."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -27,6 +30,7 @@ from celosia.hdl.npu.interfaces import (
     MemoryWriteSignature,
     SemaphoreSignature,
     instruction_layout,
+    is_instruction,
     vector,
 )
 from celosia.hdl.npu.lane_collector import LaneCollector
@@ -133,7 +137,9 @@ class PostUnit(wiring.Component):
         m.submodules.addresses = addresses = OutputAddresses()
         m.submodules.sums = sums = SumReader()
         m.submodules.operands = operands = OperandReader()
-        m.submodules.windows = windows = AddressGenerator(run_levels=(COLUMN_LEVEL, ROW_LEVEL))
+        m.submodules.windows = windows = AddressGenerator(
+            run_levels=(COLUMN_LEVEL, ROW_LEVEL), overlaps=False
+        )
         m.submodules.reducer = reducer = TapReducer(lanes=config.rows)
         m.submodules.loader = loader = ConstantLoader(config)
         m.submodules.parameters = parameters = ParameterRegisters(config, multiplier_bits=bits)
@@ -168,12 +174,16 @@ class PostUnit(wiring.Component):
             kind: data.View(instruction_layout(kind), self.instructions.payload)
             for kind in (*SETTINGS, *WORK)
         }
+        is_kind = {kind: is_instruction(self.instructions.payload, kind) for kind in word}
         start = {kind: Signal(name=f"start_{kind.__name__}") for kind in word}
         pool_vectors = self._settings(m, word, start, feed, control, addresses, windows, reducer)
-        self._work(m, word, start, pool_vectors, feed, addresses, sums, operands, windows, loader)
+        self._work(
+            m, word, is_kind, start, pool_vectors, feed, addresses, sums, operands, windows, loader
+        )
         self._order(
             m,
             word,
+            is_kind,
             start,
             may_drain=sums.runs.ready & addresses.runs.ready,
             done=collector.done | loader.done,
@@ -250,11 +260,25 @@ class PostUnit(wiring.Component):
             kept(PostScale, feed.scale[name], scale[name])
         return pool_vectors
 
-    def _work(self, m, word, start, pool_vectors, feed, addresses, sums, operands, windows, loader):
+    def _work(
+        self,
+        m,
+        word,
+        is_kind,
+        start,
+        pool_vectors,
+        feed,
+        addresses,
+        sums,
+        operands,
+        windows,
+        loader,
+    ):
         """Start what works, with what the instruction says."""
         drain, pool = word[Drain], word[Pool]
         add = word[Add]  # and MUL, whose fields are the same
         draining, adding, multiplying, uniform = Signal(), Signal(), Signal(), Signal()
+        reducing = Signal(init=1)
         elementwise, starts = Signal(), Signal()
         m.d.comb += [
             elementwise.eq(start[Add] | start[Mul]),
@@ -281,26 +305,29 @@ class PostUnit(wiring.Component):
             loader.commands.payload.planes.eq(word[LoadParameters].planes),
             addresses.runs.valid.eq(starts),
             feed.draining.eq(draining),
+            feed.reducing.eq(reducing),
             feed.adding.eq(adding),
             feed.multiplying.eq(multiplying),
             feed.uniform.eq(uniform),
         ]
         with m.If(starts):
             m.d.sync += [
-                draining.eq(start[Drain]),
-                adding.eq(start[Add]),
-                multiplying.eq(start[Mul]),
-                uniform.eq(~start[Drain] | drain.uniform),
+                draining.eq(is_kind[Drain]),
+                reducing.eq(~is_kind[Drain]),
+                adding.eq(is_kind[Add]),
+                multiplying.eq(is_kind[Mul]),
+                uniform.eq(~is_kind[Drain] | drain.uniform),
             ]
+        # By what stands first, whether it starts or not, which is known later.
         run = addresses.runs.payload
-        with m.If(start[Drain]):
+        with m.If(is_kind[Drain]):
             m.d.comb += [
                 run.address.eq(drain.output),
                 run.vectors.eq(drain.vectors),
                 run.columns.eq(drain.columns),
                 run.rows.eq(drain.rows),
             ]
-        with m.Elif(elementwise):
+        with m.Elif(is_kind[Add] | is_kind[Mul]):
             m.d.comb += [
                 run.address.eq(add.output),
                 run.vectors.eq(add.count),
@@ -318,13 +345,12 @@ class PostUnit(wiring.Component):
         if slices > 1:
             chosen = Signal.like(feed.slice, reset_less=True)
             with m.If(addresses.runs.valid):
-                m.d.sync += chosen.eq(Mux(start[Drain], drain.slice, slices))
+                m.d.sync += chosen.eq(Mux(is_kind[Drain], drain.slice, slices))
             m.d.comb += feed.slice.eq(chosen)
 
-    def _order(self, m, word, start, *, may_drain, done):
+    def _order(self, m, word, is_kind, start, *, may_drain, done):
         """When the next instruction starts, and what happens when one is complete."""
         common = word[Drain]  # opcode, wait, signal and mark stand in the same place in all
-        is_kind = {kind: common.opcode == kind.opcode for kind in word}
         at_work = Signal(range(IN_FLIGHT + 1))
         drains = Signal()  # what is at work is DRAINs
         may_start = Signal()
@@ -344,7 +370,7 @@ class PostUnit(wiring.Component):
         # Completions in order, the next one first.
         completion, following = Signal(Completion), Signal(Completion)
         begun = Signal(Completion)
-        starts_work = begin & (common.opcode >= WORK[0].opcode)
+        starts_work = begin & reduce(or_, (is_kind[kind] for kind in WORK))
         m.d.comb += [begun.signal.eq(common.signal), begun.mark.eq(common.mark)]
         m.d.sync += at_work.eq(at_work + starts_work - done)
         with m.If(done):

@@ -94,8 +94,10 @@ class TapReducer(wiring.Component):
                 m.d.comb += reduced[lane].eq(byte)
         with m.If(self.o.ready):
             m.d.sync += full.eq(0)
+        with m.If(~full | self.o.ready):  # whatever is there
+            m.d.sync += result.eq(reduced)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += partial.eq(following)
             with m.If(tap.final):
-                m.d.sync += [partial.eq(0), result.eq(reduced), full.eq(1)]
+                m.d.sync += [partial.eq(0), full.eq(1)]
         return m

@@ -79,6 +79,8 @@ class WindowWalker(wiring.Component):
         m = Module()
         job = Signal(DepthwiseJob, reset_less=True)
         window = job.window
+        # Numbers of the last ones: what is subtracted as a job comes needn't be at every step.
+        ends = Signal(DepthwiseJob, reset_less=True)
         present = Signal()
         origin = Signal(range(self.columns))  # first column of the output column at hand
         row_origin = Signal.like(self.row)
@@ -96,12 +98,12 @@ class WindowWalker(wiring.Component):
             self.valid.eq(readable & (~self.take | self.complete)),
             self.wants_weights.eq(readable & self.take & ~self.complete),
             step.eq(self.valid & self.ready),
-            last_kernel_row.eq(kernel_row == window.rows - 1),
+            last_kernel_row.eq(kernel_row == ends.window.rows),
             self.first.eq(self.word == 0),
-            self.final.eq(last_kernel_row & (group == window.groups - 1)),
+            self.final.eq(last_kernel_row & (group == ends.window.groups)),
             self.row.eq(row_origin + kernel_row),
-            last_output_row.eq(output_row == job.rows - 1),
-            last_output_column.eq(output_column == job.columns - 1),
+            last_output_row.eq(output_row == ends.rows),
+            last_output_column.eq(output_column == ends.columns),
             column_done.eq(step & self.final & last_output_row),
             job_done.eq(column_done & last_output_column),
             self.jobs.ready.eq(~present | job_done),
@@ -140,7 +142,14 @@ class WindowWalker(wiring.Component):
                     output_column.eq(output_column + 1),
                 ]
             with m.If(job_done):
-                m.d.sync += [present.eq(0), output_column.eq(0)]
-        with m.If(self.jobs.valid & self.jobs.ready):
-            m.d.sync += [present.eq(1), job.eq(self.jobs.payload), self.take.eq(1)]
+                m.d.sync += output_column.eq(0)
+        with m.If(self.jobs.ready):
+            m.d.sync += [present.eq(self.jobs.valid), job.eq(self.jobs.payload), self.take.eq(1)]
+            for end, count in (
+                (ends.rows, self.jobs.payload.rows),
+                (ends.columns, self.jobs.payload.columns),
+                (ends.window.rows, self.jobs.payload.window.rows),
+                (ends.window.groups, self.jobs.payload.window.groups),
+            ):
+                m.d.sync += end.eq(count - 1)
         return m

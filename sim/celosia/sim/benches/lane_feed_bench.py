@@ -53,6 +53,7 @@ class Phase:
     def apply(self, dut: Any) -> None:
         """Set the ports that must not change during the phase."""
         dut.draining.value = self.kind == "drain"
+        dut.reducing.value = self.kind != "drain"
         dut.adding.value = self.kind == "add"
         dut.multiplying.value = self.kind == "mul"
         dut.uniform.value = self.uniform
