@@ -178,7 +178,7 @@ class HostPort(wiring.Component):
                 with m.If(writing):
                     with m.If(on_registers):
                         self._write_register(m, access)
-                with m.Elif(held.next):
+                with m.Elif(present & held.next):
                     m.d.sync += answer.eq(held.word)
                     m.next = "ANSWER"
                 for memory, flag in asks.items():
