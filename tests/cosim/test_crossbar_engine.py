@@ -5,7 +5,15 @@ import pytest
 from support.mutants import mutated
 
 from celosia.golden.config import config_from_mapping
-from celosia.hdl.crossbar import engine, pixel_gatherer, window
+from celosia.hdl.crossbar import (
+    controller,
+    engine,
+    level_queue,
+    pixel_gatherer,
+    result_queue,
+    status,
+    window,
+)
 from celosia.sim.block_bench import run_block_bench
 from celosia.sim.simulation import SimulationFailed
 
@@ -45,7 +53,7 @@ def run(which, kind=engine.CrossbarEngine):
     "which",
     [
         *("commands/stalls=False", "commands/stalls=True", "turns/stalls=False"),
-        *("turns/stalls=True", "aborts", "restarts", "losses"),
+        *("turns/stalls=True", "aborts", "restarts", "losses", "tables", "backlog"),
     ],
 )
 def test_engine(which):
@@ -64,13 +72,25 @@ def test_engine(which):
         ("restarts", engine, ("= restarted(window)", "= window")),
         ("restarts", engine, ("= restarted(gatherer)", "= gatherer")),
         ("losses", window, ("idle.eq(~self.busy & ~commands.o.valid)", "idle.eq(~self.busy)")),
+        ("restarts", window, ("number < kept.waiting", "number <= kept.waiting")),
+        ("restarts", engine, ("controller.restart.eq(self.restart)", "controller.restart.eq(0)")),
+        (
+            *("tables", controller),
+            ("self.commands.valid | programmer.busy | maintenance.busy", "0"),
+        ),
+        ("losses", level_queue, ("last + self.place", "self.place")),
+        ("losses", level_queue, ("self.count > self._depth", "self.count >= self._depth")),
+        ("losses", result_queue, ("Mux(few, self.count, self.waiting)", "self.count")),
+        ("backlog", result_queue, ("self.waiting != self._depth", "1")),
+        ("commands/stalls=False", status, ("offset < len(places)", "1")),
     ],
 )
 def test_the_bench_finds(which, module, change, monkeypatch):
     broken = mutated(module, change)
-    for name in module.__all__:
-        if hasattr(engine, name):
-            monkeypatch.setattr(engine, name, getattr(broken, name))
+    for user in (engine, controller, window):
+        for name in module.__all__:
+            if hasattr(user, name):
+                monkeypatch.setattr(user, name, getattr(broken, name))
     kind = broken.CrossbarEngine if module is engine else engine.CrossbarEngine
     with pytest.raises(SimulationFailed):
         run(which, kind)

@@ -5,6 +5,7 @@ come vector by vector, as MATRIX sends them. Products have no noise, so that the
 on how many measurements came before them.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import cocotb
@@ -15,7 +16,7 @@ from celosia.golden.config import NpuConfig, config_from_mapping
 from celosia.golden.crossbar.commands import MAINTENANCE, ON_CELLS, TARGETED, Command, Result
 from celosia.golden.crossbar.config import UNDRIVEN
 from celosia.golden.crossbar.controller import Controller, RegionCommand
-from celosia.golden.crossbar.corrections import CorrectionField, table
+from celosia.golden.crossbar.corrections import CorrectionField, CorrectionWrite, table
 from celosia.golden.crossbar.emulator import EmulatorTwin
 from celosia.golden.crossbar.mvm import plain_correction
 from celosia.golden.crossbar.settings import Setting
@@ -116,11 +117,16 @@ class Engine:
         script.settings(self.settings)
         for tile in range(tiles.tiles):
             script.corrections(plain_correction(tiles, 3000).writes(tile))
-            highest = tiles.rows * (tiles.levels - 1)
-            sums = self.rng.integers(highest // 2, highest, tiles.columns).tolist()
-            script.corrections(table(CorrectionField.LEVELS, tile, sums))
+            script.corrections(self.level_sums(tile))
         script.cells(self.rng.integers(0, 1024, (2, tiles.rows, tiles.columns)))
         await self.both(script.script)
+
+    def level_sums(self, tile: int) -> Iterator[CorrectionWrite]:
+        """Random sums of levels, which CALIBRATE holds its columns to."""
+        tiles = self.tiles
+        highest = tiles.rows * (tiles.levels - 1)
+        sums = self.rng.integers(highest // 2, highest, tiles.columns).tolist()
+        return table(CorrectionField.LEVELS, tile, sums)
 
     def command(self, tile: int, tag: int) -> tuple[RegionCommand, list[int], int]:
         """A random command, its levels, and how many results it has."""
@@ -323,6 +329,67 @@ async def restarts(dut: Any) -> None:
 
 
 @cocotb.test()
+async def tables(dut: Any) -> None:
+    """Products wait for a command on their own tile: each finds the tables from before it or from
+    behind it, and none while it writes them."""
+    bench = await BlockBench.start(dut, timeout_cycles=4_000_000)
+    engine = Engine(dut, bench, stalls=False)
+    await engine.prepare()
+    parted = 0
+    for number in range(4):
+        script = engine.script()
+        script.corrections(engine.level_sums(0))
+        await engine.both(script.script)
+        state = engine.rng.bit_generator.state
+        beats, before = engine.pixels(PIXELS, 0)
+        cocotb.start_soon(engine.vectors.send(beats))
+        await bench.cycles(bench.rng.randrange(1, 2000))
+        script = engine.script()
+        script.command(RegionCommand(Command.CALIBRATE, 0, tag=number))
+        await engine.both(script.script)
+        engine.rng.bit_generator.state = state
+        same, behind = engine.pixels(PIXELS, 0)
+        assert same == beats
+        got = await engine.sums.receive(PIXELS)
+        found = [i for i in range(PIXELS + 1) if got == before[:i] + behind[i:]]
+        assert found, f"{got} aren't {before} up to one of them, and then {behind}"
+        parted += before != behind and 0 < found[0] < PIXELS
+        await engine.settle()
+        script = engine.script()
+        script.results(engine.tiles.columns, 0)
+        await engine.both(script.script)
+    assert parted >= 2, f"only {parted} commands were between products"
+
+
+@cocotb.test()
+async def backlog(dut: Any) -> None:
+    """A command with more results than may wait goes on when some of them are dropped."""
+    bench = await BlockBench.start(dut, timeout_cycles=4_000_000)
+    engine = Engine(dut, bench, stalls=False)
+    await engine.prepare()
+    tiles = engine.tiles
+    count = tiles.rows * tiles.columns
+    assert count > CROSSBAR_QUEUE
+    script = engine.script()
+    script.command(RegionCommand(Command.READ, 1, 0, tiles.rows, 0, tiles.columns, 9))
+    await engine.both(script.script)
+    while await engine.read(STATE) >> 16 < CROSSBAR_QUEUE:
+        await bench.cycles(100)
+    await bench.cycles(1000)
+    assert await engine.read(STATE) == CrossbarState.INTERLOCK | CROSSBAR_QUEUE << 16
+    words: list[int] = []
+    while len(words) < RESULT_WORDS * count:
+        taken = min(await engine.read(STATE) >> 16, int(engine.rng.integers(1, 100)))
+        for word in range(RESULT_WORDS * taken):
+            words.append(await engine.read(crossbar_address(CrossbarPort.RESULT, word)))
+        await engine.write(DROP, taken)
+    script = engine.script()
+    script.results(count, 0)
+    assert words == play_on_twin(script.script, engine.window).tolist()
+    assert await engine.settle() == CrossbarState.INTERLOCK | CrossbarState.IDLE
+
+
+@cocotb.test()
 async def losses(dut: Any) -> None:
     """What would have to wait is lost, and told; an open interlock too."""
     bench = await BlockBench.start(dut, timeout_cycles=4_000_000)
@@ -356,8 +423,9 @@ async def losses(dut: Any) -> None:
     await engine.settle()
     assert not await engine.read(STATE) & CrossbarState.LOST
     # As many as there is room for, and one more.
-    for number in range(CROSSBAR_QUEUE):
-        await engine.write(target + WORD_BYTES * number, 1)
+    levels = engine.rng.integers(0, engine.tiles.levels, CROSSBAR_QUEUE).tolist()
+    for number, level in enumerate(levels):
+        await engine.write(target + WORD_BYTES * number, level)
     await engine.write(LEVELS, CROSSBAR_QUEUE + 1)
     await forget()
     await engine.write(LEVELS, CROSSBAR_QUEUE)
@@ -378,8 +446,15 @@ async def losses(dut: Any) -> None:
     assert words[-1] == quiet | CrossbarState.IDLE
     await engine.write(DROP, CROSSBAR_QUEUE)
     assert await engine.read(STATE) == quiet | CrossbarState.IDLE
-    # The levels that are left over are those of the next command, which pulses nothing without an
-    # interlock.
+    # The levels that are left over are those of the next command,
+    script, golden = engine.script(), engine.script()
+    script.command(busy._replace(tile=2))
+    golden.command(busy._replace(tile=2), levels[:20])
+    for each in (script, golden):
+        each.results(20, 1_000_000)
+    got, want = await engine.play(script.script), play_on_twin(golden.script, engine.window)
+    assert np.array_equal(got, want), f"{answers_of(got)} aren't {answers_of(want)}"
+    # and of one behind it, which pulses nothing without an interlock.
     dut.interlock.value = 0
     script = engine.script()
     script.command(busy._replace(tile=2))
