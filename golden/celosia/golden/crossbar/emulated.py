@@ -6,7 +6,7 @@ are the device's own, in steps of 2^-n of a level, so that a cell of the lowest 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,9 @@ def crossbar_from_mapping(table: Mapping[str, Any], folder: Path) -> CrossbarCon
     sizes = dict(table)
     given = dict(sizes.pop("emulator"))
     name = given.get("device")
-    integers = {item.name for item in fields(EmulatorConfig)} - {"device"}
-    if name is None or not isinstance(name, str) or integers <= set(given):
-        emulator = fill(EmulatorConfig, given, "crossbar.emulator", "")
-        return CrossbarConfig(**sizes, emulator=emulator)
-    fill(EmulatorConfig, {**given, "device": name}, "crossbar.emulator", "")  # its keys and values
+    alone = fill(EmulatorConfig, given, "crossbar.emulator", "")
+    if name is None or set(HIGHEST) <= set(given):
+        return CrossbarConfig(**sizes, emulator=alone)
     source = name if name in PRESETS else str(folder / name)
     device = load_device(source)
     bank = CrossbarConfig(**{**limits_for(device), **sizes})
