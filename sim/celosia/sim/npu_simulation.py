@@ -5,6 +5,7 @@ import json
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ HARNESS_TOP = "npu_harness"
 class NpuSimulation:
     """A built simulation of an NPU: of its Verilog, or of what `netlist` makes of that.
 
+    `plusargs` reach every run, for models of cells that look at them.
+
     Attributes:
         config: what was built.
         build_s: seconds that emitting and building took; near zero where both were cached.
@@ -39,9 +42,11 @@ class NpuSimulation:
         visibility: Visibility = "ports",
         netlist: Netlist | None = None,
         multipliers: MultiplierPlan = EXPRESSIONS,
+        plusargs: Sequence[str] = (),
     ) -> None:
         begin = time.perf_counter()
         self.config = config
+        self._plusargs = plusargs
         self._simulation = _build(_verilog(config, multipliers), trace_fst, visibility, netlist)
         self.build_s = time.perf_counter() - begin
 
@@ -70,7 +75,11 @@ class NpuSimulation:
         self._simulation.run(
             "celosia.sim.benches.npu_run",
             env={"CELOSIA_MEASURED": str(folder / "measured")},
-            plusargs=[f"+commands={folder / 'commands'}", f"+answers={folder / 'answers'}"],
+            plusargs=[
+                f"+commands={folder / 'commands'}",
+                f"+answers={folder / 'answers'}",
+                *self._plusargs,
+            ],
             waves=waves,
             stop=stop,
         )
