@@ -42,7 +42,7 @@ def characterise(
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", help="Draws of everything that is drawn.")
     ] = 3,
-    samples: Annotated[int, typer.Option("--samples", metavar="N", help="Samples, at most.")] = 10,
+    samples: Annotated[int, typer.Option("--samples", metavar="N", help="Samples, at most.")] = 8,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -115,8 +115,8 @@ def characterise(
     ranges that are calibrated, scales that follow drift, spare columns, weights that are remapped
     around stuck cells, and a network that was trained noise-aware. Points are means over the seeds.
 
-    With its defaults it shows trends, in less than two minutes of one processor: one sample of ten
-    is 10 %. Figures to quote take --samples 200 --seeds 10, and so much longer.
+    With its defaults it shows trends, in less than two minutes of one processor: a sample of eight
+    is 12 %. Figures to quote take --samples 200 --seeds 10, and so much longer.
     """
     from celosia.golden.config import load_config
     from celosia.runtime.crossbar.characterise import Characterisation

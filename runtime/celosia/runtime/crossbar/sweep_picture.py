@@ -70,5 +70,5 @@ def draw_sweep(result: SweepResult, int8: Mapping[str, float], title: str, measu
     axis.grid(axis="y", color="#e5e5e5", linewidth=0.8)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(fontsize=8, frameon=False, loc="lower left")
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=2)
     return as_png(figure)
