@@ -10,6 +10,8 @@ from celosia.hdl.crossbar import (
     engine,
     level_queue,
     pixel_gatherer,
+    result_queue,
+    status,
     window,
 )
 from celosia.sim.block_bench import run_block_bench
@@ -70,11 +72,16 @@ def test_engine(which):
         ("restarts", engine, ("= restarted(window)", "= window")),
         ("restarts", engine, ("= restarted(gatherer)", "= gatherer")),
         ("losses", window, ("idle.eq(~self.busy & ~commands.o.valid)", "idle.eq(~self.busy)")),
+        ("restarts", window, ("number < kept.waiting", "number <= kept.waiting")),
         (
             *("tables", controller),
             ("self.commands.valid | programmer.busy | maintenance.busy", "0"),
         ),
         ("losses", level_queue, ("last + self.place", "self.place")),
+        ("losses", level_queue, ("self.count > self._depth", "self.count >= self._depth")),
+        ("losses", result_queue, ("Mux(few, self.count, self.waiting)", "self.count")),
+        ("backlog", result_queue, ("self.waiting != self._depth", "1")),
+        ("commands/stalls=False", status, ("offset < len(places)", "1")),
     ],
 )
 def test_the_bench_finds(which, module, change, monkeypatch):

@@ -429,6 +429,7 @@ async def losses(dut: Any) -> None:
     await engine.write(LEVELS, CROSSBAR_QUEUE + 1)
     await forget()
     await engine.write(LEVELS, CROSSBAR_QUEUE)
+    assert not await engine.read(STATE) & CrossbarState.LOST, "there was room for all"
     await engine.write(LEVELS, 1)
     await forget()
     # Reading changes nothing, dropping more than there are leaves none.
