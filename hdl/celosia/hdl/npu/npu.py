@@ -295,6 +295,8 @@ class Npu(wiring.Component):
         taken = seen(activations.valid & activations.ready, "taken")
         computing = Const(0) if depthwise is None else seen(depthwise.computing, "computing")
         waiting = Const(0) if depthwise is None else seen(depthwise.waiting, "waiting")
+        # Statements would part an If from what belongs to it.
+        multiplying = None if crossbar is None else seen(crossbar.busy, "crossbar")
         m.d.sync += [
             counters.clear.eq(seen(start, "start")),
             counters.mark.eq(seen(post.mark, "mark")),
@@ -313,8 +315,8 @@ class Npu(wiring.Component):
                 m.d.comb += events[Counter.MATRIX_BUSY].eq(1)
             with m.Elif(computing):
                 m.d.comb += events[Counter.MATRIX_DEPTHWISE].eq(1)
-            if crossbar is not None:
-                with m.Elif(seen(crossbar.busy, "crossbar")):
+            if multiplying is not None:
+                with m.Elif(multiplying):
                     m.d.comb += events[Counter.MATRIX_CROSSBAR].eq(1)
             with m.Elif(offered | waiting):
                 m.d.comb += events[Counter.MATRIX_WEIGHTS].eq(1)
