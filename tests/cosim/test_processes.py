@@ -17,8 +17,9 @@ helper = "import os, sys, time; print(os.getppid(), os.getpid(), flush=True); ti
 subprocess.run([sys.executable, "-c", helper])
 """
 WAITING = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 from celosia.runtime.cli import app  # installs the command's own handling of signals
 from celosia.sim.processes import execute
 folder = Path(sys.argv[1])

@@ -25,7 +25,13 @@ SEED = 21
 @contextlib.contextmanager
 def served(*options):
     """A virtual board in a process of its own; gives its port."""
-    command = [sys.executable, "-c", "from celosia.runtime.cli import main; main()"]
+    # Whoever runs the tests in the background ignores interrupts, and so would what they start.
+    command = [
+        sys.executable,
+        "-c",
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from celosia.runtime.cli import main; main()",
+    ]
     process = subprocess.Popen(
         [*command, "serve", "--json", *options], stdout=subprocess.PIPE, text=True
     )
