@@ -19,7 +19,9 @@ subprocess.run([sys.executable, "-c", helper])
 WAITING = """
 import os, signal, sys
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
+# A shell's background ignores SIGINT, nohup SIGHUP.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from celosia.runtime.cli import app  # installs the command's own handling of signals
 from celosia.sim.processes import execute
 folder = Path(sys.argv[1])

@@ -1,8 +1,6 @@
 # amaranth: UnusedElaboratable=no
 """The crossbar's programmer and limiter in Verilator."""
 
-import dataclasses
-
 import pytest
 from support.mutants import mutated
 from support.programmer_harness import ProgrammerHarness
@@ -87,9 +85,7 @@ def test_the_same_cells_of_a_passive_array_disturb_each_other_alike(tmp_path):
 
 def run_on_cells(name, rows):
     device = load_device(name)
-    config = CrossbarConfig(
-        rows=rows, outputs=1, spares=0, cell_bits=2, adc_bits=12, adcs=1, **limits_for(device)
-    )
+    sizes = {"rows": rows, "outputs": 1, "spares": 0, "cell_bits": 2, "adc_bits": 12, "adcs": 1}
 
     def harness(config, device):
         return ProgrammerHarness(CrossbarConfig(**config), None)
@@ -98,7 +94,7 @@ def run_on_cells(name, rows):
         harness,
         "celosia.sim.benches.programmer_physics_bench",
         name="programmer",
-        parameters={"config": dataclasses.asdict(config), "device": name},
+        parameters={"config": {**sizes, **limits_for(device)}, "device": name},
         seed=22,
         timeout_s=3600,
     )
