@@ -121,7 +121,7 @@ def run(command: list[str], log: Path) -> None:
         sys.exit(f"{command[0]} must be installed, or an environment variable name another one")
     if done.returncode:
         tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-5:])
-        sys.exit(f"{tail}{command[0]} failed; all its messages are in {log}")
+        sys.exit(f"{tail}{command[0]} failed; all its messages are in {log.resolve()}")
 
 
 def write_verilog(config: NpuConfig, device: Device, folder: Path) -> Path:
@@ -211,10 +211,12 @@ def main() -> None:
         parser.error(str(error))
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="celosia-fit-"))
     folder.mkdir(parents=True, exist_ok=True)
+    # Names without a folder: tools from PyPI have a /tmp of their own.
+    os.chdir(folder)
     device = DEVICES[arguments.device]
-    netlist = folder / "celosia.json"
+    netlist = Path("celosia.json")
     try:
-        synthesize(device, write_verilog(config, device, folder), netlist)
+        synthesize(device, write_verilog(config, device, Path()), netlist)
         if arguments.area:
             lines = area(netlist)
         else:
