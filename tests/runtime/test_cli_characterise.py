@@ -82,15 +82,15 @@ def test_the_same_seeds_give_the_same(run, model):
 
 def test_a_noise_aware_network_labels_and_layers(run, model, tmp_path):
     rng = np.random.default_rng(1)
-    np.save(tmp_path / "x.npy", rng.integers(-128, 128, (12, 6, 6, 3)).astype(np.int8))
-    np.save(tmp_path / "y.npy", np.zeros(12, np.int64))
+    np.save(tmp_path / "x.npy", rng.integers(-128, 128, (8, 6, 6, 3)).astype(np.int8))
+    np.save(tmp_path / "y.npy", np.zeros(8, np.int64))
     graph = load_tflite(model.read_bytes())
     first = graph.tensors[graph.operators[0].outputs[0]].name
     report = characterise(
         run, model, "--noise-aware", model, "--inputs", tmp_path / "x.npy", "--labels",
         tmp_path / "y.npy", "--sweep", "programming-error", "--layer", first, "--seeds", "1",
     )  # fmt: skip
-    assert (report["judged_by"], report["samples"], report["layers"]) == ("labels", 12, 1)
+    assert (report["judged_by"], report["samples"], report["layers"]) == ("labels", 8, 1)
     assert report["int8"]["plain"] == report["int8"]["noise-aware"] < 1
     sweep = report["sweeps"][0]
     assert means(sweep, "noise-aware training") == means(sweep, "as it is")
