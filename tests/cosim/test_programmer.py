@@ -1,6 +1,9 @@
 # amaranth: UnusedElaboratable=no
 """The crossbar's programmer and limiter in Verilator."""
 
+import re
+from pathlib import Path
+
 import pytest
 from support.mutants import mutated
 from support.programmer_harness import ProgrammerHarness
@@ -81,6 +84,39 @@ def test_the_same_cells_of_a_passive_array_disturb_each_other_alike(tmp_path):
     device = tmp_path / "passive.toml"
     device.write_text('base = "hfox-radar"\nbiasing = "third"\nfloating_reads = true\n')
     run_on_cells(str(device), 4)
+
+
+def run_on_the_model_of_the_docs(source):
+    sizes = {"rows": 16, "outputs": 2, "spares": 0, "cell_bits": 2, "adcs": 4}
+    limits = {"max_word_line": 680, "max_line": 700, "max_width": 5, "unit_cycles": 2}
+
+    def harness(config, source):
+        return ProgrammerHarness(CrossbarConfig(**config), None)
+
+    run_block_bench(
+        harness,
+        "celosia.sim.benches.programmer_model_bench",
+        name="programmer",
+        parameters={"config": {**sizes, **limits}, "source": source},
+        seed=23,
+    )
+
+
+def model_of_the_docs():
+    page = Path(__file__).parents[2] / "docs" / "crossbar-controller.md"
+    (source,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    return source
+
+
+def test_the_model_of_the_docs_stands_behind_the_port():
+    run_on_the_model_of_the_docs(model_of_the_docs())
+
+
+def test_the_models_noise_is_seen():
+    # Drawn anew where the golden programmer has it from the seed: the cells must differ.
+    source = model_of_the_docs().replace("default_rng(seed)", "default_rng()")
+    with pytest.raises(SimulationFailed, match="not \\("):
+        run_on_the_model_of_the_docs(source)
 
 
 def run_on_cells(name, rows):
