@@ -240,6 +240,14 @@ async def answers_sums_and_status_are_the_golden_ones(dut: Any) -> None:
         await session.multiply(tile, int(rng.integers(4)))
         await session.check_status(str(asked))
         session.check_safe()
+    # RENEW of a tile leaves the wear of the next one, whose first row lies behind its last.
+    worn = {"first_row": 0, "rows": 1, "first_column": 0, "columns": 8}
+    await session.configure(maximum_pulses=60)
+    await session.check(RegionCommand(int(Command.PROGRAM), 1, **worn))
+    assert session.golden.telemetry.wear[1, 0] > 0
+    await session.check(RegionCommand(int(Command.RENEW), 0))
+    await session.check_status("RENEW of tile 0")
+    session.check_safe()
     print("results seen:", sorted(Result(value).name for value in seen))
     assert len(seen) >= 4
     assert taken_out > 0
