@@ -5,6 +5,7 @@ The safety monitor watches the port throughout.
 
 import dataclasses
 import itertools
+from random import Random
 from typing import Any
 
 import cocotb
@@ -79,6 +80,16 @@ def default_settings(config: CrossbarConfig) -> Settings:
         Setting.FORMED_CODE: 40,
     }
     return Settings(scalars=scalars, ramps=ramps, windows=windows)
+
+
+def around_the_limits(base: Settings, config: CrossbarConfig, rng: Random) -> Settings:
+    """The same with ramps some of whose pulses are allowed, and others a few codes too high."""
+    ramps = {}
+    for kind, usual in base.ramps.items():
+        word_line = (config.max_word_line + rng.randint(-30, 3), 1023, 9)
+        line = (config.max_line + rng.randint(-30, 3), 1023, 9)
+        ramps[kind] = ramp(word_line, line, usual.width, line_first=rng.random() < 0.5)
+    return dataclasses.replace(base, ramps=ramps)
 
 
 def packed(layout: Any, **values: int) -> int:
@@ -189,7 +200,8 @@ async def pulses_codes_and_results_are_the_golden_ones(dut: Any, stalls: bool) -
     # The emulator's cells outlive reset, so a second test of a run begins with what the first left.
     tile = int(stalls)
     seen: set[int] = set()
-    plan = [Command.FORM, *[rng.choice(list(_METHODS)) for _ in range(7)], Command.BIST]
+    drawn = [rng.choice(list(_METHODS)) for _ in range(6)]
+    plan = [Command.FORM, Command.PROGRAM, *drawn, Command.PROGRAM, Command.BIST]
     for number, command in enumerate(plan):
         ramps = dict(base.ramps)
         if number % 4 == 3:  # some pulses beyond the limit
@@ -208,14 +220,24 @@ async def pulses_codes_and_results_are_the_golden_ones(dut: Any, stalls: bool) -
                 Setting.SCHEME: rng.choice(list(Scheme)),
                 Setting.READ_SHIFT: rng.choice([0, 0, 1, 3]),
                 Setting.CONFIRMS: rng.choice([0, 1, 1, 3]),
-                Setting.MAXIMUM_FLIPS: rng.choice([1, 1, 2, 6]),
+                Setting.MAXIMUM_FLIPS: rng.choice([1, 2, 3, 3, 6]),
                 Setting.MAXIMUM_PULSES: rng.choice([5, 40, 60]),
             },
         )
+        if number == 1:  # cells enough that turn once, and are the last that may
+            settings = dataclasses.replace(
+                settings,
+                scalars={
+                    **settings.scalars,
+                    Setting.SCHEME: Scheme.STEP,
+                    Setting.MAXIMUM_FLIPS: 1,
+                    Setting.MAXIMUM_PULSES: 60,
+                },
+            )
         first_row, first_column = rng.randrange(config.rows), rng.randrange(config.columns)
         rows = rng.randint(1, min(4, config.rows - first_row))
         columns = rng.randint(1, min(7, config.columns - first_column))
-        if command is Command.FORM:
+        if number < 2:
             first_row, rows, first_column, columns = 0, config.rows // 2, 0, config.columns
         place = (first_row, rows, first_column, columns)
         levels = [rng.randrange(config.levels) for _ in range(rows * columns)]
@@ -336,9 +358,10 @@ async def fuzz(dut: Any) -> None:
             await bench.cycles(rng.randint(1, 40))
             dut.interlock.value = 1
         elif action < 0.3 and all(task.done() for task in tasks):
-            # Any value to any setting, within its width or not.
+            # Any value to any setting, within its width or not; codes about the limits; the usual.
             wild = [(rng.choice(addresses), rng.getrandbits(16)) for _ in range(rng.randint(1, 6))]
-            writes = wild if rng.random() < 0.6 else list(base.writes())
+            edges = around_the_limits(base, config, rng).writes()
+            writes = rng.choices([wild, list(edges), list(base.writes())], [5, 2, 3])[0]
             bits = [packed(SETTING_WRITE, address=a, value=v) for a, v in writes]
             tasks = [cocotb.start_soon(session.settings.send(bits))]
         elif all(task.done() for task in tasks):
