@@ -34,9 +34,9 @@ SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
 """Instructions of one cycle."""
 READ_CYCLES = 2
 """From starting to a vector: the reader's first address, and the memory."""
-TAP_CYCLES = 2
-"""From the arrival of a window's last tap, through the register behind the memory, to what
-`TapReducer` made of it."""
+TAP_CYCLES = 3
+"""From the arrival of a window's last tap, through the registers behind the memory and of
+`TapReducer`, to what that made of it."""
 CONSTANT_CYCLES = 2
 """From reading a plane or table entries until they are written."""
 GENERATOR_CYCLES = 1
@@ -178,17 +178,17 @@ class PostTiming:
     def _reduce_beside(self, first: int, vectors: int, taps: int) -> Work:
         """The same read by read, where MATRIX reads as well; returns the cycle of the last beat.
 
-        Three answers may wait for the reducer, whose final tap waits for the beats of the window
-        before.
+        Three answers may wait for the reducer, and a tap inside it, which if it is a final one
+        waits for the beats of the window before.
         """
         request, beat = first, first
+        reduced = first  # the cycle in which the tap before left the reducer's first register
         accepted = deque([first] * 3, maxlen=3)  # the cycles after the last three were taken
         for _ in range(vectors):
             for tap in range(taps):
                 request = yield from self._scratchpad.grants(max(request, accepted[0]), 1)
-                taken = max(request + 1, accepted[-1])
-                if tap == taps - 1:
-                    taken = max(taken, beat)
+                taken = max(request + 1, reduced)
                 accepted.append(taken + 1)
-            beat = max(accepted[-1], beat + 1) + self._beats - 1
+                reduced = max(taken + 1, beat if tap == taps - 1 else 0)
+            beat = reduced + self._beats
         return beat

@@ -17,8 +17,9 @@ Tap = data.StructLayout({"first": 1, "final": 1, "outside": 1})
 class TapReducer(wiring.Component):
     """Sums or maxima over the taps of windows, or pairs of two taps, in each lane.
 
-    Throughput: a tap every cycle. Latency: 1 cycle from the final tap. Back-pressure: only a final
-    tap waits, while the result of the window before is still there. Sums wrap at 32 bits.
+    Throughput: a tap every cycle. Latency: 2 cycles from the final tap. Back-pressure: a final tap
+    that was taken waits while the result of the window before is still there, and then no other is
+    taken. Sums wrap at 32 bits.
     Reset forgets the result and, with it, a window under way: the next tap must be a first one.
 
     Parameters
@@ -60,43 +61,60 @@ class TapReducer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        tap = self.i.payload.tag
+        # A tap stands in registers once the choice between it and padding is made.
+        taken = Signal()
+        tap = Signal(Tap, reset_less=True)
+        values = Signal(vector(self.lanes), reset_less=True)
+        pair, maximum = Signal(reset_less=True), Signal(reset_less=True)
         partial = Signal(vector(self.lanes, SUM_BITS))  # 0 before a first tap
         result = Signal(vector(self.lanes, SUM_BITS), reset_less=True)
-        full = Signal()
+        full, move = Signal(), Signal()
         m.d.comb += [
-            self.i.ready.eq(~tap.final | ~full | self.o.ready),
+            move.eq(~tap.final | ~full | self.o.ready),
+            self.i.ready.eq(~taken | move),
             self.o.valid.eq(full),
             self.o.payload.eq(result),
         ]
+        with m.If(self.i.ready):
+            m.d.sync += [
+                taken.eq(self.i.valid),
+                tap.eq(self.i.payload.tag),
+                pair.eq(self.pair),
+                maximum.eq(self.maximum),
+            ]
+            for lane in range(self.lanes):
+                m.d.sync += values[lane].eq(
+                    Mux(self.i.payload.tag.outside, self.padding, self.i.payload.vector[lane])
+                )
         # Pairs and maxima need a byte of what came before, sums an adder. What stands above the
         # byte is a sum all along, and replaced where a maximum goes out.
-        second = self.pair & ~tap.first
-        bytewise = self.pair | self.maximum
+        second = pair & ~tap.first
+        bytewise = pair | maximum
         following = Signal(vector(self.lanes, SUM_BITS))
         reduced = Signal(vector(self.lanes, SUM_BITS))
         for lane in range(self.lanes):
-            value = Signal(signed(8), name=f"value_{lane}")
+            value = values[lane]
             total = Signal(signed(SUM_BITS), name=f"total_{lane}")
             byte = Signal(signed(8), name=f"byte_{lane}")
             before = partial[lane]
             keep = second | (~tap.first & (before[:8].as_signed() > value))
+            # A maximum's sign, which goes to many bits, without waiting for the comparison.
+            negative = value[7] & (tap.first | before[7])
             m.d.comb += [
-                value.eq(Mux(tap.outside, self.padding, self.i.payload.vector[lane])),
                 total.eq(before + value),
                 byte.eq(Mux(keep, before[:8].as_signed(), value)),
                 following[lane].eq(Cat(Mux(bytewise, byte[:], total[:8]), total[8:])),
                 reduced[lane].eq(following[lane]),
             ]
-            with m.If(self.pair):
+            with m.If(pair):
                 m.d.comb += reduced[lane].eq(Cat(byte, value))
-            with m.Elif(self.maximum):
-                m.d.comb += reduced[lane].eq(byte)
+            with m.Elif(maximum):
+                m.d.comb += reduced[lane].eq(Cat(byte, negative.replicate(SUM_BITS - 8)))
         with m.If(self.o.ready):
             m.d.sync += full.eq(0)
         with m.If(~full | self.o.ready):  # whatever is there
             m.d.sync += result.eq(reduced)
-        with m.If(self.i.valid & self.i.ready):
+        with m.If(taken & move):
             m.d.sync += partial.eq(following)
             with m.If(tap.final):
                 m.d.sync += [partial.eq(0), full.eq(1)]
