@@ -100,7 +100,7 @@ class DepthwiseEngine(wiring.Component):
             buffer.write_row.eq(loader.write_row),
             buffer.vector.eq(loader.vector),
             loader.release.eq(walker.release),
-            walker.available.eq(loader.available),
+            walker.written.eq(loader.written),
             walker.complete.eq(weights.complete),
             walker.ready.eq(advance),
             buffer.enable.eq(advance),

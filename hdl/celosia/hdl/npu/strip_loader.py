@@ -27,8 +27,8 @@ class StripLoader(wiring.Component):
     on, and vectors are taken up to the strip's end.
 
     Throughput: a vector every cycle, with a cycle between strips, or as many more as the engine has
-    lanes where the lane map changes. Latency: a column counts as ``available`` 2 cycles after its
-    last vector was taken.
+    lanes where the lane map changes. Latency: a column is ``written`` in the cycle after its last
+    vector was taken.
 
     Back-pressure: ``vectors.ready`` is low while no strip is open and while the ring has no free
     column; it depends on registers only.
@@ -51,8 +51,8 @@ class StripLoader(wiring.Component):
     release : In
         Columns, the oldest first, that are read no more; they may be released before they have
         been written.
-    available : Out(signed)
-        Columns that have been written and not released; negative where more were released.
+    written : Out(1)
+        A column's last vector is written in this cycle.
     """
 
     def __init__(self, config: NpuConfig) -> None:
@@ -69,7 +69,7 @@ class StripLoader(wiring.Component):
                 "write_row": Out(range(DEPTHWISE_STRIP_ROWS)),
                 "vector": Out(vector(config.depthwise_lanes)),
                 "release": In(RELEASE_BITS),
-                "available": Out(signed(RELEASE_BITS + 1)),
+                "written": Out(1),
             }
         )
 
@@ -79,7 +79,7 @@ class StripLoader(wiring.Component):
         m.submodules.lanes = lanes = LaneMap(inputs=config.rows, lanes=config.depthwise_lanes)
         open_ = Signal(name="open")
         start, take = Signal(), Signal()
-        taken_columns = Signal.like(self.available)
+        taken_columns = Signal(signed(RELEASE_BITS + 1))
         window, beat = self.jobs.payload.window, self.vectors.payload
         m.d.comb += [
             self.opened.payload.eq(self.jobs.payload),
@@ -101,7 +101,7 @@ class StripLoader(wiring.Component):
 
         column = Signal.like(self.write_column)
         row = Signal.like(self.write_row)
-        column_taken, column_written = Signal(), Signal()
+        column_taken = Signal()
         m.d.comb += column_taken.eq(take & beat.column_end)
         with m.If(take):
             m.d.sync += row.eq(Mux(beat.column_end, 0, row + 1))
@@ -112,8 +112,7 @@ class StripLoader(wiring.Component):
             self.write_column.eq(column),
             self.write_row.eq(row),
             self.vector.eq(lanes.o),
-            column_written.eq(column_taken),
+            self.written.eq(column_taken),
             taken_columns.eq(taken_columns + column_taken - self.release),
-            self.available.eq(self.available + column_written - self.release),
         ]
         return m

@@ -17,11 +17,11 @@ class WindowWalker(wiring.Component):
     A step reads one kernel row in one group of T kernel columns: outputs take kernel rows * groups
     steps each, the kernel rows innermost. A column is released with the last step that reads it.
 
-    Throughput: a step every cycle in which the window's columns are ``available``, without a gap
-    between outputs and between jobs that are there. Latency: the first step can be the cycle after
-    its job was taken. Back-pressure: a step happens in a cycle with ``ready``; ``jobs.ready``
-    follows it combinationally. Reset forgets the job; the next one's columns begin at the ring's
-    begin.
+    Throughput: a step every cycle in which the window's columns are there, without a gap between
+    outputs and between jobs that are there. Latency: the first step can be the cycle after its job
+    was taken, and after its last column was ``written``. Back-pressure: a step happens in a cycle
+    with ``ready``; ``jobs.ready`` follows it combinationally. Reset forgets the job, and all
+    columns; the next job's begin at the ring's begin.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class WindowWalker(wiring.Component):
     -------
     jobs : In(stream.Signature(DepthwiseJob))
         Jobs whose columns follow each other around the ring.
-    available : In(signed)
-        Columns of this output, and of those after it, that can be read.
+    written : In(1)
+        One more column can be read from the next cycle on.
     complete : In(1)
         The next job's weights are there.
     valid, ready : Out(1), In(1)
@@ -60,7 +60,7 @@ class WindowWalker(wiring.Component):
         super().__init__(
             {
                 "jobs": In(stream.Signature(DepthwiseJob)),
-                "available": In(signed(RELEASE_BITS + 1)),
+                "written": In(1),
                 "complete": In(1),
                 "valid": Out(1),
                 "ready": In(1),
@@ -87,23 +87,21 @@ class WindowWalker(wiring.Component):
         kernel_row = Signal.like(window.rows)
         group = Signal.like(window.groups)
         output_row = Signal.like(job.rows)
-        output_column = Signal.like(job.columns)
+        columns_left = Signal.like(job.columns, reset_less=True)  # with the one at hand
+        last_output_column = Signal(reset_less=True)
 
         readable, step = Signal(), Signal()
-        last_kernel_row, last_output_row, last_output_column = Signal(), Signal(), Signal()
+        last_kernel_row, last_output_row = Signal(), Signal()
         column_done, job_done = Signal(), Signal()
         m.d.comb += [
-            # A window wider than what is there would read columns of zero weight only.
-            readable.eq(present & (self.available >= window.columns)),
-            self.valid.eq(readable & (~self.take | self.complete)),
-            self.wants_weights.eq(readable & self.take & ~self.complete),
+            self.valid.eq(present & readable & (~self.take | self.complete)),
+            self.wants_weights.eq(present & readable & self.take & ~self.complete),
             step.eq(self.valid & self.ready),
             last_kernel_row.eq(kernel_row == ends.window.rows),
             self.first.eq(self.word == 0),
             self.final.eq(last_kernel_row & (group == ends.window.groups)),
             self.row.eq(row_origin + kernel_row),
             last_output_row.eq(output_row == ends.rows),
-            last_output_column.eq(output_column == ends.columns),
             column_done.eq(step & self.final & last_output_row),
             job_done.eq(column_done & last_output_column),
             self.jobs.ready.eq(~present | job_done),
@@ -112,6 +110,21 @@ class WindowWalker(wiring.Component):
         m.d.comb += forward.eq(Mux(last_output_column, window.columns, window.stride_x))
         with m.If(column_done):
             m.d.comb += self.release.eq(forward)
+
+        # Whether a window's columns are there is known a cycle before, for whatever happens in that
+        # cycle: steps are at the begin of long paths. A window wider than what is there would read
+        # columns of zero weight only.
+        available = Signal(signed(RELEASE_BITS + 1))  # negative where more were released
+        arriving = available + self.written
+        following = self.jobs.payload.window.columns
+        behind = window.columns + Mux(last_output_column, following, window.stride_x)
+        with m.If(column_done):
+            m.d.sync += [available.eq(arriving - forward), readable.eq(arriving >= behind)]
+        with m.Else():
+            m.d.sync += [
+                available.eq(arriving),
+                readable.eq(arriving >= Mux(present, window.columns, following)),
+            ]
 
         with m.If(step):
             m.d.sync += [
@@ -139,15 +152,19 @@ class WindowWalker(wiring.Component):
                     self.column.eq(origin + forward),
                     output_row.eq(0),
                     row_origin.eq(0),
-                    output_column.eq(output_column + 1),
+                    columns_left.eq(columns_left - 1),
+                    last_output_column.eq(columns_left == 2),
                 ]
-            with m.If(job_done):
-                m.d.sync += output_column.eq(0)
         with m.If(self.jobs.ready):
-            m.d.sync += [present.eq(self.jobs.valid), job.eq(self.jobs.payload), self.take.eq(1)]
+            m.d.sync += [
+                present.eq(self.jobs.valid),
+                job.eq(self.jobs.payload),
+                self.take.eq(1),
+                columns_left.eq(self.jobs.payload.columns),
+                last_output_column.eq(self.jobs.payload.columns == 1),
+            ]
             for end, count in (
                 (ends.rows, self.jobs.payload.rows),
-                (ends.columns, self.jobs.payload.columns),
                 (ends.window.rows, self.jobs.payload.window.rows),
                 (ends.window.groups, self.jobs.payload.window.groups),
             ):
