@@ -1,5 +1,8 @@
 """Counting semaphores that order the units."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -22,7 +25,7 @@ class Semaphores(wiring.Component):
             several units in a cycle and waited for by one. A signal counts from the next cycle on.
         extra: signals raised outside of the units (by the accumulators).
         clear: sets every count to zero; signals in the same cycle are lost.
-        counts: the counts, eight bits each, semaphore 0 lowest.
+        counts: the counts of the cycle before, eight bits each, semaphore 0 lowest.
     """
 
     def __init__(self, units: int) -> None:
@@ -44,18 +47,21 @@ class Semaphores(wiring.Component):
         for bit, semaphore in enumerate(Semaphore):
             count = Signal(COUNT_BITS, name=f"count_{semaphore.name.lower()}")
             raised = sum((unit.signal[bit] for unit in units), start=self.extra[bit])
-            taken = sum(
-                (unit.take & unit.wait[bit] for unit in units[1:]),
-                units[0].take & units[0].wait[bit],
-            )
-            # From a register: grants are the beginning of long paths.
+            taken = reduce(or_, (unit.take & unit.wait[bit] for unit in units))
+            # Registers on both sides: signals and takes end long paths, grants begin some.
+            late_raised = Signal.like(raised, name=f"raised_{semaphore.name.lower()}")
+            late_taken = Signal(name=f"taken_{semaphore.name.lower()}")
             none = Signal(name=f"none_{semaphore.name.lower()}", init=1)
+            now = Signal(COUNT_BITS, name=f"now_{semaphore.name.lower()}")
+            m.d.comb += now.eq(count + late_raised - late_taken)
             m.d.sync += [
-                count.eq(count + raised - taken),
-                none.eq(Mux(taken, count <= 1, count == 0) & (raised == 0)),
+                late_raised.eq(raised),
+                late_taken.eq(taken),
+                count.eq(now),
+                none.eq(Mux(taken, now <= 1, now == 0) & (raised == 0)),
             ]
             with m.If(self.clear):
-                m.d.sync += [count.eq(0), none.eq(1)]
+                m.d.sync += [count.eq(0), late_raised.eq(0), late_taken.eq(0), none.eq(1)]
             missing.append(none)
             counts.append(count)
         for unit in units:

@@ -13,7 +13,7 @@ HIGHEST = 255
 
 
 def counts_of(dut: Any) -> list[int]:
-    """The counts that the DUT shows."""
+    """The counts that the DUT shows: those of the cycle before."""
     packed = dut.counts.value.to_unsigned()
     return [packed >> 8 * k & 0xFF for k in range(NAMED)]
 
@@ -34,7 +34,7 @@ async def counts_and_grants_are_exact(dut: Any, eagerness: float) -> None:
     dut.extra.value = dut.clear.value = 0
     await bench.cycles(1)
     assert counts_of(dut) == [0] * NAMED
-    counts = [0] * NAMED
+    counts = before = [0] * NAMED
     refused = 0
     for _ in range(3000):
         # A semaphore is waited for by one unit; those above the named ones by anybody.
@@ -64,13 +64,14 @@ async def counts_and_grants_are_exact(dut: Any, eagerness: float) -> None:
             refused += not due
             take.append(int(due and rng.random() < eagerness))
         drive(dut, units, wait=wait, take=take, signal=signal[:units])
-        assert counts_of(dut) == counts
+        assert counts_of(dut) == before
         await bench.cycles(1)
+        before, counts = counts, counts.copy()
         for k in range(NAMED):
             counts[k] += sum(s >> k & 1 for s in signal)
             counts[k] -= sum(t and w >> k & 1 for t, w in zip(take, wait, strict=True))
         if clear:
-            counts = [0] * NAMED
+            before = counts = [0] * NAMED
     assert refused > 0
 
 
@@ -84,7 +85,7 @@ async def counts_reach_their_limit(dut: Any) -> None:
     dut.extra.value = every
     await bench.cycles(HIGHEST)
     dut.extra.value = 0
-    await bench.cycles(1)
+    await bench.cycles(2)
     assert counts_of(dut) == [HIGHEST] * NAMED
     # Raised and taken in one cycle: the count stays.
     drive(dut, units, wait=[every, *[0] * (units - 1)], take=[1, *[0] * (units - 1)])
@@ -92,7 +93,7 @@ async def counts_reach_their_limit(dut: Any) -> None:
     await bench.cycles(3)
     assert counts_of(dut) == [HIGHEST] * NAMED
     dut.extra.value = 0
-    await bench.cycles(3)
+    await bench.cycles(4)
     assert counts_of(dut) == [HIGHEST - 2] * NAMED
 
 
