@@ -36,6 +36,9 @@ __all__ = ["MatrixUnit"]
 IN_FLIGHT_BITS = 8
 MEMORY_CYCLES = 16
 """Latency of the scratchpad up to which jobs of short passes find room without a pause."""
+ROOM_AHEAD = 2
+"""Places behind those: for a job that comes as the last of them is taken, and for one on its way
+through the queue."""
 
 TILE = unsigned(field_width(Product, "tile"))
 
@@ -159,12 +162,17 @@ class MatrixUnit(wiring.Component):
         )
         rows, columns = self.config.rows, self.config.columns
         passes_in_flight = -(-(rows + columns + MEMORY_CYCLES) // rows) + 2
-        m.submodules.jobs = jobs = StreamFifo(shape=AccumulateJob, depth=passes_in_flight)
+        m.submodules.jobs = jobs = StreamFifo(
+            shape=AccumulateJob, depth=passes_in_flight + ROOM_AHEAD
+        )
         wiring.connect(m, jobs.o, wiring.flipped(self.jobs))
 
         is_work = self._start(m, generator)
 
-        # A position is a request, and the first of a pass is a job as well.
+        # A position is a request, and the first of a pass is a job as well. That there is room for
+        # one is known the cycle before, since a request begins a long path, and stays so while a
+        # request waits.
+        has_room = Signal()
         position, run = generator.positions, generator.positions.payload.tag
         request, response = self.read.request, self.read.response
         has_crossbar = self.config.crossbar is not None
@@ -173,8 +181,10 @@ class MatrixUnit(wiring.Component):
         is_first = position.payload.first[:2].all()
         if has_crossbar:
             is_first = (is_first & ~on_crossbar) | position.payload.first.all()
+        with m.If(~request.valid | request.ready):
+            m.d.sync += has_room.eq(jobs.level < passes_in_flight)
         m.d.comb += [
-            request.valid.eq(position.valid & (~is_first | jobs.i.ready)),
+            request.valid.eq(position.valid & (~is_first | has_room)),
             request.payload.address.eq(position.payload.address),
             request.payload.tag.first.eq(is_first),
             request.payload.tag.inside.eq(position.payload.inside),
@@ -182,8 +192,8 @@ class MatrixUnit(wiring.Component):
             request.payload.tag.depthwise.eq(run.depthwise),
             request.payload.tag.column_end.eq(position.payload.last[0]),
             request.payload.tag.strip_end.eq(position.payload.last[:2].all()),
-            position.ready.eq(request.ready & (~is_first | jobs.i.ready)),
-            jobs.i.valid.eq(position.valid & is_first & request.ready),
+            position.ready.eq(request.ready & (~is_first | has_room)),
+            jobs.i.valid.eq(position.valid & is_first & has_room & request.ready),
             jobs.i.payload.base.eq(run.accumulator),
             jobs.i.payload.rows.eq(run.rows),
             jobs.i.payload.columns.eq(run.columns),
