@@ -236,13 +236,14 @@ class AddressGenerator(wiring.Component):
             with m.If(level == number):
                 m.d.comb += iterations.eq(run_counts[index])
 
-        # What comes next: the step's outcome, or a run.
-        next_first, next_last = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
-        next_two_left = Signal(LOOP_LEVELS)
+        # What comes next: the step's outcome, or a run. They are put together as late as possible.
+        step_first, step_last = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
+        step_two_left = Signal(LOOP_LEVELS)
+        run_last, run_two_left = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
         m.d.comb += [
-            next_first.eq(first),
-            next_last.eq(last),
-            next_two_left.eq(two_left),
+            step_first.eq(first),
+            step_last.eq(last),
+            step_two_left.eq(two_left),
             set_left.en.eq(move & ~at_end),
             set_left.addr.eq(level),
             set_left.data.eq(remaining - 1),
@@ -251,11 +252,17 @@ class AddressGenerator(wiring.Component):
             set_point.data.eq(stepped),
         ]
         for number in range(LOOP_LEVELS):
-            with m.If(last[:number].all()):
+            with m.If(level == number):
                 m.d.comb += [
-                    next_first[number].eq(last[number]),
-                    next_last[number].eq(Mux(last[number], single[number], two_left[number])),
-                    next_two_left[number].eq(Mux(last[number], double[number], remaining == 3)),
+                    step_first[number].eq(0),
+                    step_last[number].eq(two_left[number]),
+                    step_two_left[number].eq(remaining == 3),
+                ]
+            with m.Elif(level > number):
+                m.d.comb += [
+                    step_first[number].eq(1),
+                    step_last[number].eq(single[number]),
+                    step_two_left[number].eq(double[number]),
                 ]
 
         def own(number, settings, iterations):
@@ -264,38 +271,39 @@ class AddressGenerator(wiring.Component):
                 return run.payload.counts[self.run_levels.index(number)] == iterations
             return settings[number] | run.payload.alone if iterations == 1 else settings[number]
 
+        m.d.comb += [
+            run_last.eq(Cat(own(number, singles, 1) for number in range(LOOP_LEVELS))),
+            run_two_left.eq(Cat(own(number, doubles, 2) for number in range(LOOP_LEVELS))),
+        ]
         with m.If(at_end):
-            m.d.comb += [
-                next_first.eq(-1),
-                next_last.eq(Cat(own(number, singles, 1) for number in range(LOOP_LEVELS))),
-                next_two_left.eq(Cat(own(number, doubles, 2) for number in range(LOOP_LEVELS))),
-                set_point.addr.eq(RUN_START),
-            ]
+            m.d.comb += set_point.addr.eq(RUN_START)
             for name in ("address", "y", "x"):
                 m.d.comb += set_point.data[name].eq(run.payload[name])
             with m.If(~running | move):
                 m.d.sync += [
                     tag.eq(run.payload.tag),
                     run_counts.eq(run.payload.counts),
-                    single.eq(next_last),
-                    double.eq(next_two_left),
+                    single.eq(run_last),
+                    double.eq(run_two_left),
                 ]
         with m.If(~running | move):
             m.d.sync += [
                 running.eq(~at_end | starts),
-                at_end.eq((at_end & ~starts) | next_last.all()),
+                at_end.eq(Mux(at_end, ~starts | run_last.all(), step_last.all())),
                 here.eq(set_point.data),
-                first.eq(next_first),
-                last.eq(next_last),
-                two_left.eq(next_two_left),
-                level.eq(RUN_START),
+                first.eq(Mux(at_end, -1, step_first)),
+                last.eq(Mux(at_end, run_last, step_last)),
+                two_left.eq(Mux(at_end, run_two_left, step_two_left)),
+                level.eq(Mux(at_end, _lowest(~run_last), _lowest(~step_last))),
+                begins.eq(at_end),
                 noted.eq(RUN_START),
             ]
-            for number in reversed(range(LOOP_LEVELS)):
-                with m.If(~next_last[number]):
-                    m.d.sync += [level.eq(number), begins.eq(next_first[number])]
-                with m.If(~next_first[number] & ~next_last[: number + 1].all()):
-                    m.d.sync += noted.eq(number)
+            with m.If(~at_end):
+                for number in reversed(range(LOOP_LEVELS)):
+                    with m.If(~step_last[number]):
+                        m.d.sync += begins.eq(step_first[number])
+                    with m.If(~step_first[number] & ~step_last[: number + 1].all()):
+                        m.d.sync += noted.eq(number)
 
         valid = Signal()
         offered = Signal(position.payload.shape(), reset_less=True)
@@ -314,6 +322,14 @@ class AddressGenerator(wiring.Component):
             ]
         m.d.comb += [position.valid.eq(valid), position.payload.eq(offered)]
         return m
+
+
+def _lowest(levels):
+    """The lowest of the levels whose bits are set, or `RUN_START`."""
+    lowest = RUN_START
+    for number in reversed(range(LOOP_LEVELS)):
+        lowest = Mux(levels[number], number, lowest)
+    return lowest
 
 
 def _within(coordinate, size):
