@@ -23,7 +23,8 @@ class PerformanceCounters(wiring.Component):
         clear: sets counters and marks to zero, whatever else happens in the cycle.
         mark: stores the counts of the cycles before this one in the next profile entry; marks
             beyond `depth` are counted but not stored.
-        value: the count of counter `select`. marks: marks since `clear`, at most 65535.
+        value: the count, in the cycle before, of the counter `select`ed then. marks: marks since
+            `clear`, at most 65535.
         read: the profile entries, unless `depth` is 0, seen from the memory; one cycle of latency
             at the earliest, one entry a cycle while the reader takes them at once. An entry that is
             being stored is read with its old value; what stands at or beyond `depth` is undefined.
@@ -63,7 +64,7 @@ class PerformanceCounters(wiring.Component):
             m.d.sync += values[counter].eq(values[counter] + self.events[counter])
         with m.If(self.clear):
             m.d.sync += values.eq(0)
-        m.d.comb += self.value.eq(values[self.select])
+        m.d.sync += self.value.eq(values[self.select])
         return values
 
     def _count_in_memory(self, m: Module) -> None:
@@ -86,9 +87,9 @@ class PerformanceCounters(wiring.Component):
             write.en.eq(1),
             write.data.eq(total(kept, turn)),
             shown.addr.eq(self.select),
-            self.value.eq(total(shown, self.select)),
         ]
         m.d.sync += [
+            self.value.eq(total(shown, self.select)),
             turn.eq(Mux(turn == count - 1, 0, turn + 1)),
             stored.bit_select(turn, 1).eq(1),
         ]

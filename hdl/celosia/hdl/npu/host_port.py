@@ -34,6 +34,9 @@ from celosia.hdl.npu.semaphores import COUNT_BITS
 
 __all__ = ["STATUS", "HostPort"]
 
+FIRST_COUNTER = Register.COUNTERS // WORD_BYTES
+REGISTERS = 1 << ceil_log2(FIRST_COUNTER + len(Counter))
+"""Words that their region may have: a power of two, above which nothing is mapped."""
 GROUP = 4
 """Words of a vector that one multiplexer chooses from."""
 STATUS = data.StructLayout({"busy": 1, "done": 1, "illegal": 1, "stepped": 1})
@@ -62,7 +65,7 @@ class HostPort(wiring.Component):
         start, step: pulses, from registers, in the turn of their access.
         step_mode, program: registers of the host.
         status, program_counter, units, queues, semaphores, marks: what it can read, and `count`,
-            the one of `counter`.
+            the one of the `counter` that was asked for in the cycle before.
     """
 
     def __init__(self, config: NpuConfig) -> None:
@@ -123,6 +126,7 @@ class HostPort(wiring.Component):
             held.address.eq(access.address),
             held.read.eq(present & ~writing),
             held.ends.eq(ends),
+            self.counter.eq(_offset(offered) - FIRST_COUNTER),
         ]
         with m.If(self.request.ready):
             m.d.sync += [
@@ -130,7 +134,7 @@ class HostPort(wiring.Component):
                 writing.eq(self.request.valid & offered.write),
                 access.eq(offered),
                 on_crossbar.eq(self.request.valid & (region == Region.CROSSBAR)),
-                on_registers.eq(region == Region.REGISTERS),
+                on_registers.eq((region == Region.REGISTERS) & (_offset(offered) < REGISTERS)),
             ]
             for memory, flag in asks.items():
                 exists = self._position(memory, offered)[2]
@@ -191,7 +195,7 @@ class HostPort(wiring.Component):
                         with m.If(self.crossbar_request.ready):
                             m.next = "FETCH_CROSSBAR"
                 with m.Elif(present):
-                    m.d.sync += answer.eq(Mux(on_registers, self._register(m, _offset(access)), 0))
+                    m.d.sync += answer.eq(Mux(on_registers, self._register(m, access), 0))
                     m.next = "ANSWER"
             for memory, words in fetched.items():
                 with m.State(f"FETCH_{memory.name}"):
@@ -239,7 +243,7 @@ class HostPort(wiring.Component):
         return words[word_bits:], words[:word_bits], words[word_bits:] < geometry.depth
 
     def _write_register(self, m: Module, access: data.View) -> None:
-        with m.Switch(_offset(access)):
+        with m.Switch(_register_number(access)):
             with m.Case(Register.CONTROL // WORD_BYTES):
                 m.d.sync += self.step_mode.eq(access.data[ceil_log2(Control.STEP_MODE)])
             with m.Case(Register.PROGRAM // WORD_BYTES):
@@ -282,7 +286,7 @@ class HostPort(wiring.Component):
         with m.If(port.response.valid):
             m.next = "ANSWER"
 
-    def _register(self, m: Module, offset: object) -> Signal:
+    def _register(self, m: Module, access: data.View) -> Signal:
         config = self._config
         profiles = sum(1 << list(RoundingProfile).index(p) for p in config.profiles)
         geometry = (
@@ -293,7 +297,7 @@ class HostPort(wiring.Component):
             | config.depthwise_taps << 28
         )
         value = Signal(32, name="register_value")
-        with m.Switch(offset):
+        with m.Switch(_register_number(access)):
             for register, source in {
                 Register.IDENTITY: Const(IDENTITY, 32),
                 Register.GEOMETRY: Const(geometry, 32),
@@ -309,11 +313,14 @@ class HostPort(wiring.Component):
             }.items():
                 with m.Case(register // WORD_BYTES):
                     m.d.comb += value.eq(source)
-            first = Register.COUNTERS // WORD_BYTES
-            with m.Case(*(first + counter for counter in Counter)):
+            with m.Case(*(FIRST_COUNTER + counter for counter in Counter)):
                 m.d.comb += value.eq(self.count)
-        m.d.comb += self.counter.eq(offset - first)
         return value
+
+
+def _register_number(access: data.View) -> object:
+    """`_offset` where it is below `REGISTERS`."""
+    return _offset(access)[: ceil_log2(REGISTERS)]
 
 
 def _offset(access: data.View) -> object:

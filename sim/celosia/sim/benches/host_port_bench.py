@@ -174,9 +174,10 @@ class Host:
         self.dut.count.value = self._counts[number] if number < PROFILE_WORDS else 0
 
     async def _answer_counters(self) -> None:
-        """Stands for the counters, which answer within the cycle."""
+        """Stands for the counters, which answer in the cycle behind."""
+        edge = RisingEdge(self.bench.clk)
         while True:
-            await self.dut.counter.value_change
+            await edge
             self._show_count()
 
     async def _watch(self) -> None:
