@@ -29,7 +29,7 @@ from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import board_identity
 from celosia.hdl.emit import emit_verilog
-from celosia.hdl.family import SYNTHESIS_OPTIONS, Family
+from celosia.hdl.family import Family, synthesis_commands
 from celosia.hdl.link.linked_npu import UartNpu
 from celosia.hdl.link.uart import phase_step
 
@@ -45,13 +45,15 @@ class Device:
     """How to synthesise, place and route for an FPGA.
 
     Attributes:
-        synthesis: Yosys command.
+        family: of the FPGA.
+        synthesis: options of Yosys' synthesis.
         tool: nextpnr's name; the environment variable that may replace it has the same letters.
         options: of nextpnr.
         mhz: frequency that it is asked for.
         pins: of the four ports, where nextpnr doesn't choose them.
     """
 
+    family: Family
     synthesis: str
     tool: str
     options: str
@@ -62,21 +64,21 @@ class Device:
 def ecp5(size: str, mhz: float) -> Device:
     """An ECP5 of the slowest speed grade."""
     options = f"--{size} --package CABGA381 --speed 6 --lpf-allow-unconstrained"
-    return Device("synth_ecp5", "nextpnr-ecp5", options, mhz)
+    return Device(Family.ECP5, "", "nextpnr-ecp5", options, mhz)
 
 
 def gowin(family: str, part: str, vopt: str, mhz: float, pins: Mapping[str, int]) -> Device:
     """A Gowin part, which needs its pins."""
     options = f"--device {part} --vopt family={vopt}"
-    synthesis = f"synth_gowin -family {family} {SYNTHESIS_OPTIONS[Family.GOWIN]}"
-    return Device(synthesis, "nextpnr-himbaechel-gowin", options, mhz, pins)
+    synthesis = f"-family {family}"
+    return Device(Family.GOWIN, synthesis, "nextpnr-himbaechel-gowin", options, mhz, pins)
 
 
 DEVICES = {
     "ecp5-85f": ecp5("85k", 90),
     "ecp5-45f": ecp5("45k", 100),
     "ecp5-25f": ecp5("25k", 80),
-    "up5k": Device("synth_ice40 -device u", "nextpnr-ice40", "--up5k --package sg48", 18),
+    "up5k": Device(Family.ICE40, "-device u", "nextpnr-ice40", "--up5k --package sg48", 18),
     "tangnano20k": gowin(
         "gw2a",
         "GW2AR-LV18QN88C8/I7",
@@ -135,7 +137,8 @@ def write_verilog(config: NpuConfig, device: Device, folder: Path) -> Path:
 
 def synthesize(device: Device, verilog: Path, netlist: Path) -> None:
     """Run Yosys."""
-    script = f"read_verilog {verilog}; {device.synthesis} -top {TOP}; write_json {netlist}"
+    mapping = synthesis_commands(device.family, TOP, device.synthesis)
+    script = "; ".join((f"read_verilog {verilog}", *mapping, f"write_json {netlist}"))
     run([*tool("yosys"), "-q", "-p", script], verilog.with_name("yosys.log"))
 
 

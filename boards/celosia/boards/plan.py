@@ -11,7 +11,7 @@ from celosia.boards.top import BoardTop, Core
 from celosia.golden.config import NpuConfig, config_to_toml
 from celosia.golden.errors import CelosiaError
 from celosia.hdl.emit import emit_verilog
-from celosia.hdl.family import SYNTHESIS_OPTIONS, Family
+from celosia.hdl.family import Family, synthesis_commands
 from celosia.hdl.npu.multipliers import MultiplierPlan
 
 __all__ = [
@@ -127,10 +127,14 @@ def plan_build(
         raise CelosiaError(f"seed must be an integer from 1 to 2147483647, not {seed!r}")
     pll = pll_settings(board)
     constraints = constraint_files(board, pll)
-    synthesis, route, pack, bitstream = _COMMANDS[board.family](board, seed)
+    options, route, pack, bitstream = _COMMANDS[board.family](board, seed)
+    synthesis = synthesis_commands(board.family, MODULE, options)
     files = {
         f"{MODULE}.v": emit(lambda: BoardTop(board, pll, core()), MODULE),
-        "synthesis.ys": f"read_verilog {MODULE}.v\n{synthesis} -top {MODULE} -json {NETLIST}\n",
+        "synthesis.ys": "".join(
+            f"{line}\n"
+            for line in (f"read_verilog {MODULE}.v", *synthesis, f"write_json {NETLIST}")
+        ),
         **constraints,
     }
     first = Stage(
@@ -163,6 +167,7 @@ _REQUANTIZER_PRIMITIVES = {Family.ECP5: 5, Family.ICE40: 0, Family.GOWIN: 9}
 """Primitives that Yosys 0.70 makes of one lane of the requantiser; none without `-dsp`."""
 
 Commands = tuple[str, Stage, Stage, str]
+"""Options of the synthesis, place and route, packing, and the bitstream's name."""
 
 
 def _place_and_route(tool: str, product: str, seed: int, *arguments: str) -> Stage:
@@ -191,7 +196,7 @@ def _ecp5(board: Board, seed: int) -> Commands:
     )
     bitstream = bitstream_name(board)
     pack = _pack("ecppack", bitstream, "--compress", "board.config", bitstream)
-    return "synth_ecp5", route, pack, bitstream
+    return "", route, pack, bitstream
 
 
 def _ice40(board: Board, seed: int) -> Commands:
@@ -205,7 +210,7 @@ def _ice40(board: Board, seed: int) -> Commands:
     bitstream = bitstream_name(board)
     # No -dsp: it miscompiles multiply-accumulates whose registers have no reset.
     return (
-        "synth_ice40 -device u",
+        "-device u",
         route,
         _pack("icepack", bitstream, "board.asc", bitstream),
         bitstream,
@@ -225,8 +230,7 @@ def _gowin(board: Board, seed: int) -> Commands:
     bitstream = bitstream_name(board)
     pack = _pack("gowin_pack", bitstream, "-d", device.nextpnr, "-o", bitstream, "board.pnr.json")
     series = "gw1n" if device.nextpnr.startswith("GW1N") else "gw2a"
-    synthesis = f"synth_gowin -family {series} {SYNTHESIS_OPTIONS[Family.GOWIN]}"
-    return synthesis, route, pack, bitstream
+    return f"-family {series}", route, pack, bitstream
 
 
 _COMMANDS: Mapping[Family, Callable[[Board, int], Commands]] = {

