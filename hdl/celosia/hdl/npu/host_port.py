@@ -37,8 +37,9 @@ __all__ = ["STATUS", "HostPort"]
 FIRST_COUNTER = Register.COUNTERS // WORD_BYTES
 REGISTERS = 1 << ceil_log2(FIRST_COUNTER + len(Counter))
 """Words that their region may have: a power of two, above which nothing is mapped."""
-GROUP = 4
-"""Words of a vector that one multiplexer chooses from."""
+GROUPS = {Region.SCRATCHPAD: 1, Region.WEIGHTS: 1, Region.ACCUMULATORS: 4, Region.PROFILE: 4}
+"""Words of a vector that one multiplexer chooses from: none stands behind the memories that are
+several block RAMs deep, which end in one already."""
 STATUS = data.StructLayout({"busy": 1, "done": 1, "illegal": 1, "stepped": 1})
 """The STATUS register, in the order of `memory_map.Status`."""
 
@@ -164,12 +165,14 @@ class HostPort(wiring.Component):
 
         # What answers has a register of its own, and all others are zero: a multiplexer in front of
         # one register would stand behind the memories, whose outputs are late. For the same reason
-        # each `GROUP` words of a vector have one.
+        # each group of a vector's words has one.
         answer = Signal(32)
         fetched = {
             memory: [
                 Signal(32, name=f"{memory.name.lower()}_answer_{number}")
-                for number in range(-(-memory_geometry(self._config, memory).stride_words // GROUP))
+                for number in range(
+                    -(-memory_geometry(self._config, memory).stride_words // GROUPS[memory])
+                )
             ]
             for memory in asks
         }
@@ -276,9 +279,10 @@ class HostPort(wiring.Component):
         vector = port.response.payload.vector.as_value()
         padded = Cat(vector, Const(0, size - len(vector)))
         m.d.comb += port.response.ready.eq(1)
-        place_bits = ceil_log2(GROUP)
+        words = GROUPS[region]
+        place_bits = ceil_log2(words)
         for number, answer in enumerate(answers):
-            group = padded[number * GROUP * 32 : (number + 1) * GROUP * 32]
+            group = padded[number * words * 32 : (number + 1) * words * 32]
             with m.If(word[place_bits:] == number):
                 m.d.sync += answer.eq(group.word_select(word[:place_bits], 32))
         if region is Region.SCRATCHPAD:
