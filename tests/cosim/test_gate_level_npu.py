@@ -34,8 +34,13 @@ PRIMITIVES = {Family.ECP5: 10, Family.ICE40: 5, Family.GOWIN: 10}
 BITS = {Family.ECP5: 32, Family.ICE40: 4, Family.GOWIN: 16}
 
 
+#: Without vector operations, and with the shortest queues, as a small board has them.
+SMALLEST = {Family.GOWIN}
+
+
 def config_of(family):
-    return replace(CONFIG, requantizer_bits=BITS[family])
+    config = replace(CONFIG, requantizer_bits=BITS[family])
+    return replace(config, vector_operations=False, queue_depth=1) if family in SMALLEST else config
 
 
 def gates(family, *plusargs):

@@ -21,6 +21,7 @@ from celosia.sim.block_bench import run_block_bench
 
 SEED = 1
 MULTIPLIER_BITS = 53  # as in the benches
+MOST_VECTORS = 8
 ODD = {"base": "npu4x4", "rows": 10, "columns": 6, "requantizer_lanes": 5}
 """Fewer columns than rows: two slices to a vector."""
 WIDE = {"base": "npu4x4", "rows": 4, "columns": 14, "requantizer_lanes": 4, "profiles": ["litert"]}
@@ -52,7 +53,7 @@ class AddressRuns(wiring.Component):
 
     def __init__(self):
         self._blocks = {
-            "output_addresses": OutputAddresses(),
+            "output_addresses": OutputAddresses(vectors=MOST_VECTORS),
             "sum_reader": SumReader(),
             "operand_reader": OperandReader(),
         }

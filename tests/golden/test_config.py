@@ -87,6 +87,10 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
             "requantizer_bits must be 32 for profiles that multiply in float, not 8",
         ),
         (
+            'base = "npu4x4"\nvector_operations = 0',
+            "vector_operations must be true or false, not 0",
+        ),
+        (
             'base = "npu8x8"\naccumulator_depth = 9',
             "accumulator_depth must be even to be filled and drained in halves, not 9",
         ),

@@ -9,6 +9,7 @@ from celosia.golden.config import PRESETS, NpuConfig
 from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     INSTRUCTION_BYTES,
+    VECTOR_INSTRUCTIONS,
     Add,
     Depthwise,
     DepthwiseWindow,
@@ -29,6 +30,7 @@ from celosia.golden.isa import (
     PostScale,
     Reduction,
     Semaphore,
+    decode,
 )
 from celosia.golden.machine import ExactEngine, Machine
 from celosia.golden.quantization import requantize
@@ -500,6 +502,13 @@ def test_programs_that_cannot_be_executed(program, message):
 def test_depthwise_instructions_need_an_engine():
     machine = machine_with([WINDOW], replace(config(), depthwise_taps=0))
     with pytest.raises(CelosiaError, match=r"'machine' must have a depthwise engine \("):
+        machine.run(PROGRAM)
+
+
+@pytest.mark.parametrize("kind", VECTOR_INSTRUCTIONS)
+def test_vector_instructions_need_vector_operations(kind):
+    machine = machine_with([decode(kind.opcode)], replace(config(), vector_operations=False))
+    with pytest.raises(CelosiaError, match=r"'machine' must have vector operations \("):
         machine.run(PROGRAM)
 
 

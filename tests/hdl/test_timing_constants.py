@@ -8,8 +8,10 @@ from celosia.golden.timing import depthwise, load, matrix, post, sums
 from celosia.hdl.npu import accumulators
 from celosia.hdl.npu.depthwise_engine import READ_CYCLES
 from celosia.hdl.npu.depthwise_products import PIPELINE_CYCLES
+from celosia.hdl.npu.lane_feed import LaneFeed
 from celosia.hdl.npu.requantizer import Requantizer
 from celosia.hdl.npu.serial_requantizer import SerialRequantizer
+from celosia.hdl.npu.sum_feed import SumFeed
 from celosia.hdl.npu.systolic_array import SystolicArray
 
 
@@ -23,6 +25,8 @@ def test_latencies():
             small = replace(config, requantizer_bits=bits, profiles=("tflm",))
             serial = SerialRequantizer(lanes=1, modes=small.modes, bits=bits)
             assert post.requantizer_latency(small) == serial.latency
+        for kept, feed in ((True, LaneFeed), (False, SumFeed)):
+            assert post.feed_latency(replace(config, vector_operations=kept)) == feed.LATENCY
         assert config.rows > load.VECTORS_AHEAD
     assert sums.UPDATE_CYCLES == accumulators.UPDATE_CYCLES
     assert depthwise.SUM_CYCLES == READ_CYCLES + PIPELINE_CYCLES

@@ -174,17 +174,19 @@ class _Generator:
     def _matrix(self, layer: MatrixLayer, tiling: Tiling, tables: ElementwiseLayer | None) -> None:
         _check_coordinates(layer)
         self._matrix_settings(layer)
-        weights = self._image.add(
-            b"".join(tile.weights.tobytes() for tile in layer.tiles), layer.name
-        )
-        firsts = [
-            weights + before * self._config.rows
-            for before in accumulate((tile.passes for tile in layer.tiles), initial=0)
-        ]
-        once = len(tiling.chunks) == 1
+        of_tiles = [tile.weights.tobytes() for tile in layer.tiles]
+        if layer.alike:
+            firsts = [self._image.add(weights, layer.name) for weights in of_tiles]
+        else:
+            weights = self._image.add(b"".join(of_tiles), layer.name)
+            firsts = [
+                weights + before * self._config.rows
+                for before in accumulate((tile.passes for tile in layer.tiles), initial=0)
+            ]
+        once = len(tiling.chunks) == 1 and not layer.alike
         if once:
             # Every weight tile is used once, in the order in which they lie.
-            self._load_weights(weights, sum(tile.passes for tile in layer.tiles))
+            self._load_weights(firsts[0], sum(tile.passes for tile in layer.tiles))
         for chunk, tile, number in walk(tiling.chunks, layer.tiles):
             if not once:
                 self._load_weights(firsts[number], tile.passes)

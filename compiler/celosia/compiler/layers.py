@@ -275,11 +275,13 @@ class SumLayer(Layer):
 class MatrixLayer(SumLayer):
     """A convolution or matrix product: times column tiles, on the array.
 
-    `crossbar` says that each box of a tile's passes is a crossbar tile instead.
+    `crossbar` says that each box of a tile's passes is a crossbar tile instead, `alike` that most
+    tiles have the same weights, which are stored once.
     """
 
     tiles: tuple[ColumnTile, ...]
     crossbar: bool = False
+    alike: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,8 @@ class NpuConfig:
         depthwise_taps: T, kernel columns that the depthwise engine takes at a time; 0 for none.
         queue_depth: instructions that wait in front of each unit.
         profile_depth: layers whose counters are kept; 0 for none.
+        vector_operations: whether POST has ADD, MUL and POOL, which read the scratchpad. Without
+            them it is smaller; sums and copies of vectors are then products with ones.
         crossbar: the bank of crossbar tiles beside the array, or None. Its tiles have as many
             outputs as the array has columns, and their rows are a multiple of the array's.
 
@@ -80,6 +82,7 @@ class NpuConfig:
     queue_depth: int = 8
     profile_depth: int = 256
     requantizer_bits: int = _MULTIPLIER_BITS
+    vector_operations: bool = True
     crossbar: CrossbarConfig | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +92,10 @@ class NpuConfig:
             value = getattr(self, key)
             if type(value) is not int or not low <= value <= high:
                 raise CelosiaError(f"{key} must be an integer from {low} to {high}, not {value!r}")
+        if type(self.vector_operations) is not bool:
+            raise CelosiaError(
+                f"vector_operations must be true or false, not {self.vector_operations!r}"
+            )
         if self.rows % self.requantizer_lanes:
             raise CelosiaError(
                 f"requantizer_lanes must divide rows ({self.rows}), not be {self.requantizer_lanes}"
@@ -337,6 +344,7 @@ _REQUIRED = {f.name for f in fields(NpuConfig)} - {
     "queue_depth",
     "profile_depth",
     "requantizer_bits",
+    "vector_operations",
     "crossbar",
 }
 

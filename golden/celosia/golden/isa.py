@@ -491,6 +491,16 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
 DEPTHWISE_INSTRUCTIONS: tuple[type[Instruction], ...] = (LoadDepthwise, DepthwiseWindow, Depthwise)
 """Those that only an NPU with a depthwise engine has."""
 
+VECTOR_INSTRUCTIONS: tuple[type[Instruction], ...] = (
+    PostLoop,
+    PostInput,
+    LoadTable,
+    Add,
+    Pool,
+    Mul,
+)
+"""Those that only an NPU with vector operations has."""
+
 
 def mnemonic(instruction: type[Instruction]) -> str:
     """The instruction's name in listings: `LoadWeights` is LOAD_WEIGHTS."""

@@ -73,7 +73,7 @@ class PostProgramWriter:
         self._modes = sorted(config.modes)
         self._free_weights = 0
         self._records = {mode: [self._record(mode) for _ in range(2)] for mode in self._modes}
-        self._tables = [self._table() for _ in range(2)]
+        self._tables = [self._table() for _ in range(2)] if config.vector_operations else []
 
     def append(self, instruction: Instruction, writes: list[tuple[int, int]] | None = None) -> None:
         """Append an instruction and execute it; `writes` are its addresses and masks, in order."""
@@ -88,7 +88,9 @@ class PostProgramWriter:
 
     def random_step(self) -> None:
         """Append work of a random kind with the settings that it needs."""
-        steps: list[Callable[[], None]] = [self.drains, self.drains, self.add, self.mul, self.pool]
+        steps: list[Callable[[], None]] = [self.drains]
+        if self._config.vector_operations:
+            steps += [self.drains, self.add, self.mul, self.pool]
         self._rng.choice(steps)()
 
     def drains(self, count: int | None = None, size: Pair | None = None) -> None:

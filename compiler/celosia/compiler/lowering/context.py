@@ -69,6 +69,14 @@ class LoweringContext:
         """Refuse the operator at hand."""
         raise CelosiaError(f"{describe(self.graph, self.operator)} can't run: {reason}")
 
+    def needs_vector_operations(self, what: str) -> None:
+        """Refuse the operator at hand on an NPU that lacks what it takes."""
+        if not self.config.vector_operations:
+            self.fail(
+                f"{what} needs vector operations, which configuration '{self.config.name}' "
+                f"doesn't have (vector_operations = false)"
+            )
+
     @property
     def node(self) -> Operator:
         """The operator at hand."""

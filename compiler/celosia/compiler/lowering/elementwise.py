@@ -37,6 +37,7 @@ from celosia.golden.quantization import (
 
 def lower_lookup(context: LoweringContext, function: ByteFunction) -> ElementwiseLayer:
     """A function of one tensor: its table, plus one of zeros, at scale 1."""
+    context.needs_vector_operations("a function of single values")
     owner = context.origin(function.tensor)
     layout = context.layouts[owner]
     index = context.node.outputs[0]
@@ -63,6 +64,7 @@ def lower_lookup(context: LoweringContext, function: ByteFunction) -> Elementwis
 
 def lower_binary(context: LoweringContext) -> ElementwiseLayer:
     """An ADD, SUB or MUL of functions of two tensors, of which one may be a constant."""
+    context.needs_vector_operations("arithmetic of two tensors")
     a, b, output = context.input(0), context.input(1), context.output
     constants = _constants(context, a, b, output)
     functions = [context.functions.get(t) or identity(t) for t in context.node.inputs[:2]]

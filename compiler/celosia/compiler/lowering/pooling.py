@@ -1,5 +1,7 @@
 """AVERAGE_POOL_2D and MAX_POOL_2D as POOL instructions, exact for every count.
 
+An NPU without POOL sums windows on the array, by weights of ones, where all hold equally many taps.
+
 The mean of n taps is their sum divided by n, half away from zero. One multiply and two rounding
 stages do it exactly, with 1/n ~ M * 2**-(31 + RS):
 
@@ -21,6 +23,7 @@ import numpy as np
 from celosia.compiler.layers import (
     Finish,
     Image,
+    MatrixLayer,
     OutputImage,
     PoolLayer,
     PoolRegion,
@@ -29,7 +32,7 @@ from celosia.compiler.layers import (
 from celosia.compiler.layout import ceil_div
 from celosia.compiler.lowering.context import LoweringContext
 from celosia.compiler.lowering.images import pixel_image
-from celosia.compiler.lowering.matrix import IDENTITY
+from celosia.compiler.lowering.matrix import IDENTITY, Scales, column_tiles
 from celosia.golden.graph import OpKind
 from celosia.golden.isa import Reduction
 from celosia.golden.ops.stage import scale_of, zero_point_of
@@ -42,7 +45,7 @@ from celosia.golden.quantization import (
 )
 
 
-def lower_pooling(context: LoweringContext) -> PoolLayer:
+def lower_pooling(context: LoweringContext) -> PoolLayer | MatrixLayer:
     """An AVERAGE_POOL_2D or MAX_POOL_2D."""
     x, output = context.input(0), context.output
     attributes: Any = context.node.attributes
@@ -86,7 +89,7 @@ def pool_layer(
     reduction: Reduction,
     padding: int,
     regions: tuple[PoolRegion, ...],
-) -> PoolLayer:
+) -> PoolLayer | MatrixLayer:
     """The operator at hand as windows over its input: `image` is (images, height, width)."""
     channels = context.input(0).shape[-1]
     source, _ = context.pixels(channels)
@@ -116,28 +119,53 @@ def window_layer(
     source: int,
     output: int,
     channels: int,
-) -> PoolLayer:
+) -> PoolLayer | MatrixLayer:
     """Windows over any tensor in pixels of `channels`, for the operator at hand."""
     images, height, width = image
-    return PoolLayer(
-        operator=context.operator,
-        name=context.tensors[output].name,
-        kind=context.node.kind,
-        source=source,
-        output=output,
-        macs=0,
-        image=Image(
+    common: dict[str, Any] = {
+        "operator": context.operator,
+        "name": context.tensors[output].name,
+        "kind": context.node.kind,
+        "source": source,
+        "output": output,
+        "macs": 0,
+        "image": Image(
             count=images,
             height=height,
             width=width,
             column_step=context.step(source, channels),
             padding=padding,
         ),
-        window=window,
-        result=OutputImage(height=shape[0], width=shape[1], vectors=context.step(output, channels)),
-        vectors=ceil_div(channels, context.config.rows),
-        reduction=reduction,
-        regions=regions,
+        "window": window,
+        "result": OutputImage(
+            height=shape[0], width=shape[1], vectors=context.step(output, channels)
+        ),
+    }
+    if context.config.vector_operations:
+        vectors = ceil_div(channels, context.config.rows)
+        return PoolLayer(**common, vectors=vectors, reduction=reduction, regions=regions)
+    if len(regions) > 1:
+        context.needs_vector_operations("windows with a different number of taps")
+    if reduction is Reduction.MAXIMUM and window.size != (1, 1):
+        context.needs_vector_operations("a maximum")
+    (region,) = regions
+    ones = np.eye(channels, dtype=np.int8)[:, None, None]
+    multiplier, exponent = (
+        np.full(channels, each, np.int64) for each in (region.multiplier, region.exponent)
+    )
+    scales = Scales(region.finish.mode, multiplier, exponent)
+    return MatrixLayer(
+        **common,
+        finish=region.finish,
+        tiles=column_tiles(
+            context.config,
+            np.tile(ones, (1, *window.size, 1)),
+            np.full(channels, region.bias, np.int64),
+            scales,
+            shape[0] * shape[1],
+        ),
+        scale=scales.uniform,
+        alike=True,
     )
 
 

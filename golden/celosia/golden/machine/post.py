@@ -8,9 +8,11 @@ from celosia.golden.errors import CelosiaError
 from celosia.golden.isa import (
     ADDRESS_BITS,
     FACTOR_BITS,
+    VECTOR_INSTRUCTIONS,
     Add,
     Drain,
     Elementwise,
+    Instruction,
     LoadParameters,
     LoadTable,
     Mul,
@@ -59,7 +61,8 @@ class PostUnit:
 
     @property
     def handlers(self) -> Handlers:
-        """What executes each of POST's instructions."""
+        """What executes each of POST's instructions; refuses those that the NPU doesn't have."""
+        absent = () if self._config.vector_operations else VECTOR_INSTRUCTIONS
         return {
             PostLoop: self._nest.set_level,
             PostInput: self.post_input,
@@ -71,7 +74,13 @@ class PostUnit:
             Add: self.add,
             Mul: self.mul,
             Pool: self.pool,
+            **dict.fromkeys(absent, self._refuse),
         }
+
+    def _refuse(self, instruction: Instruction) -> None:
+        raise CelosiaError(
+            f"configuration '{self._config.name}' must have vector operations (vector_operations)"
+        )
 
     def post_input(self, instruction: PostInput) -> None:
         """Set the image and the reduction."""

@@ -41,8 +41,6 @@ CONSTANT_CYCLES = 2
 """From reading a plane or table entries until they are written."""
 GENERATOR_CYCLES = 1
 """What POOL's address generator takes beside the cycle of any reader."""
-FEED_CYCLES = 3
-"""Latency of `LaneFeed`."""
 STORE_CYCLES = 1
 """From the last beat of a vector to its write (`LaneCollector`)."""
 WINDOW_LEVELS, VECTOR_LEVEL = (0, 1), 2
@@ -56,6 +54,11 @@ def requantizer_latency(config: NpuConfig) -> int:
     if config.requantizer_cycles > 1:
         return config.requantizer_cycles + 5
     return 13 if config.modes & FLOAT_MODES else 10
+
+
+def feed_latency(config: NpuConfig) -> int:
+    """Cycles from a vector to its first beat (`LATENCY` of `LaneFeed` and `SumFeed`)."""
+    return 3 if config.vector_operations else 1
 
 
 class PostTiming:
@@ -77,7 +80,7 @@ class PostTiming:
         self._scratchpad = scratchpad
         self._records = records
         self._beats = config.vector_cycles
-        self._tail = FEED_CYCLES + requantizer_latency(config) + STORE_CYCLES
+        self._tail = feed_latency(config) + requantizer_latency(config) + STORE_CYCLES
         self._nest = LoopNest()
         self._free = 0  # nothing is at work from this cycle on
         self._free_before = 0  # the same of all but the last instruction

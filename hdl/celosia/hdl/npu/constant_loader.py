@@ -82,7 +82,10 @@ class ConstantLoader(wiring.Component):
         running = Signal()
         command = Signal(LoadCommand, reset_less=True)  # its address is the next request's
         asking = Signal()
-        requests_left = Signal(range(config.table_vectors + config.parameter_vectors))
+        longest = config.parameter_vectors
+        if config.vector_operations:
+            longest = max(longest, config.table_vectors)
+        requests_left = Signal(range(longest + 1))
         request, response = self.read.request, self.read.response
         m.d.comb += [
             self.commands.ready.eq(~running),

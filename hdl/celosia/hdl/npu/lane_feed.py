@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import ADDRESS_BITS, FACTOR_BITS
+from celosia.hdl.npu.beat_cutter import BeatCutter, select
 from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.operand_tables import OperandTables, Terms
 from celosia.hdl.npu.output_addresses import OutputAddress
@@ -40,8 +41,8 @@ class LaneFeed(wiring.Component):
     to multiply.
 
     Throughput: a beat every cycle, R / L beats to a vector; with a requantiser that takes more
-    cycles, a beat in as many, of which it waits the first in front of the stages. Latency: 3
-    cycles. Back-pressure: the three stages stop together while the output waits. Reset empties
+    cycles, a beat in as many, of which it waits the first in front of the stages. Latency:
+    ``LATENCY``. Back-pressure: the three stages stop together while the output waits. Reset empties
     them.
 
     Parameters
@@ -79,6 +80,8 @@ class LaneFeed(wiring.Component):
         Beats.
     """
 
+    LATENCY = 3
+
     def __init__(self, config, *, multiplier_bits):
         self._config = config
         self._tag = feed_tag(config)
@@ -112,38 +115,23 @@ class LaneFeed(wiring.Component):
         config = self._config
         lanes = config.requantizer_lanes
         groups = config.rows // lanes
-
-        # A group is L lanes of a scratchpad vector, a slot L columns of an accumulator vector.
-        # Column v * R + group * L + lane is slot * L + lane.
         slots = groups * config.tile_vectors
-        group, slot = Signal(range(groups)), Signal(range(slots))
-        vector_end, valid, advance, take = Signal(), Signal(), Signal(), Signal()
-        offered = Signal()
-        pause = config.requantizer_cycles - 1
-        wait = Signal(range(pause + 1), init=pause)  # cycles of a beat before it enters
-        with m.If(offered & (wait != 0)):
-            m.d.sync += wait.eq(wait - 1)
-        with m.If(take):
-            m.d.sync += wait.eq(pause)
+        m.submodules.cutter = cutter = BeatCutter(config)
+        group, slot, advance = cutter.group, cutter.slot, cutter.advance
         m.d.comb += [
-            vector_end.eq(group == groups - 1),
-            offered.eq(
+            cutter.offered.eq(
                 Mux(self.reducing, self.reduced.valid, self.drained.valid) & self.addresses.valid
             ),
-            valid.eq(offered & (wait == 0)),
-            take.eq(valid & advance),
-            self.addresses.ready.eq(take & vector_end),
+            cutter.restarts.eq(self.addresses.payload.pixel_end | self.reducing),
+            self.addresses.ready.eq(cutter.take & cutter.vector_end),
             self.reduced.ready.eq(self.addresses.ready & self.reducing),
             self.drained.ready.eq(
                 self.addresses.ready & ~self.reducing & self.addresses.payload.pixel_end
             ),
         ]
-        with m.If(take):
-            m.d.sync += [group.eq(group + 1), slot.eq(slot + 1)]
-            with m.If(vector_end):
-                m.d.sync += group.eq(0)
-            with m.If(vector_end & (self.addresses.payload.pixel_end | self.reducing)):
-                m.d.sync += slot.eq(0)
+
+        def chosen(number, source, count):
+            return select(m, number, source, lanes=lanes, count=count)
 
         # First stage: the group's sums, while the tables look up its bytes.
         entering = Signal(vector(lanes, SUM_BITS))
@@ -151,7 +139,7 @@ class LaneFeed(wiring.Component):
         m.d.comb += [
             tables.enable.eq(advance),
             tables.operands.eq(
-                Cat(value[:16] for value in self._select(m, group, self.reduced.payload, groups))
+                Cat(value[:16] for value in chosen(group, self.reduced.payload, groups))
             ),
             tables.write_enable.eq(self.table_enable),
             tables.write_table.eq(self.table),
@@ -159,9 +147,9 @@ class LaneFeed(wiring.Component):
             tables.write_value.eq(self.value),
         ]
         with m.If(self.draining):
-            m.d.comb += entering.eq(Cat(self._select(m, slot, self.drained.payload, slots)))
+            m.d.comb += entering.eq(Cat(chosen(slot, self.drained.payload, slots)))
         with m.Else():
-            m.d.comb += entering.eq(Cat(self._select(m, group, self.reduced.payload, groups)))
+            m.d.comb += entering.eq(Cat(chosen(group, self.reduced.payload, groups)))
         sums = Signal.like(entering, reset_less=True)
         sums_slot = Signal.like(slot, reset_less=True)
         sums_uniform = Signal(reset_less=True)
@@ -169,13 +157,13 @@ class LaneFeed(wiring.Component):
         full = Signal()
         with m.If(advance):
             m.d.sync += [
-                full.eq(valid),
+                full.eq(cutter.valid),
                 sums.eq(entering),
                 sums_slot.eq(slot),
                 sums_uniform.eq(self.uniform),
                 tag.address.eq(self.addresses.payload.address),
                 tag.slice.eq(self.slice),
-                tag.vector_end.eq(vector_end),
+                tag.vector_end.eq(cutter.vector_end),
                 tag.last.eq(self.addresses.payload.last),
             ]
 
@@ -204,7 +192,7 @@ class LaneFeed(wiring.Component):
         products = Signal(vector(lanes, 2 * FACTOR_BITS), reset_less=True)
         beat = Signal.like(self.o.payload, reset_less=True)
         beat_valid = Signal()
-        parameters = self._select(m, terms_slot, self.parameters, slots)
+        parameters = chosen(terms_slot, self.parameters, slots)
         with m.If(advance):
             m.d.sync += [beat_valid.eq(looked_up), beat.tag.eq(terms_tag)]
             for lane in range(lanes):
@@ -225,21 +213,3 @@ class LaneFeed(wiring.Component):
         with m.If(self.multiplying):
             m.d.comb += [self.o.payload.lanes[n].acc.eq(products[n]) for n in range(lanes)]
         return m
-
-    def _select(self, m, number, source, count):
-        """L elements of `source` from element number * L on, around its end where it is short."""
-        lanes = self._config.requantizer_lanes
-        width = source.shape().elem_shape
-        width = width.size if isinstance(width, data.Layout) else width.width
-        values = source.as_value()
-        selected = Signal(lanes * width)
-
-        def element(index):
-            index %= source.shape().length
-            return values[index * width : (index + 1) * width]
-
-        with m.Switch(number):
-            for choice in range(count):
-                with m.Case(choice) if choice < count - 1 else m.Default():
-                    m.d.comb += selected.eq(Cat(element(choice * lanes + i) for i in range(lanes)))
-        return [selected[i * width : (i + 1) * width] for i in range(lanes)]

@@ -93,7 +93,9 @@ class Npu(wiring.Component):
         # Clients of a memory, those who must not wait first. The host reads a word in three cycles
         # at best, and would never have its turn while MATRIX reads in each.
         weights_clients = [sequencer.read, post.weights, load.read, host.weights_read]
-        scratchpad_clients = [host.scratchpad_read, matrix.read, post.scratchpad]
+        scratchpad_clients = [host.scratchpad_read, matrix.read]
+        if config.vector_operations:
+            scratchpad_clients.append(post.scratchpad)
         weights = VectorMemory(
             depth=config.weight_depth,
             lanes=config.columns,
@@ -105,7 +107,7 @@ class Npu(wiring.Component):
             depth=config.scratchpad_depth,
             lanes=config.rows,
             tags=[_tag_shape(client) for client in scratchpad_clients],
-            answers=[Answers.DIRECT, Answers.REGISTERED, Answers.REGISTERED],
+            answers=[Answers.DIRECT] + [Answers.REGISTERED] * (len(scratchpad_clients) - 1),
             writers=2,
         )
         m.submodules.weights = restarted(weights)

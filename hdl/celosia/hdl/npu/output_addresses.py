@@ -4,20 +4,23 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from celosia.golden.isa import ADDRESS_BITS, Add, Drain
+from celosia.golden.isa import ADDRESS_BITS, Drain
 from celosia.hdl.npu.interfaces import field_width
 
-__all__ = ["OutputAddresses", "OutputRun"]
+__all__ = ["OutputAddresses", "output_run"]
 
-OutputRun = data.StructLayout(
-    {
-        "address": unsigned(ADDRESS_BITS),
-        "vectors": unsigned(field_width(Add, "count")),
-        "columns": unsigned(field_width(Drain, "columns")),
-        "rows": unsigned(field_width(Drain, "rows")),
-    }
-)
-"""First address, and counts, each at least 1."""
+
+def output_run(vectors: int) -> data.StructLayout:
+    """First address, and counts, each at least 1, of which the first is at most `vectors`."""
+    return data.StructLayout(
+        {
+            "address": unsigned(ADDRESS_BITS),
+            "vectors": range(vectors + 1),
+            "columns": unsigned(field_width(Drain, "columns")),
+            "rows": unsigned(field_width(Drain, "rows")),
+        }
+    )
+
 
 OutputAddress = data.StructLayout({"address": unsigned(ADDRESS_BITS), "pixel_end": 1, "last": 1})
 """One vector's address; whether it is its pixel's last, and the run's last."""
@@ -29,9 +32,14 @@ class OutputAddresses(wiring.Component):
     Throughput: an address every cycle. Latency: the first address is offered in the cycle after its
     run was taken. Back-pressure: a run is taken while there is none. Reset ends the run.
 
+    Parameters
+    ----------
+    vectors : int
+        Most vectors of a pixel.
+
     Members
     -------
-    runs : In(stream.Signature(OutputRun))
+    runs : In(stream.Signature(output_run(vectors)))
         Starts a run.
     column_step, row_step : In(24)
         Steps, modulo 2^24; must not change during a run.
@@ -44,10 +52,11 @@ class OutputAddresses(wiring.Component):
     row_step: Signal
     o: stream.Interface
 
-    def __init__(self):
+    def __init__(self, *, vectors):
+        self._vectors = vectors
         super().__init__(
             {
-                "runs": In(stream.Signature(OutputRun)),
+                "runs": In(stream.Signature(output_run(vectors))),
                 "column_step": In(ADDRESS_BITS),
                 "row_step": In(ADDRESS_BITS),
                 "o": Out(stream.Signature(OutputAddress)),
@@ -57,7 +66,8 @@ class OutputAddresses(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         running = Signal()
-        run = Signal(OutputRun, reset_less=True)  # counts, and where the next vector goes
+        # Counts, and where the next vector goes.
+        run = Signal(output_run(self._vectors), reset_less=True)
         column_start = Signal(ADDRESS_BITS, reset_less=True)
         row_start = Signal(ADDRESS_BITS, reset_less=True)
         vectors_left = Signal.like(run.vectors, reset_less=True)
@@ -65,7 +75,7 @@ class OutputAddresses(wiring.Component):
         move = Signal()
         pixel_end, row_end = Signal(), Signal()
         m.d.comb += [
-            pixel_end.eq(vectors_left == 1),
+            pixel_end.eq((vectors_left == 1) | (self._vectors == 1)),
             row_end.eq(columns_left == 1),
             self.o.valid.eq(running),
             self.o.payload.address.eq(run.address),

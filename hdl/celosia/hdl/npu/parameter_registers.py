@@ -1,6 +1,6 @@
 """Bias, multiplier and exponent of the channels of one column tile."""
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -30,6 +30,8 @@ class ParameterRegisters(wiring.Component):
         Columns, and planes of a record.
     multiplier_bits : int
         Bits of the multiplier that are kept.
+    turn : int
+        Columns that `turns` moves all parameters down by, around the end; 0 for never.
 
     Members
     -------
@@ -41,21 +43,23 @@ class ParameterRegisters(wiring.Component):
         One byte for each column.
     parameters : Out(C x parameters_layout)
         All columns' parameters.
+    turns : In(1)
+        Move them, where ``turn`` isn't 0; not in the cycle of a write.
     """
 
-    def __init__(self, config, *, multiplier_bits):
+    def __init__(self, config, *, multiplier_bits, turn=0):
         self._config = config
         self._multiplier_bits = multiplier_bits
-        super().__init__(
-            {
-                "write_enable": In(1),
-                "plane": In(range(config.parameter_vectors)),
-                "vector": In(vector(config.columns)),
-                "parameters": Out(
-                    data.ArrayLayout(parameters_layout(multiplier_bits), config.columns)
-                ),
-            }
-        )
+        self._turn = turn
+        members = {
+            "write_enable": In(1),
+            "plane": In(range(config.parameter_vectors)),
+            "vector": In(vector(config.columns)),
+            "parameters": Out(data.ArrayLayout(parameters_layout(multiplier_bits), config.columns)),
+        }
+        if turn:
+            members["turns"] = In(1)
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -64,13 +68,21 @@ class ParameterRegisters(wiring.Component):
             Signal(vector(config.columns), name=f"plane_{number}", reset_less=True)
             for number in range(config.parameter_vectors)
         ]
-        with m.If(self.write_enable):
-            with m.Switch(self.plane):
-                for number, plane in enumerate(planes):
-                    with m.Case(number):
-                        m.d.sync += plane.eq(self.vector)
-                        if number == BIAS_PLANES:
-                            m.d.sync += [each.eq(0) for each in planes[BIAS_PLANES + 1 :]]
+        for number, plane in enumerate(planes):
+            written = self.write_enable & (self.plane == number)
+            cleared = Const(0)
+            if number > BIAS_PLANES:
+                cleared = self.write_enable & (self.plane == BIAS_PLANES)
+            if self._turn:
+                # One condition around it all, as synthesis finds no enable in several.
+                turned = plane.as_value().rotate_right(8 * self._turn)
+                with m.If(written | cleared | self.turns):
+                    m.d.sync += plane.eq(Mux(written, self.vector, Mux(cleared, 0, turned)))
+            else:
+                with m.If(written):
+                    m.d.sync += plane.eq(self.vector)
+                with m.Elif(cleared):
+                    m.d.sync += plane.eq(0)
         for column in range(config.columns):
             of_column = [plane[column] for plane in planes]
             parameters = self.parameters[column]

@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.isa import (
+    VECTOR_INSTRUCTIONS,
     Add,
     Drain,
     LoadParameters,
@@ -18,10 +19,8 @@ from celosia.golden.isa import (
     PostLoop,
     PostOutput,
     PostScale,
-    Reduction,
 )
 from celosia.golden.memory_map import UnitState
-from celosia.hdl.npu.address_generator import AddressGenerator
 from celosia.hdl.npu.constant_loader import ConstantLoader
 from celosia.hdl.npu.interfaces import (
     SEMAPHORES,
@@ -29,6 +28,7 @@ from celosia.hdl.npu.interfaces import (
     MemoryReadSignature,
     MemoryWriteSignature,
     SemaphoreSignature,
+    field_width,
     instruction_layout,
     is_instruction,
     vector,
@@ -37,21 +37,17 @@ from celosia.hdl.npu.lane_collector import LaneCollector
 from celosia.hdl.npu.lane_feed import LaneFeed, feed_tag
 from celosia.hdl.npu.output_addresses import OutputAddresses
 from celosia.hdl.npu.parameter_registers import ParameterRegisters
-from celosia.hdl.npu.post_readers import OperandReader, SumReader
+from celosia.hdl.npu.post_readers import SumReader
 from celosia.hdl.npu.requantizer import Requantizer
 from celosia.hdl.npu.serial_requantizer import SerialRequantizer
-from celosia.hdl.npu.tap_reducer import SUM_BITS, Tap, TapReducer
+from celosia.hdl.npu.sum_feed import SumFeed, parameter_turn
+from celosia.hdl.npu.tap_reducer import SUM_BITS, Tap
+from celosia.hdl.npu.vector_operands import VectorOperands
 
 __all__ = ["PostUnit"]
 
-WINDOW_LEVELS = 0b11
-"""Loop levels that walk a window."""
-VECTOR_LEVEL = 2
-"""The loop level that walks the channel vectors."""
-COLUMN_LEVEL, ROW_LEVEL = 3, 4
-
-SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
-WORK = (LoadParameters, LoadTable, Drain, Add, Mul, Pool)
+SETTINGS = (PostOutput, PostScale, PostLoop, PostInput)
+WORK = (LoadParameters, Drain, LoadTable, Add, Mul, Pool)
 IN_FLIGHT = 2
 """Instructions that may be at work at once."""
 
@@ -66,10 +62,12 @@ class PostUnit(wiring.Component):
     writes stay behind the other's. An instruction is complete when its last write has been
     accepted, or its last table entry or parameter is in place.
 
+    Without vector operations there are no ADD, MUL, POOL and what belongs to them.
+
     Throughput, without stalls: DRAIN r = R / L * `requantizer_cycles` cycles for each vector, ADD
     and MUL max(2, r), POOL max(taps, r), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all;
     a setting 1 cycle.
-    Latency of the pipeline: that of the requantiser and 8 to 12 cycles.
+    Latency of the pipeline: that of the requantiser and 6 to 12 cycles.
 
     Back-pressure: all memories may refuse requests and answer as late as they like; the pipeline
     waits for the slowest. Reset forgets all but settings, parameters and tables.
@@ -90,7 +88,7 @@ class PostUnit(wiring.Component):
     accumulators : Out(MemoryReadSignature(C int32))
         Reads of sums.
     scratchpad : Out(MemoryReadSignature(R bytes, Tap))
-        Reads of ADD's, MUL's and POOL's operands.
+        Reads of ADD's, MUL's and POOL's operands, where the configuration has vector operations.
     write : Out(MemoryWriteSignature(R))
         Results.
     mark : Out(1)
@@ -105,7 +103,6 @@ class PostUnit(wiring.Component):
     semaphores: wiring.PureInterface
     weights: wiring.PureInterface
     accumulators: wiring.PureInterface
-    scratchpad: wiring.PureInterface
     write: stream.Interface
     mark: Signal
     state: Signal
@@ -113,39 +110,42 @@ class PostUnit(wiring.Component):
 
     def __init__(self, config):
         self.config = config
-        super().__init__(
-            {
-                "instructions": In(InstructionStream),
-                "semaphores": Out(SemaphoreSignature()),
-                "weights": Out(MemoryReadSignature(vector(config.columns))),
-                "accumulators": Out(MemoryReadSignature(vector(config.columns, SUM_BITS))),
-                "scratchpad": Out(MemoryReadSignature(vector(config.rows), Tap)),
-                "write": Out(MemoryWriteSignature(config.rows)),
-                "mark": Out(1),
-                "state": Out(4),
-                "busy": Out(1),
-            }
-        )
+        members = {
+            "instructions": In(InstructionStream),
+            "semaphores": Out(SemaphoreSignature()),
+            "weights": Out(MemoryReadSignature(vector(config.columns))),
+            "accumulators": Out(MemoryReadSignature(vector(config.columns, SUM_BITS))),
+            "write": Out(MemoryWriteSignature(config.rows)),
+            "mark": Out(1),
+            "state": Out(4),
+            "busy": Out(1),
+        }
+        if config.vector_operations:
+            members["scratchpad"] = Out(MemoryReadSignature(vector(config.rows), Tap))
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
         m.submodules.requantizer = requantizer = self._requantizer()
         bits = requantizer.multiplier_bits
-        m.submodules.feed = feed = LaneFeed(config, multiplier_bits=bits)
+        feed_kind = LaneFeed if config.vector_operations else SumFeed
+        most_vectors = config.tile_vectors
+        if config.vector_operations:
+            most_vectors = (1 << field_width(Add, "count")) - 1
+        m.submodules.feed = feed = feed_kind(config, multiplier_bits=bits)
         m.submodules.collector = collector = LaneCollector(config)
-        m.submodules.addresses = addresses = OutputAddresses()
+        m.submodules.addresses = addresses = OutputAddresses(vectors=most_vectors)
         m.submodules.sums = sums = SumReader()
-        m.submodules.operands = operands = OperandReader()
-        m.submodules.windows = windows = AddressGenerator(
-            run_levels=(COLUMN_LEVEL, ROW_LEVEL), overlaps=False
-        )
-        m.submodules.reducer = reducer = TapReducer(lanes=config.rows)
         m.submodules.loader = loader = ConstantLoader(config)
-        m.submodules.parameters = parameters = ParameterRegisters(config, multiplier_bits=bits)
+        turn = 0 if config.vector_operations else parameter_turn(config)
+        m.submodules.parameters = parameters = ParameterRegisters(
+            config, multiplier_bits=bits, turn=turn
+        )
+        if turn:
+            m.d.comb += parameters.turns.eq(feed.turns)
 
         wiring.connect(m, addresses.o, feed.addresses)
-        wiring.connect(m, reducer.o, feed.reduced)
         wiring.connect(m, feed.o, requantizer.i)
         control = requantizer.control
         wiring.connect(m, requantizer.o, collector.i)
@@ -156,11 +156,6 @@ class PostUnit(wiring.Component):
             parameters.plane.eq(loader.plane),
             parameters.vector.eq(loader.vector),
             feed.parameters.eq(parameters.parameters),
-            reducer.pair.eq(feed.adding | feed.multiplying),
-            feed.table_enable.eq(loader.entry_enable),
-            feed.table.eq(loader.table),
-            feed.entry.eq(loader.entry),
-            feed.value.eq(loader.value),
             self.accumulators.request.valid.eq(sums.o.valid),
             self.accumulators.request.payload.address.eq(sums.o.payload),
             sums.o.ready.eq(self.accumulators.request.ready),
@@ -168,18 +163,22 @@ class PostUnit(wiring.Component):
             feed.drained.payload.eq(self.accumulators.response.payload.vector),
             self.accumulators.response.ready.eq(feed.drained.ready),
         ]
-        self._read_scratchpad(m, operands, windows, reducer)
 
+        absent = () if config.vector_operations else VECTOR_INSTRUCTIONS
         word = {
             kind: data.View(instruction_layout(kind), self.instructions.payload)
             for kind in (*SETTINGS, *WORK)
+            if kind not in absent
         }
         is_kind = {kind: is_instruction(self.instructions.payload, kind) for kind in word}
         start = {kind: Signal(name=f"start_{kind.__name__}") for kind in word}
-        pool_vectors = self._settings(m, word, start, feed, control, addresses, windows, reducer)
-        self._work(
-            m, word, is_kind, start, pool_vectors, feed, addresses, sums, operands, windows, loader
-        )
+        self._settings(m, word, start, feed, control, addresses)
+        starts = start[Drain]
+        if config.vector_operations:
+            starts = starts | start[Add] | start[Mul] | start[Pool]
+        self._work(m, word, is_kind, start, starts, feed, addresses, sums, loader)
+        if config.vector_operations:
+            self._vector_operations(m, word, is_kind, start, starts, feed, addresses, loader)
         self._order(
             m,
             word,
@@ -201,47 +200,9 @@ class PostUnit(wiring.Component):
             return Requantizer(**common)
         return SerialRequantizer(bits=config.requantizer_bits, **common)
 
-    def _read_scratchpad(self, m, operands, windows, reducer):
-        """ADD's and MUL's operands, or POOL's taps; only one of both asks at a time."""
-        request, response = self.scratchpad.request, self.scratchpad.response
-        position = windows.positions
-        m.d.comb += [
-            request.valid.eq(operands.o.valid | position.valid),
-            operands.o.ready.eq(request.ready),
-            position.ready.eq(request.ready),
-            reducer.i.valid.eq(response.valid),
-            reducer.i.payload.vector.eq(response.payload.vector),
-            reducer.i.payload.tag.eq(response.payload.tag),
-            response.ready.eq(reducer.i.ready),
-        ]
-        tag = request.payload.tag
-        with m.If(operands.o.valid):
-            m.d.comb += request.payload.eq(operands.o.payload)
-        with m.Else():
-            m.d.comb += [
-                request.payload.address.eq(position.payload.address),
-                tag.first.eq((position.payload.first & WINDOW_LEVELS) == WINDOW_LEVELS),
-                tag.final.eq((position.payload.last & WINDOW_LEVELS) == WINDOW_LEVELS),
-                tag.outside.eq(~position.payload.inside),
-            ]
-
-    def _settings(self, m, word, start, feed, control, addresses, windows, reducer):
-        """Keep what setting instructions set; returns the count of POOL's channel vectors."""
-        loop, image = word[PostLoop], word[PostInput]
+    def _settings(self, m, word, start, feed, control, addresses):
+        """Keep what setting instructions set."""
         output, scale = word[PostOutput], word[PostScale]
-        m.d.comb += [
-            windows.settings.valid.eq(start[PostLoop]),
-            windows.bounds.valid.eq(start[PostInput]),
-            windows.bounds.payload.height.eq(image.height),
-            windows.bounds.payload.width.eq(image.width),
-        ]
-        m.d.comb += [
-            windows.settings.payload[name].eq(loop[name])
-            for name in ("level", "count", "address_step", "y_step", "x_step")
-        ]
-        pool_vectors = Signal.like(loop.count, reset_less=True)
-        with m.If(start[PostLoop] & (loop.level == VECTOR_LEVEL)):
-            m.d.sync += pool_vectors.eq(loop.count)
 
         def kept(kind, target, value):
             """`target` is the value of the last instruction of that kind."""
@@ -250,103 +211,95 @@ class PostUnit(wiring.Component):
                 m.d.sync += register.eq(value)
             m.d.comb += target.eq(register)
 
-        kept(PostInput, reducer.padding, image.padding)
-        kept(PostInput, reducer.maximum, image.reduction == Reduction.MAXIMUM)
         kept(PostOutput, addresses.column_step, output.column_step)
         kept(PostOutput, addresses.row_step, output.row_step)
         for name in ("mode", "zero_point", "low", "high"):
             kept(PostOutput, control[name], output[name])
         for name in ("bias", "multiplier", "exponent"):
             kept(PostScale, feed.scale[name], scale[name])
-        return pool_vectors
 
-    def _work(
-        self,
-        m,
-        word,
-        is_kind,
-        start,
-        pool_vectors,
-        feed,
-        addresses,
-        sums,
-        operands,
-        windows,
-        loader,
-    ):
+    def _work(self, m, word, is_kind, start, starts, feed, addresses, sums, loader):
         """Start what works, with what the instruction says."""
-        drain, pool = word[Drain], word[Pool]
-        add = word[Add]  # and MUL, whose fields are the same
-        draining, adding, multiplying, uniform = Signal(), Signal(), Signal(), Signal()
-        reducing = Signal(init=1)
-        elementwise, starts = Signal(), Signal()
+        drain, load = word[Drain], word[LoadParameters]
+        uniform = Signal()
         m.d.comb += [
-            elementwise.eq(start[Add] | start[Mul]),
-            starts.eq(start[Drain] | elementwise | start[Pool]),
             sums.runs.valid.eq(start[Drain]),
             sums.runs.payload.address.eq(drain.accumulator),
             sums.runs.payload.columns.eq(drain.columns),
             sums.runs.payload.rows.eq(drain.rows),
-            operands.runs.valid.eq(elementwise),
-            operands.runs.payload.a.eq(add.a),
-            operands.runs.payload.b.eq(add.b),
-            operands.runs.payload.count.eq(add.count),
-            operands.runs.payload.b_vectors.eq(add.b_vectors),
-            windows.runs.valid.eq(start[Pool]),
-            windows.runs.payload.address.eq(pool.address),
-            windows.runs.payload.y.eq(pool.y),
-            windows.runs.payload.x.eq(pool.x),
-            windows.runs.payload.counts[0].eq(pool.columns),
-            windows.runs.payload.counts[1].eq(pool.rows),
-            loader.commands.valid.eq(start[LoadParameters] | start[LoadTable]),
-            loader.commands.payload.address.eq(word[LoadParameters].address),
-            loader.commands.payload.is_table.eq(start[LoadTable]),
-            loader.commands.payload.table.eq(word[LoadTable].table),
-            loader.commands.payload.planes.eq(word[LoadParameters].planes),
+            loader.commands.valid.eq(start[LoadParameters]),
+            loader.commands.payload.address.eq(load.address),
+            loader.commands.payload.planes.eq(load.planes),
             addresses.runs.valid.eq(starts),
-            feed.draining.eq(draining),
-            feed.reducing.eq(reducing),
-            feed.adding.eq(adding),
-            feed.multiplying.eq(multiplying),
             feed.uniform.eq(uniform),
         ]
+        # Vector operations have one scale, and fill all lanes.
+        with m.If(starts):
+            m.d.sync += uniform.eq(~is_kind[Drain] | drain.uniform)
+        slices = self.config.tile_slices
+        if slices > 1:
+            chosen = Signal.like(feed.slice, reset_less=True)
+            with m.If(starts):
+                m.d.sync += chosen.eq(Mux(is_kind[Drain], drain.slice, slices))
+            m.d.comb += feed.slice.eq(chosen)
+        run = addresses.runs.payload
+        m.d.comb += [
+            run.address.eq(drain.output),
+            run.vectors.eq(drain.vectors),
+            run.columns.eq(drain.columns),
+            run.rows.eq(drain.rows),
+        ]
+
+    def _vector_operations(self, m, word, is_kind, start, starts, feed, addresses, loader):
+        """ADD, MUL and POOL, and the tables of the first two."""
+        m.submodules.operands = operands = VectorOperands(rows=self.config.rows)
+        wiring.connect(m, operands.scratchpad, wiring.flipped(self.scratchpad))
+        wiring.connect(m, operands.o, feed.reduced)
+        pool, add = word[Pool], word[Add]  # MUL's fields are those of ADD
+        draining, adding, multiplying = Signal(), Signal(), Signal()
+        reducing = Signal(init=1)
         with m.If(starts):
             m.d.sync += [
                 draining.eq(is_kind[Drain]),
                 reducing.eq(~is_kind[Drain]),
                 adding.eq(is_kind[Add]),
                 multiplying.eq(is_kind[Mul]),
-                uniform.eq(~is_kind[Drain] | drain.uniform),
             ]
+        m.d.comb += [
+            operands.word.eq(self.instructions.payload),
+            operands.sets_loop.eq(start[PostLoop]),
+            operands.sets_image.eq(start[PostInput]),
+            operands.elementwise.eq(start[Add] | start[Mul]),
+            operands.pools.eq(start[Pool]),
+            operands.pairs.eq(adding | multiplying),
+            feed.draining.eq(draining),
+            feed.reducing.eq(reducing),
+            feed.adding.eq(adding),
+            feed.multiplying.eq(multiplying),
+            feed.table_enable.eq(loader.entry_enable),
+            feed.table.eq(loader.table),
+            feed.entry.eq(loader.entry),
+            feed.value.eq(loader.value),
+            loader.commands.valid.eq(start[LoadParameters] | start[LoadTable]),
+            loader.commands.payload.is_table.eq(start[LoadTable]),
+            loader.commands.payload.table.eq(word[LoadTable].table),
+        ]
         # By what stands first, whether it starts or not, which is known later.
         run = addresses.runs.payload
-        with m.If(is_kind[Drain]):
-            m.d.comb += [
-                run.address.eq(drain.output),
-                run.vectors.eq(drain.vectors),
-                run.columns.eq(drain.columns),
-                run.rows.eq(drain.rows),
-            ]
-        with m.Elif(is_kind[Add] | is_kind[Mul]):
+        with m.If(is_kind[Add] | is_kind[Mul]):
             m.d.comb += [
                 run.address.eq(add.output),
                 run.vectors.eq(add.count),
                 run.columns.eq(1),
                 run.rows.eq(1),
             ]
-        with m.Else():
+        with m.Elif(~is_kind[Drain]):
             m.d.comb += [
                 run.address.eq(pool.output),
-                run.vectors.eq(pool_vectors),
+                run.vectors.eq(operands.vectors),
                 run.columns.eq(pool.columns),
                 run.rows.eq(pool.rows),
             ]
-        slices = self.config.tile_slices
-        if slices > 1:
-            chosen = Signal.like(feed.slice, reset_less=True)
-            with m.If(addresses.runs.valid):
-                m.d.sync += chosen.eq(Mux(is_kind[Drain], drain.slice, slices))
-            m.d.comb += feed.slice.eq(chosen)
 
     def _order(self, m, word, is_kind, start, *, may_drain, done):
         """When the next instruction starts, and what happens when one is complete."""
@@ -370,7 +323,7 @@ class PostUnit(wiring.Component):
         # Completions in order, the next one first.
         completion, following = Signal(Completion), Signal(Completion)
         begun = Signal(Completion)
-        starts_work = begin & reduce(or_, (is_kind[kind] for kind in WORK))
+        starts_work = begin & reduce(or_, (is_kind[kind] for kind in WORK if kind in word))
         m.d.comb += [begun.signal.eq(common.signal), begun.mark.eq(common.mark)]
         m.d.sync += at_work.eq(at_work + starts_work - done)
         with m.If(done):

@@ -10,6 +10,7 @@ from celosia.golden.isa import (
     DEPTHWISE_INSTRUCTIONS,
     INSTRUCTION_BITS,
     INSTRUCTIONS,
+    VECTOR_INSTRUCTIONS,
     Halt,
     Product,
     Unit,
@@ -123,6 +124,8 @@ class Sequencer(wiring.Component):
                 absent = () if self._config.depthwise_taps else DEPTHWISE_INSTRUCTIONS
                 if self._config.crossbar is None:
                     absent = (*absent, Product)
+                if not self._config.vector_operations:
+                    absent = (*absent, *VECTOR_INSTRUCTIONS)
                 known = [i for i in INSTRUCTIONS if i not in absent]
                 with m.Switch(opcode):
                     for unit, queue in queues.items():

@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 
 from celosia.golden.isa import ADDRESS_BITS
-from celosia.hdl.npu.output_addresses import OutputAddress, OutputRun
+from celosia.hdl.npu.output_addresses import OutputAddress, output_run
 from celosia.hdl.npu.post_readers import OperandRequest, OperandRun, SumRun
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
@@ -19,6 +19,8 @@ from celosia.sim.stalls import Stall
 RUNS = 40
 MODULUS = 1 << ADDRESS_BITS
 ACCUMULATORS = 1 << 16
+MOST_VECTORS = 8
+"""Of a pixel, as the launcher makes the DUT."""
 
 Run = tuple[int, list[int]]
 """A run's payload, and those of its addresses."""
@@ -34,7 +36,7 @@ def address(bench: BlockBench) -> int:
     return bench.rng.choice([bench.rng.randrange(MODULUS), MODULUS - 1, MODULUS - 3, 0])
 
 
-def output_run(bench: BlockBench, dut: Any) -> Run:
+def stored_run(bench: BlockBench, dut: Any) -> Run:
     """Vectors of pixels of rows, with the steps that the DUT has been given."""
     column_step = dut.output_addresses__column_step.value.to_unsigned()
     row_step = dut.output_addresses__row_step.value.to_unsigned()
@@ -51,7 +53,7 @@ def output_run(bench: BlockBench, dut: Any) -> Run:
                     "last": (row, column, v) == (rows - 1, columns - 1, vectors - 1),
                 }
                 beats.append(pack_fields(OutputAddress, beat))
-    return pack_fields(OutputRun, run), beats
+    return pack_fields(output_run(MOST_VECTORS), run), beats
 
 
 def sum_run(bench: BlockBench, dut: Any) -> Run:
@@ -78,7 +80,7 @@ def operand_run(bench: BlockBench, dut: Any) -> Run:
 
 
 BLOCKS: dict[str, tuple[Callable[[BlockBench, Any], Run], Any]] = {
-    "output_addresses": (output_run, OutputAddress),
+    "output_addresses": (stored_run, OutputAddress),
     "sum_reader": (sum_run, ADDRESS_BITS),
     "operand_reader": (operand_run, OperandRequest),
 }

@@ -29,8 +29,9 @@ class PostBench:
         reads = {
             "weights": lambda a: pack_vector(self._program.weights[a], np.uint8),
             "accumulators": lambda a: pack_vector(self._program.accumulators[a], np.int32),
-            "scratchpad": lambda a: pack_vector(self._scratchpad[a], np.int8),
         }
+        if program.config.vector_operations:
+            reads["scratchpad"] = lambda a: pack_vector(self._scratchpad[a], np.int8)
         self._memories = []
         for name, read in reads.items():
             stall = stalls.get(name, Stall.NEVER)
@@ -151,6 +152,8 @@ async def programs_run_as_on_the_golden_machine(dut: Any, stall: Stall | None) -
 async def rates_are_as_documented(dut: Any, work: str) -> None:
     bench = await BlockBench.start(dut)
     config = config_from_mapping(bench.parameters, default_name="bench")
+    if work not in ("drain", "drains") and not config.vector_operations:
+        return
     writer = PostProgramWriter(config, bench.rng)
     groups = config.vector_cycles
     if work in ("drain", "drains"):

@@ -11,6 +11,7 @@ from celosia.golden.isa import (
     ADDRESS_BITS,
     INSTRUCTION_BITS,
     INSTRUCTIONS,
+    VECTOR_INSTRUCTIONS,
     Halt,
     Product,
     Unit,
@@ -21,8 +22,6 @@ from celosia.sim.memory_model import MemoryModel
 from celosia.sim.stalls import Stall
 
 QUEUES: list[Unit] = [unit for unit in Unit if unit is not Unit.SEQUENCER]
-OPCODES = {i.opcode: i.unit() for i in INSTRUCTIONS if i not in (Halt, Product)}
-ILLEGAL = sorted(set(range(256)) - {*OPCODES, Halt.opcode})
 END = 1 << ADDRESS_BITS
 
 
@@ -32,6 +31,11 @@ class Machine:
     def __init__(self, dut: Any, bench: BlockBench, memory_stall: Stall = Stall.NEVER) -> None:
         config = config_from_mapping(bench.parameters, default_name="bench")
         self.vectors = config.instruction_vectors
+        absent = () if config.vector_operations else VECTOR_INSTRUCTIONS
+        self.opcodes = {
+            i.opcode: i.unit() for i in INSTRUCTIONS if i not in (Halt, Product, *absent)
+        }
+        self.illegal = sorted(set(range(256)) - {*self.opcodes, Halt.opcode})
         self.dut = dut
         self._bench = bench
         self._edge = RisingEdge(bench.clk)
@@ -79,7 +83,9 @@ class Machine:
             for unit, (payload, valid, ready) in zip(QUEUES, ports, strict=True):
                 if valid.value:
                     word = payload.value.to_unsigned()
-                    assert OPCODES.get(word & 0xFF) is unit, f"{unit.name} is offered {word:#x}"
+                    assert self.opcodes.get(word & 0xFF) is unit, (
+                        f"{unit.name} is offered {word:#x}"
+                    )
                     assert dut.state.value.to_unsigned() == UnitState.WAITING_QUEUE
                     if ready.value:
                         self.dispatched.append(word)
@@ -91,14 +97,14 @@ class Machine:
 
     def random_program(self, length: int, last: int = Halt.opcode) -> list[int]:
         """Instructions of any unit, and the last."""
-        opcodes = self._bench.rng.choices(list(OPCODES), k=length)
+        opcodes = self._bench.rng.choices(list(self.opcodes), k=length)
         return [self.random_word(opcode) for opcode in [*opcodes, last]]
 
     def store(self, address: int, program: list[int]) -> int:
         """Put a program into the memory, random behind it; the vector after its last word."""
         self._contents.clear()
         for _ in range(2):
-            program = [*program, self.random_word(next(iter(OPCODES)))]
+            program = [*program, self.random_word(next(iter(self.opcodes)))]
         for k, word in enumerate(program):
             for part in range(self.vectors):
                 where = (address + k * self.vectors + part) % END
@@ -173,7 +179,7 @@ async def a_full_queue_blocks(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     machine = Machine(dut, bench)
     ready = {unit: getattr(dut, f"{unit.name.lower()}__ready") for unit in QUEUES}
-    for opcode, full in OPCODES.items():
+    for opcode, full in machine.opcodes.items():
         for unit in QUEUES:
             ready[unit].value = int(unit is not full)
         program = [machine.random_word(opcode), machine.random_word(Halt.opcode)]
@@ -191,7 +197,7 @@ async def a_full_queue_blocks(dut: Any) -> None:
 @cocotb.test()
 async def halt_waits_until_all_units_are_idle(dut: Any) -> None:
     machine = await Machine.start(dut)
-    for last in (Halt.opcode, ILLEGAL[0]):
+    for last in (Halt.opcode, machine.illegal[0]):
         machine.store(7, machine.random_program(3, last))
         dut.idle.value = 0
         await machine.go(7)
@@ -209,7 +215,7 @@ async def halt_waits_until_all_units_are_idle(dut: Any) -> None:
 @cocotb.test()
 async def illegal_opcodes_stop_the_program(dut: Any) -> None:
     machine = await Machine.start(dut, queue_stall=Stall.HALF)
-    for opcode in ILLEGAL:
+    for opcode in machine.illegal:
         address = machine.random_address()
         program = machine.random_program(2, opcode)
         behind = machine.store(address, program)
@@ -229,7 +235,7 @@ async def illegal_opcodes_stop_the_program(dut: Any) -> None:
 @cocotb.test()
 async def after_an_illegal_opcode_start_needs_no_idle_unit(dut: Any) -> None:
     machine = await Machine.start(dut)
-    machine.store(0, machine.random_program(2, ILLEGAL[0]))
+    machine.store(0, machine.random_program(2, machine.illegal[0]))
     dut.idle.value = 0
     await machine.go(0)
     while not dut.illegal.value:
