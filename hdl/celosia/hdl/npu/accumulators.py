@@ -50,7 +50,9 @@ class Accumulators(wiring.Component):
     tag : int or shape-like
         Shape of the reader's tag.
     compact : bool
-        Adds behind the memory within the cycle, for slow clocks: the same cycles, fewer registers.
+        Adds behind the memory within the cycle, for slow clocks, and keeps a copy of all sums for
+        the reader: the same cycles, fewer registers and multiplexers. Up to as many vectors as a
+        block RAM has words it takes no more of them.
 
     Members
     -------
@@ -115,18 +117,12 @@ class Accumulators(wiring.Component):
         offset_bits = ceil_log2(half_depth)
         lanes = vector(self.columns, SUM_BITS)
 
-        banks = []
-        for half in range(HALVES):
-            # What is read while it is written is never used: no logic is needed for that case.
-            bank = memory.Memory(
-                shape=unsigned(lanes.size),
-                depth=half_depth,
-                init=[],
-                attrs={"no_rw_check": 1},
+        def bank(name, depth):
+            """A memory's ports. What is read while it is written is never used: no logic for it."""
+            m.submodules[name] = storage = memory.Memory(
+                shape=unsigned(lanes.size), depth=depth, init=[], attrs={"no_rw_check": 1}
             )
-            m.submodules[f"half_{half}"] = bank
-            banks.append((bank.read_port(), bank.write_port()))
-        at_port = Array(read_port.data for read_port, _ in banks)
+            return storage.read_port(), storage.write_port()
 
         def locate(address):
             """Half of an address, and its offset there."""
@@ -194,7 +190,6 @@ class Accumulators(wiring.Component):
             issue.eq(request.valid & request.ready),
             response.valid.eq(pending),
             response.payload.tag.eq(tag),
-            response.payload.vector.eq(at_port[reading_half]),
         ]
         with m.If(response.ready):
             m.d.sync += pending.eq(0)
@@ -221,13 +216,6 @@ class Accumulators(wiring.Component):
             ready = getattr(self, f"{engine}_ready")
             m.d.sync += ready.eq(Mux(self.jobs.ready, begins & of_next, goes_on & of_job))
 
-        for number, (read_port, _) in enumerate(banks):
-            accumulate_here = take & (half == number)
-            m.d.comb += [
-                read_port.addr.eq(Mux(accumulate_here, offset, request_offset)),
-                read_port.en.eq(accumulate_here | (issue & (request_half == number))),
-            ]
-
         def stages(value, count, name, *, reset_less):
             """``value`` and its copies 1 to ``count`` cycles later."""
             copies = [value]
@@ -251,15 +239,40 @@ class Accumulators(wiring.Component):
 
         old = Signal(lanes, reset_less=True)
         new = Signal(lanes, reset_less=True)
-        m.d[registers] += old.eq(at_port[half_of[1]])
         for c in range(self.columns):
             m.d[registers] += new[c].eq(Mux(replace[adding], 0, old[c]) + sums[adding][c])
-        for number, (_, write_port) in enumerate(banks):
+        if self.compact:
+            # Two copies, one for each reader: nothing has to choose behind the memories.
+            size = HALVES << offset_bits
+            (adds, writes), (drains, copies) = bank("sums", size), bank("drained", size)
             m.d.comb += [
-                write_port.addr.eq(offset_of[writing]),
-                write_port.data.eq(new),
-                write_port.en.eq(taken[writing] & (half_of[writing] == number)),
+                adds.addr.eq(Cat(offset, half)),
+                adds.en.eq(take),
+                old.eq(adds.data),
+                drains.addr.eq(Cat(request_offset, request_half)),
+                drains.en.eq(issue),
+                response.payload.vector.eq(drains.data),
             ]
+            for port in (writes, copies):
+                m.d.comb += [
+                    port.addr.eq(Cat(offset_of[writing], half_of[writing])),
+                    port.data.eq(new),
+                    port.en.eq(taken[writing]),
+                ]
+        else:
+            halves = [bank(f"half_{number}", half_depth) for number in range(HALVES)]
+            at_port = Array(read_port.data for read_port, _ in halves)
+            m.d.sync += old.eq(at_port[half_of[1]])
+            m.d.comb += response.payload.vector.eq(at_port[reading_half])
+            for number, (read_port, write_port) in enumerate(halves):
+                accumulate_here = take & (half == number)
+                m.d.comb += [
+                    read_port.addr.eq(Mux(accumulate_here, offset, request_offset)),
+                    read_port.en.eq(accumulate_here | (issue & (request_half == number))),
+                    write_port.addr.eq(offset_of[writing]),
+                    write_port.data.eq(new),
+                    write_port.en.eq(taken[writing] & (half_of[writing] == number)),
+                ]
         m.d.comb += [
             self.signal.eq(done[-1]),
             self.busy.eq(present | Cat(taken[1:]).any()),
