@@ -30,7 +30,7 @@ _LIMITS = {
     "accumulator_depth": (8, 65536),
     "requantizer_lanes": (1, 64),
     "depthwise_taps": (0, 8),
-    "queue_depth": (2, 64),
+    "queue_depth": (1, 64),
     "profile_depth": (0, 1024),
 }
 

@@ -12,7 +12,7 @@ class InstructionQueue:
     Its last place is a register at the output. An instruction moves there one cycle after it was
     written at the earliest, or when the one before it is taken; it is offered from the next cycle
     on. The places behind the register are one less than the depth, and one that becomes free is
-    there for the cycle after.
+    there for the cycle after. A queue of one is that register alone, written directly.
     """
 
     def __init__(self, clock: Clock, depth: int) -> None:
@@ -26,6 +26,8 @@ class InstructionQueue:
 
     def room(self) -> int | None:
         """First cycle in which an instruction may be written; None if that isn't known yet."""
+        if not self._places:
+            return self._last_taken + 1 if self._taken == self._written else None
         behind = self._written - self._moves
         if behind >= self._places:
             return None
@@ -54,7 +56,8 @@ class InstructionQueue:
     def _move(self) -> None:
         """Move the next instruction to the register, if both are known to be free and written."""
         if self._moves == self._taken < self._written:
-            self._moved.append(max(self._waiting[0][1] + 1, self._last_taken))
+            arrived = self._waiting[0][1] + (self._places > 0)
+            self._moved.append(max(arrived, self._last_taken))
             self._moves += 1
 
 
