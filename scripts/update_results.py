@@ -206,7 +206,7 @@ def boards() -> Iterator[str]:
 def shown_time(row: dict[str, Any]) -> str:
     """Milliseconds of computing, and what they come from."""
     if row["ms"] is None:
-        return "doesn't fit"
+        return "can't run"
     pieces = f" in {row['pieces']} pieces" if row["pieces"] > 1 else ""
     return f"{row['ms']:.3f} ms: {row['cycles']:,} cycles{pieces}"
 

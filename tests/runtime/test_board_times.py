@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from support.tflite_writer import ModelBuilder
 
 from celosia.boards.load import BOARDS, load_board
 from celosia.boards.plan import bitstream_name
@@ -98,6 +99,18 @@ def test_the_configuration_is_the_builds(run, builds):
     assert time["config"] == "small"
     assert (time["cycles"], time["pieces"], time["ms"], time["line_ms"]) == (None,) * 4
     assert "weight" in time["reason"]
+
+
+def test_a_board_that_leaves_out_what_a_network_needs_runs_the_others(run, builds, tmp_path):
+    model = ModelBuilder(1)
+    x = model.conv(model.input((1, 6, 6, 3)), 8, (1, 1))
+    path = tmp_path / "maxima.tflite"
+    path.write_bytes(model.finish(model.pool(x, "MAX", (2, 2), stride=(2, 2))))
+    times = timed(run, builds, path)
+    small = times["tang-nano-9k"]
+    assert small["cycles"] is None
+    assert "a maximum needs vector operations, which configuration " in small["reason"]
+    assert times["tang-nano-20k"]["cycles"] > 0
 
 
 def test_table_for_people(run, builds, monkeypatch):

@@ -14,3 +14,7 @@ class DoesNotFit(CelosiaError):
 
     A smaller part may fit.
     """
+
+
+class LeftOut(CelosiaError):
+    """A network needs what a configuration leaves out."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from celosia.boards.board import Board
 from celosia.compiler.streaming import StreamedProgram, compile_network
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import DoesNotFit
+from celosia.golden.errors import DoesNotFit, LeftOut
 from celosia.golden.graph import Graph
 from celosia.golden.memory_map import Counter
 from celosia.runtime.board_build import KeptBuild, kept_build
@@ -98,7 +98,7 @@ def network_cost(graph: Graph, config: NpuConfig) -> NetworkCost:
     """What one inference takes on that configuration.
 
     Raises:
-        DoesNotFit: it can't run, not even in pieces.
+        DoesNotFit, LeftOut: it can't run, not even in pieces.
     """
     program = compile_network(graph, config)
     moved = host_bytes(program)
@@ -113,7 +113,7 @@ def network_cost(graph: Graph, config: NpuConfig) -> NetworkCost:
 def _cost(graph: Graph, config: NpuConfig) -> NetworkCost | str:
     try:
         return network_cost(graph, config)
-    except DoesNotFit as error:
+    except (DoesNotFit, LeftOut) as error:
         return str(error)
 
 

@@ -14,7 +14,7 @@ from celosia.compiler.lowering.views import View
 from celosia.compiler.names import short_name
 from celosia.compiler.partition import describe
 from celosia.golden.config import NpuConfig
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import CelosiaError, LeftOut
 from celosia.golden.graph import Graph, Operator, Tensor
 from celosia.golden.rounding import RoundingProfile
 
@@ -72,9 +72,10 @@ class LoweringContext:
     def needs_vector_operations(self, what: str) -> None:
         """Refuse the operator at hand on an NPU that lacks what it takes."""
         if not self.config.vector_operations:
-            self.fail(
-                f"{what} needs vector operations, which configuration '{self.config.name}' "
-                f"doesn't have (vector_operations = false)"
+            raise LeftOut(
+                f"{describe(self.graph, self.operator)} can't run: {what} needs vector "
+                f"operations, which configuration '{self.config.name}' doesn't have "
+                f"(vector_operations = false)"
             )
 
     @property

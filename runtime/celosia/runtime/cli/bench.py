@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from celosia.golden.errors import CelosiaError, DoesNotFit
+from celosia.golden.errors import CelosiaError, DoesNotFit, LeftOut
 from celosia.runtime.cli.options import Json, Rounding, Verbose
 from celosia.runtime.cli.output import errors, in_pieces, name_width, print_json, results
 
@@ -120,7 +120,7 @@ def _cycles(model: str, config: str, rounding: str | None) -> dict[str, Any]:
     notes = []
     try:
         session = open_session(model, config, rounding)
-    except DoesNotFit as error:
+    except (DoesNotFit, LeftOut) as error:
         notes.append(str(error))
     else:
         session.open("rtl")
