@@ -1,10 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """The crossbar's programmer and limiter in Verilator."""
 
-import re
-from pathlib import Path
-
 import pytest
+from support.docs_model import model_of_the_docs
 from support.mutants import mutated
 from support.programmer_harness import ProgrammerHarness
 
@@ -100,12 +98,6 @@ def run_on_the_model_of_the_docs(source):
         parameters={"config": {**sizes, **limits}, "source": source},
         seed=23,
     )
-
-
-def model_of_the_docs():
-    page = Path(__file__).parents[2] / "docs" / "crossbar-controller.md"
-    (source,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
-    return source
 
 
 def test_the_model_of_the_docs_stands_behind_the_port():

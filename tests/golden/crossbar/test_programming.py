@@ -1,11 +1,10 @@
 """The programming commands of the golden controller: worked cells, and rules on many toy cells."""
 
 import dataclasses
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.docs_model import model_of_the_docs
 from support.toy_front_end import ToyFrontEnd
 
 from celosia.golden.crossbar.commands import Result, Scheme
@@ -299,10 +298,8 @@ def test_windows_for_every_level_must_be_there():
 
 
 def test_the_model_of_the_docs_can_be_programmed():
-    page = Path(__file__).parents[3] / "docs" / "crossbar-controller.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
     names = {}
-    exec(code, names)
+    exec(model_of_the_docs(), names)
     model = names["Tenths"](CONFIG.rows, CONFIG.columns, seed=1)
     rows, columns = region(0, CONFIG.rows, 0, CONFIG.columns)
     outcome = Programmer(model, CONFIG, SETTINGS).program(0, rows, columns, rows % CONFIG.levels)
