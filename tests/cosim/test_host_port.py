@@ -13,10 +13,11 @@ CROSSBAR = {"tiles": 5, "rows": 32, "outputs": 4, "cell_bits": 2, "adcs": 5}
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "crossbar"), [(4, 10, None), (6, 16, None), (16, 4, CROSSBAR)]
+    ("rows", "columns", "crossbar", "profile"),
+    [(4, 10, None, 5), (6, 16, None, 5), (16, 4, CROSSBAR, 5), (4, 4, None, 0)],
 )
-def test_host_port(rows, columns, crossbar):
-    run(HostPort, rows, columns, crossbar)
+def test_host_port(rows, columns, crossbar, profile):
+    run(HostPort, rows, columns, crossbar, profile)
 
 
 @pytest.mark.slow
@@ -36,7 +37,7 @@ def test_the_bench_finds(change):
         run(mutated(host_port, change).HostPort, 16, 4, CROSSBAR)
 
 
-def run(kind, rows, columns, crossbar):
+def run(kind, rows, columns, crossbar, profile=5):
     run_block_bench(
         lambda **table: kind(config_from_mapping(table, default_name="bench")),
         "celosia.sim.benches.host_port_bench",
@@ -48,7 +49,7 @@ def run(kind, rows, columns, crossbar):
             "scratchpad_kib": 1,
             "weight_kib": 1,
             "accumulator_depth": 10,
-            "profile_depth": 5,
+            "profile_depth": profile,
             "profiles": ["tflm", "float32"],
             **({} if crossbar is None else {"crossbar": crossbar}),
         },

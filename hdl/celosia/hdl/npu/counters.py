@@ -1,6 +1,6 @@
 """Performance counters and their snapshots at the end of each layer."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,8 +23,10 @@ class PerformanceCounters(wiring.Component):
         clear: sets counters and marks to zero, whatever else happens in the cycle.
         mark: stores the counts of the cycles before this one in the next profile entry; marks
             beyond `depth` are counted but not stored.
-        value: the count, in the cycle before, of the counter `select`ed then. marks: marks since
-            `clear`, at most 65535.
+        value: in a cycle with `current` the count of the counter `select`ed, as it was in the cycle
+            before. With a profile it is the counter `select`ed then, and always current. Without
+            one each counter has its turn, after 26 cycles at most while there is no `clear`.
+        marks: marks since `clear`, at most 65535.
         read: the profile entries, unless `depth` is 0, seen from the memory; one cycle of latency
             at the earliest, one entry a cycle while the reader takes them at once. An entry that is
             being stored is read with its old value; what stands at or beyond `depth` is undefined.
@@ -41,6 +43,7 @@ class PerformanceCounters(wiring.Component):
                 "mark": In(1),
                 "select": In(range(len(Counter))),
                 "value": Out(32),
+                "current": Out(1),
                 "marks": Out(16),
             }
         )
@@ -65,39 +68,49 @@ class PerformanceCounters(wiring.Component):
         with m.If(self.clear):
             m.d.sync += values.eq(0)
         m.d.sync += self.value.eq(values[self.select])
+        m.d.comb += self.current.eq(1)
         return values
 
     def _count_in_memory(self, m: Module) -> None:
         """Counts in a small memory: one in each cycle takes what has been counted since its last
         turn, which is less than registers and adders for all of them, and a wide multiplexer."""
         count = len(Counter)
+        # A turn is the address that is read, then what is added to, then the address that is
+        # written. Bit 1 of an address is the opposite of that two turns later, and said to be: so
+        # synthesis sees that reads and writes never meet, and gives them no registers.
+        assert count % 4 == 0
         m.submodules.counts = counts = memory.Memory(shape=32, depth=count, init=[])
-        kept, shown = counts.read_port(domain="comb"), counts.read_port(domain="comb")
-        write = counts.write_port()
-        turn = Signal(range(count))
-        recent = Array(Signal(range(count + 1), name=f"recent_{k}") for k in range(count))
-        stored = Signal(count)  # since `clear`
-
-        def total(port: memory.ReadPort, number: Signal) -> Value:
-            return Mux(stored.bit_select(number, 1), port.data, 0) + recent[number]
-
+        read, write = counts.read_port(), counts.write_port()
+        turn, adding, written = (
+            Signal(range(count), name=name) for name in ("turn", "adding", "written")
+        )
+        # After `clear` the memory is wiped for a round, in which nothing is taken.
+        wiping, wiped = Signal(init=1), Signal(init=1)
+        recent = Array(Signal(range(2 * count + 2), name=f"recent_{k}") for k in range(count))
         m.d.comb += [
-            kept.addr.eq(turn),
-            write.addr.eq(turn),
+            read.addr.eq(turn),
+            write.addr.eq(Cat(written[0], ~turn[1], written[2:])),
             write.en.eq(1),
-            write.data.eq(total(kept, turn)),
-            shown.addr.eq(self.select),
+            write.data.eq(self.value),
+            self.current.eq((written == self.select) & ~wiped),
         ]
         m.d.sync += [
-            self.value.eq(total(shown, self.select)),
             turn.eq(Mux(turn == count - 1, 0, turn + 1)),
-            stored.bit_select(turn, 1).eq(1),
+            adding.eq(turn),
+            written.eq(adding),
+            self.value.eq(read.data + recent[adding]),
+            wiped.eq(wiping),
         ]
         for counter in Counter:
-            since = Mux(turn == counter, 0, recent[counter])
-            m.d.sync += recent[counter].eq(since + self.events[counter])
+            taken = (adding == counter) & ~wiping
+            m.d.sync += recent[counter].eq(Mux(taken, 0, recent[counter]) + self.events[counter])
+        with m.If(adding == count - 1):
+            m.d.sync += wiping.eq(0)
+        with m.If(wiping):
+            m.d.sync += self.value.eq(0)
         with m.If(self.clear):
-            m.d.sync += [stored.eq(0), *(each.eq(0) for each in recent)]
+            m.d.sync += [turn.eq(0), adding.eq(0), wiping.eq(1), wiped.eq(1)]
+            m.d.sync += [each.eq(0) for each in recent]
 
     def _keep(self, m: Module, values: data.View) -> None:
         """The profile."""

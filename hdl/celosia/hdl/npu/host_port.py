@@ -49,13 +49,13 @@ class HostPort(wiring.Component):
 
     An access has its turn in the cycle after it was accepted; the next one is accepted in the cycle
     in which it ends. Writes take one cycle, more where the NPU's own writes keep a memory busy. The
-    answer to a register's read is offered one cycle after its turn has come, to a memory's two
-    cycles after the memory has granted its read; the read ends in the cycle that takes it. The
-    scratchpad is read once for the words of a vector that are asked for one behind the other,
-    upwards and with no other access between: all but the first are answered like registers.
-    Unmapped addresses, vectors beyond a memory's depth among them, read as zero and ignore writes;
-    bits 0-1 of an address are not looked at. Reset forgets the access in hand, step mode and
-    program.
+    answer to a register's read is offered one cycle after its turn has come, or a counter is
+    `current`, to a memory's two cycles after the memory has granted its read; the read ends in the
+    cycle that takes it. The scratchpad is read once for the words of a vector that are asked for
+    one behind the other, upwards and with no other access between: all but the first are answered
+    like registers. Unmapped addresses, vectors beyond a memory's depth among them, read as zero and
+    ignore writes; bits 0-1 of an address are not looked at. Reset forgets the access in hand, step
+    mode and program.
 
     Members:
         request: stream of `HostRequest`. response: one 32-bit word for each read, in order.
@@ -65,8 +65,10 @@ class HostPort(wiring.Component):
         crossbar_request, crossbar_response: region CROSSBAR, where there is a crossbar.
         start, step: pulses, from registers, in the turn of their access.
         step_mode, program: registers of the host.
-        status, program_counter, units, queues, semaphores, marks: what it can read, and `count`,
-            the one of the `counter` that was asked for in the cycle before.
+        status, program_counter, units, queues, semaphores, marks: what it can read.
+        counter, count, current: the counter that is asked for and what `PerformanceCounters` shows
+            of it: in the turn of the access at once where there is a profile, and as soon as it is
+            `current` where there is none.
     """
 
     def __init__(self, config: NpuConfig) -> None:
@@ -100,6 +102,7 @@ class HostPort(wiring.Component):
                 "marks": In(16),
                 "counter": Out(range(len(Counter))),
                 "count": In(32),
+                "current": In(1),
             }
         )
 
@@ -116,10 +119,12 @@ class HostPort(wiring.Component):
         writes = {
             memory: Signal(name=f"writes_{memory.name.lower()}") for memory in self._writers()
         }
-        on_crossbar, on_registers = Signal(), Signal()
+        on_crossbar, on_registers, awaits_count = Signal(), Signal(), Signal()
         offered = self.request.payload
         region = offered.address[REGION_SHIFT:]
         accepts = self.request.valid & self.request.ready
+        number = _register_number(access)
+        is_counter = (number >= FIRST_COUNTER) & (number < FIRST_COUNTER + len(Counter))
         m.d.comb += [
             self.request.ready.eq(~present | ends),
             held.offered.eq(offered.address),
@@ -127,7 +132,10 @@ class HostPort(wiring.Component):
             held.address.eq(access.address),
             held.read.eq(present & ~writing),
             held.ends.eq(ends),
-            self.counter.eq(_offset(offered) - FIRST_COUNTER),
+            self.counter.eq(
+                _offset(offered if self._config.profile_depth else access) - FIRST_COUNTER
+            ),
+            awaits_count.eq(on_registers & is_counter & ~self.current),
         ]
         with m.If(self.request.ready):
             m.d.sync += [
@@ -197,7 +205,7 @@ class HostPort(wiring.Component):
                     with m.Elif(on_crossbar):
                         with m.If(self.crossbar_request.ready):
                             m.next = "FETCH_CROSSBAR"
-                with m.Elif(present):
+                with m.Elif(present & ~awaits_count):
                     m.d.sync += answer.eq(Mux(on_registers, self._register(m, access), 0))
                     m.next = "ANSWER"
             for memory, words in fetched.items():

@@ -259,6 +259,7 @@ class Npu(wiring.Component):
             host.marks.eq(counters.marks),
             counters.select.eq(host.counter),
             host.count.eq(counters.value),
+            host.current.eq(counters.current),
         ]
         with m.If(start):
             m.d.sync += started.eq(1)

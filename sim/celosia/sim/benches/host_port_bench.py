@@ -5,7 +5,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ReadWrite, RisingEdge
 
 from celosia.golden.config import NpuConfig, config_from_mapping
 from celosia.golden.isa import ADDRESS_BITS
@@ -51,7 +51,8 @@ class Golden:
 
     def __init__(self, config: NpuConfig, rng: np.random.Generator) -> None:
         self.config = config
-        self.geometry = {region: memory_geometry(config, region) for region in MEMORIES}
+        geometries = {region: memory_geometry(config, region) for region in MEMORIES}
+        self.geometry = {region: g for region, g in geometries.items() if g.depth}
         self.memories = {
             region: rng.integers(0, 256, (geometry.depth, geometry.vector_bytes), np.uint8)
             for region, geometry in self.geometry.items()
@@ -86,7 +87,7 @@ class Golden:
             return self.registers.get(offset - offset % WORD_BYTES, 0)
         if number == Region.CROSSBAR and self.config.crossbar is not None:
             return crossbar_answer(address)
-        if number not in MEMORIES or (place := self._locate(Region(number), offset)) is None:
+        if number not in self.geometry or (place := self._locate(Region(number), offset)) is None:
             return 0
         vector, byte = place
         return int.from_bytes(
@@ -133,7 +134,7 @@ class Host:
                 request_stall=stall,
                 response_stall=stall,
             )
-            for region in MEMORIES
+            for region in self.golden.memories
         }
         for port in WRITABLE.values():
             bench.sink(port, stall)
@@ -141,6 +142,7 @@ class Host:
         if self.config.crossbar is not None:
             ends = bench.sink("crossbar_request", stall), bench.source("crossbar_response", stall)
             cocotb.start_soon(self._crossbar(*ends))
+        self._turn = 0
         self.set_inputs()
         cocotb.start_soon(self._watch())
         cocotb.start_soon(self._answer_counters())
@@ -170,8 +172,14 @@ class Host:
             self.golden.registers[Register.COUNTERS + WORD_BYTES * k] = counter
 
     def _show_count(self) -> None:
-        number = self.dut.counter.value.to_unsigned()
-        self.dut.count.value = self._counts[number] if number < PROFILE_WORDS else 0
+        """What `PerformanceCounters` shows: without a profile each counter has its turn."""
+        if self.config.profile_depth:
+            number = self.dut.counter.value.to_unsigned()
+            self.dut.current.value = 1
+            self.dut.count.value = self._counts[number] if number < PROFILE_WORDS else 0
+            return
+        self._turn = (self._turn + 1) % PROFILE_WORDS
+        self.dut.count.value = self._counts[self._turn]
 
     async def _answer_counters(self) -> None:
         """Stands for the counters, which answer in the cycle behind."""
@@ -179,6 +187,9 @@ class Host:
         while True:
             await edge
             self._show_count()
+            if not self.config.profile_depth:
+                await ReadWrite()
+                self.dut.current.value = int(self.dut.counter.value.to_unsigned() == self._turn)
 
     async def _watch(self) -> None:
         dut = self.dut
@@ -222,7 +233,7 @@ class Host:
             return (
                 rng.randrange(len(Region), 16) << REGION_SHIFT | rng.randrange(1 << 10) << 2 | low
             )
-        geometry = self.golden.geometry[rng.choice(MEMORIES)]
+        geometry = self.golden.geometry[rng.choice(list(self.golden.geometry))]
         depth = geometry.depth
         vectors = (1 << REGION_SHIFT) // (geometry.stride_words * WORD_BYTES)
         vector = rng.choice([0, 1, rng.randrange(depth), depth - 1])
@@ -308,7 +319,7 @@ async def reads_take_the_cycles_promised(dut: Any) -> None:
         await bench.cycles(1)
         if number == Region.CROSSBAR and host.config.crossbar is not None:
             continue  # which takes its own time
-        latency = 2 if number in MEMORIES else 1
+        latency = 2 if number in host.golden.memories else 1
         first = host.request_cycles[0] + 1 + latency
         assert host.answer_cycles == [first + k * (latency + 1) for k in range(20)], number
 
