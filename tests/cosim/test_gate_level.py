@@ -92,6 +92,7 @@ def test_block_ram(family, depth):
             "tags": [0],
             "answers": ["buffered"],
             "writers": 1,
+            "compact": False,
         },
         seed=depth,
         netlist=netlist,

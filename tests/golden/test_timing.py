@@ -46,8 +46,8 @@ def matmul(**fields):
 def test_a_program_of_one_halt():
     # Two reads and their latency, the dispatch, and one look at units that are idle.
     profile = model_cycles(CONFIG, [Halt()])
-    assert profile.counters[Counter.CYCLES] == 2 + 1 + 1 + 1
-    assert profile.counters[Counter.MATRIX_IDLE] == 5
+    assert profile.counters[Counter.CYCLES] == 2 + 2 + 1 + 1
+    assert profile.counters[Counter.MATRIX_IDLE] == 6
     assert profile.marks == ()
 
 

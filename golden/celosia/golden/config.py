@@ -175,6 +175,12 @@ class NpuConfig:
         return frozenset(mode for profile in self.profiles for mode in PROFILE_MODES[profile])
 
     @property
+    def compact(self) -> bool:
+        """Whether it is built for few cells rather than for a fast clock: no registers in the way
+        of what memories answer but those that clients have anyway."""
+        return self.requantizer_cycles > 1
+
+    @property
     def requantizer_cycles(self) -> int:
         """Cycles from one output of a requantiser's lane to the next."""
         if self.requantizer_bits == _MULTIPLIER_BITS:

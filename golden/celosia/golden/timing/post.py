@@ -32,8 +32,6 @@ Work = Generator[int | Condition, None, int]
 
 SETTINGS = (PostLoop, PostInput, PostOutput, PostScale)
 """Instructions of one cycle."""
-READ_CYCLES = 2
-"""From starting to a vector: the reader's first address, and the memory."""
 TAP_CYCLES = 3
 """From the arrival of a window's last tap, through the registers behind the memory and of
 `TapReducer`, to what that made of it."""
@@ -59,6 +57,12 @@ def requantizer_latency(config: NpuConfig) -> int:
 def feed_latency(config: NpuConfig) -> int:
     """Cycles from a vector to its first beat (`LATENCY` of `LaneFeed` and `SumFeed`)."""
     return 3 if config.vector_operations else 1
+
+
+def drain_latency(config: NpuConfig) -> int:
+    """Cycles from a DRAIN's start to its first vector: the reader's first address, the
+    accumulators, and the register behind them."""
+    return 2 if config.compact else 3
 
 
 class PostTiming:
@@ -156,7 +160,7 @@ class PostTiming:
         """`vector_cycles` a vector; the next DRAIN may follow before the last is stored."""
         beats = drain.rows * drain.columns * drain.vectors * self._beats
         self._next_drain = begin + beats + NEXT_DRAIN_CYCLES
-        return begin + READ_CYCLES + beats - 1 + self._tail
+        return begin + drain_latency(self._config) + beats - 1 + self._tail
 
     def _elementwise(self, instruction: Elementwise, begin: int) -> Work:
         """Two reads a vector, or `vector_cycles`."""

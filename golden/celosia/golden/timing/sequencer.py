@@ -8,9 +8,14 @@ from celosia.golden.timing.clockwork import Claims, Process
 from celosia.golden.timing.ordering import InstructionQueue
 
 DISPATCH_CYCLES = 1
-"""From the last read of an instruction's vectors, beside their latency of 1, to its dispatch."""
+"""From the last read of an instruction's vectors, beside their latency, to its dispatch."""
 REFETCH_CYCLES = 2
 """From dispatch to the next instruction's first read."""
+
+
+def memory_latency(config: NpuConfig) -> int:
+    """Cycles from a read to its answer, where nothing buffers it (`VectorMemory.latency`)."""
+    return 1 if config.compact else 2
 
 
 class SequencerTiming:
@@ -24,6 +29,7 @@ class SequencerTiming:
         claims: Claims,
     ) -> None:
         self._vectors = config.instruction_vectors
+        self._fetch = self._vectors - 1 + memory_latency(config) + DISPATCH_CYCLES
         self._program = program
         self._queues = queues
         self._claims = claims
@@ -36,7 +42,7 @@ class SequencerTiming:
         for instruction in self._program:
             yield fetch
             self._claims.add(fetch, fetch + self._vectors)
-            dispatch = fetch + self._vectors + DISPATCH_CYCLES
+            dispatch = fetch + self._fetch
             if isinstance(instruction, Halt):
                 self.halted = dispatch + 1
                 return

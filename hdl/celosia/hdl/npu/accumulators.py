@@ -27,7 +27,7 @@ class Accumulators(wiring.Component):
     Throughput: a sum every cycle, without a gap between jobs, and a read every cycle. Latency: the
     memory holds the new value 4 cycles after its sum was taken; ``signal`` pulses in that cycle for
     the last sum of a job, and a read that is requested then, or later, sees it. A read's vector is
-    offered 1 cycle after its request.
+    offered 2 cycles after its request, out of a register; 1 cycle in the compact form.
 
     Adding to a vector takes 4 cycles, and the passes of fewer than 4 sums come back to it sooner
     if the engine lets them: such a sum waits until the one before it at its address is in the
@@ -51,7 +51,7 @@ class Accumulators(wiring.Component):
         Shape of the reader's tag.
     compact : bool
         Adds behind the memory within the cycle, for slow clocks, and keeps a copy of all sums for
-        the reader: the same cycles, fewer registers and multiplexers. Up to as many vectors as a
+        the reader: fewer registers and multiplexers. Up to as many vectors as a
         block RAM has words it takes no more of them.
 
     Members
@@ -185,13 +185,22 @@ class Accumulators(wiring.Component):
         conflict = take & (request_half == half)
         pending = Signal()
         tag = Signal.like(response.payload.tag, reset_less=True)
+        answers = Signal()  # what stands at the port leaves it, if there is something
         m.d.comb += [
-            request.ready.eq((~pending | response.ready) & ~conflict),
+            request.ready.eq((~pending | answers) & ~conflict),
             issue.eq(request.valid & request.ready),
-            response.valid.eq(pending),
-            response.payload.tag.eq(tag),
         ]
-        with m.If(response.ready):
+        if self.compact:
+            m.d.comb += [
+                response.valid.eq(pending),
+                response.payload.tag.eq(tag),
+                answers.eq(response.ready),
+            ]
+        else:
+            m.d.comb += answers.eq(~response.valid | response.ready)
+            with m.If(answers):
+                m.d.sync += [response.valid.eq(pending), response.payload.tag.eq(tag)]
+        with m.If(answers):
             m.d.sync += pending.eq(0)
         with m.If(issue):
             m.d.sync += [pending.eq(1), reading_half.eq(request_half), tag.eq(request.payload.tag)]
@@ -263,7 +272,8 @@ class Accumulators(wiring.Component):
             halves = [bank(f"half_{number}", half_depth) for number in range(HALVES)]
             at_port = Array(read_port.data for read_port, _ in halves)
             m.d.sync += old.eq(at_port[half_of[1]])
-            m.d.comb += response.payload.vector.eq(at_port[reading_half])
+            with m.If(answers):
+                m.d.sync += response.payload.vector.eq(at_port[reading_half])
             for number, (read_port, write_port) in enumerate(halves):
                 accumulate_here = take & (half == number)
                 m.d.comb += [

@@ -36,7 +36,7 @@ class LoadUnit(wiring.Component):
             cycles from an instruction to its first row.
         depthwise: the same for the depthwise engine, where the configuration has one.
         state: `UnitState`. busy: an instruction runs or a vector is under way, as long as the
-            memory answers two cycles after a read, as `Answers.REGISTERED` does.
+            memory answers two cycles after a read, as `Answers.BUFFERED` does.
     """
 
     def __init__(self, config: NpuConfig) -> None:

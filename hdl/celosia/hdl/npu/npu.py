@@ -80,8 +80,7 @@ class Npu(wiring.Component):
             columns=config.columns,
             depth=config.accumulator_depth,
             tag=1,
-            # A requantiser that rounds within a cycle leaves time for it.
-            compact=config.requantizer_cycles > 1,
+            compact=config.compact,
         )
         m.submodules.accumulators = restarted(accumulators)
         m.submodules.semaphores = semaphores = Semaphores(units=2)
@@ -100,15 +99,17 @@ class Npu(wiring.Component):
             depth=config.weight_depth,
             lanes=config.columns,
             tags=[_tag_shape(client) for client in weights_clients],
-            answers=[Answers.DIRECT, Answers.REGISTERED, Answers.REGISTERED, Answers.DIRECT],
+            answers=[Answers.DIRECT, Answers.BUFFERED, Answers.BUFFERED, Answers.DIRECT],
             writers=1,
+            compact=config.compact,
         )
         scratchpad = VectorMemory(
             depth=config.scratchpad_depth,
             lanes=config.rows,
             tags=[_tag_shape(client) for client in scratchpad_clients],
-            answers=[Answers.DIRECT] + [Answers.REGISTERED] * (len(scratchpad_clients) - 1),
+            answers=[Answers.DIRECT] + [Answers.BUFFERED] * (len(scratchpad_clients) - 1),
             writers=2,
+            compact=config.compact,
         )
         m.submodules.weights = restarted(weights)
         m.submodules.scratchpad = restarted(scratchpad)

@@ -2,85 +2,53 @@
 
 from enum import StrEnum
 
-from amaranth.hdl import Const, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Out
-from amaranth.utils import ceil_log2
 
 from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
+from celosia.hdl.npu.vector_storage import BankedStorage, PlainStorage
 
-__all__ = ["Answers", "RegisteredBuffer", "ResponseBuffer", "VectorMemory"]
+__all__ = ["Answers", "ResponseBuffer", "VectorMemory"]
 
 
 class Answers(StrEnum):
     """How a client of a memory gets its answers."""
 
     DIRECT = "direct"
-    """One cycle after its request, from the memory's port; the client must take it at once."""
+    """`VectorMemory.latency` cycles after its request; the client must take them at once."""
     BUFFERED = "buffered"
-    """One cycle after its request at the earliest: two may wait (`ResponseBuffer`)."""
-    REGISTERED = "registered"
-    """Two cycles after its request at the earliest, out of a register that ends the memory's long
-    path; three may wait (`RegisteredBuffer`)."""
-
-
-def _buffer_members(shape: data.Layout) -> dict[str, wiring.Member]:
-    return {
-        "arrival": wiring.In(shape),
-        "arrives": wiring.In(1),
-        "free": Out(1),
-        "o": Out(stream.Signature(shape)),
-    }
+    """Two cycles after its request at the earliest; three may wait (`ResponseBuffer`)."""
 
 
 class ResponseBuffer(wiring.Component):
-    """Holds what a memory with one cycle of latency answers until its reader takes it.
+    """Holds what a memory answers until its reader takes it: up to three words, in order.
 
-    A word that `arrives` in a cycle is offered in that cycle; while the reader is not ready up to
-    two wait here, in order. `free` says that a word asked for in this cycle will find room.
+    Parameters:
+        latency: the memory's, 1 or 2. Words of a memory with 1 pass through a register here, those
+            of one with 2 are offered as they arrive: a word is offered two cycles after it was
+            asked for in either case.
 
     Members:
+        asked: a word is asked for in this cycle.
         arrives: the memory's answer to an earlier request is on `arrival`.
-        free: combinational from registers only, so that back-pressure ends no long path.
-        o: the answers. Latency 0, throughput one a cycle.
+        free: that a word asked for in this cycle will find room; a register, so that back-pressure
+            ends no long path.
+        o: the answers. Throughput one a cycle.
     """
 
-    def __init__(self, shape: data.Layout) -> None:
-        super().__init__(_buffer_members(shape))
+    def __init__(self, shape: data.Layout, latency: int) -> None:
+        super().__init__(
+            {
+                "asked": wiring.In(1),
+                "arrival": wiring.In(shape),
+                "arrives": wiring.In(1),
+                "free": Out(1),
+                "o": Out(stream.Signature(shape)),
+            }
+        )
         self._shape = shape
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        head = Signal(self._shape, reset_less=True)
-        tail = Signal(self._shape, reset_less=True)
-        held = Signal(range(3))
-        taken = self.o.valid & self.o.ready
-        m.d.comb += [
-            # One word may be arriving and be refused while one is held already.
-            self.free.eq(held + self.arrives <= 1),
-            self.o.valid.eq(self.arrives | (held != 0)),
-            self.o.payload.eq(Mux(held == 0, self.arrival, head)),
-        ]
-        m.d.sync += held.eq(held + self.arrives - taken)
-        # Places that hold nothing take whatever there is: that needs less logic than to tell.
-        with m.If(taken | (held == 0)):
-            m.d.sync += head.eq(Mux(held == 2, tail, self.arrival))
-        with m.If(held != 2):
-            m.d.sync += tail.eq(self.arrival)
-        return m
-
-
-class RegisteredBuffer(wiring.Component):
-    """As `ResponseBuffer`, but all answers pass through a register: latency 1, three may wait.
-
-    Members:
-        asked: a word is asked for in this cycle, and arrives in the next.
-        free: a register.
-    """
-
-    def __init__(self, shape: data.Layout) -> None:
-        super().__init__({"asked": wiring.In(1), **_buffer_members(shape)})
-        self._shape = shape
+        self._passes = latency == 2
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -88,19 +56,24 @@ class RegisteredBuffer(wiring.Component):
         held = Signal(range(4))
         taken = self.o.valid & self.o.ready
         free = Signal(init=1)
-        under_way = Signal(range(4))  # held, or arriving
+        under_way = Signal(range(4))  # held, or still to arrive
         m.d.comb += [
             self.free.eq(free),
             self.o.valid.eq(held != 0),
             self.o.payload.eq(places[0]),
         ]
+        if self._passes:
+            m.d.comb += [
+                self.o.valid.eq(self.arrives | (held != 0)),
+                self.o.payload.eq(Mux(held == 0, self.arrival, places[0])),
+            ]
         m.d.sync += [
             held.eq(held + self.arrives - taken),
             under_way.eq(under_way + self.asked - taken),
             # All three may be under way without the reader taking any.
             free.eq(taken | ~((under_way == 3) | ((under_way == 2) & self.asked))),
         ]
-        # Places that hold nothing take whatever there is, as above.
+        # Places that hold nothing take whatever there is: that needs less logic than to tell.
         with m.If(taken | (held == 0)):
             m.d.sync += places[0].eq(Mux(held <= 1, self.arrival, places[1]))
         with m.If(taken | (held <= 1)):
@@ -118,6 +91,10 @@ class VectorMemory(wiring.Component):
     value. Addresses at or beyond `depth` are the clients' mistake: reads return any value,
     writes may hit any vector. Reset forgets the answers under way; the contents stay.
 
+    A `compact` memory answers out of its block RAMs and what chooses between them, with a `latency`
+    of 1. The other kind is for fast clocks, since block RAMs take more than half of a cycle there:
+    it has a register behind each bank (`BankedStorage`), and a `latency` of 2.
+
     Members:
         read_{i}: a `MemoryReadSignature` seen from the memory, with the i-th of `tags`; the i-th of
             `answers` says how the answers come. Throughput one vector a cycle.
@@ -133,6 +110,7 @@ class VectorMemory(wiring.Component):
         tags: list[object],
         answers: list[Answers],
         writers: int,
+        compact: bool = False,
     ) -> None:
         self._depth = depth
         self._lanes = lanes
@@ -140,6 +118,8 @@ class VectorMemory(wiring.Component):
         self._tags = tags
         self._answers = answers
         self._writers = writers
+        self._storage = PlainStorage if compact else BankedStorage
+        self.latency = self._storage.LATENCY
         reads = {
             f"read_{i}": Out(MemoryReadSignature(self._shape, tag).flip())
             for i, tag in enumerate(tags)
@@ -149,53 +129,50 @@ class VectorMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # To give a vector that is written in the cycle its old value would take logic between the
-        # memory and those who wait for it.
-        m.submodules.storage = storage = memory.Memory(
-            shape=self._shape, depth=self._depth, init=[], attrs={"no_rw_check": 1}
-        )
-        read_port = storage.read_port()
-        write_port = storage.write_port(granularity=1)
-        address_bits = ceil_log2(self._depth)
+        m.submodules.storage = storage = self._storage(self._depth, self._lanes)
+        address_bits = len(storage.read_address)
 
         # The last client's address, unless another's is granted, which is late enough known.
         last = len(self._tags) - 1
         address = getattr(self, f"read_{last}").request.payload.address
-        m.d.comb += read_port.addr.eq(address[:address_bits])
+        m.d.comb += storage.read_address.eq(address[:address_bits])
         taken = Signal(len(self._tags) + 1)
         for i in range(len(self._tags)):
             port = getattr(self, f"read_{i}")
-            arrives = Signal(name=f"arrives_{i}")
-            tag = Signal.like(port.request.payload.tag, name=f"tag_{i}", reset_less=True)
             arrival = Signal.like(port.response.payload, name=f"arrival_{i}")
             free = Const(1)
             grant = Signal(name=f"grant_{i}")
+            arrives, tag = grant, port.request.payload.tag
+            for cycle in range(1, self.latency + 1):
+                arrives = _delayed(m, arrives, f"arrives_{i}_{cycle}")
+                # Whether it arrives or not.
+                tag = _delayed(m, tag, f"tag_{i}_{cycle}", reset_less=True)
             if self._answers[i] == Answers.DIRECT:
                 m.d.comb += [
                     port.response.valid.eq(arrives),
                     port.response.payload.eq(arrival),
                 ]
             else:
-                kind = {Answers.BUFFERED: ResponseBuffer, Answers.REGISTERED: RegisteredBuffer}
-                m.submodules[f"buffer_{i}"] = buffer = kind[self._answers[i]](arrival.shape())
-                m.d.comb += [buffer.arrives.eq(arrives), buffer.arrival.eq(arrival)]
-                if self._answers[i] == Answers.REGISTERED:
-                    m.d.comb += buffer.asked.eq(grant)
+                buffer = ResponseBuffer(arrival.shape(), self.latency)
+                m.submodules[f"buffer_{i}"] = buffer
+                m.d.comb += [
+                    buffer.asked.eq(grant),
+                    buffer.arrives.eq(arrives),
+                    buffer.arrival.eq(arrival),
+                ]
                 wiring.connect(m, wiring.flipped(port.response), buffer.o)
                 free = buffer.free
             m.d.comb += [
                 port.request.ready.eq(free & ~taken[i]),
                 grant.eq(port.request.valid & port.request.ready),
                 taken[i + 1].eq(taken[i] | (port.request.valid & free)),
-                arrival.vector.eq(read_port.data),
+                arrival.vector.eq(storage.read_vector),
                 arrival.tag.eq(tag),
             ]
-            m.d.sync += arrives.eq(grant)
-            m.d.sync += tag.eq(port.request.payload.tag)  # whether it arrives or not
             if i < last:
                 with m.If(grant):
-                    m.d.comb += read_port.addr.eq(port.request.payload.address[:address_bits])
-        m.d.comb += read_port.en.eq(taken[-1])
+                    m.d.comb += storage.read_address.eq(port.request.payload.address)
+        m.d.comb += storage.read_enable.eq(taken[-1])
 
         written = Signal(self._writers + 1)
         for i in range(self._writers):
@@ -206,8 +183,15 @@ class VectorMemory(wiring.Component):
             ]
             with m.If(port.valid & port.ready):
                 m.d.comb += [
-                    write_port.addr.eq(port.payload.address[:address_bits]),
-                    write_port.data.eq(port.payload.vector),
-                    write_port.en.eq(port.payload.mask),
+                    storage.write_address.eq(port.payload.address),
+                    storage.write_vector.eq(port.payload.vector),
+                    storage.write_mask.eq(port.payload.mask),
                 ]
         return m
+
+
+def _delayed(m: Module, value: Value, name: str, *, reset_less: bool = False) -> Signal:
+    """The value, a cycle later."""
+    later = Signal.like(value, name=name, reset_less=reset_less)
+    m.d.sync += later.eq(value)
+    return later

@@ -10,14 +10,15 @@ from cocotb.triggers import RisingEdge
 from celosia.golden.isa import ADDRESS_BITS
 from celosia.hdl.npu.interfaces import MemoryWriteSignature
 from celosia.hdl.npu.vector_memory import Answers
+from celosia.hdl.npu.vector_storage import BANK_VECTORS
 from celosia.sim.block_bench import BlockBench
 from celosia.sim.packing import fields_of, pack_fields
 from celosia.sim.stalls import Stall
 
 ACCESSES = 200
-LATENCY = {Answers.DIRECT: 1, Answers.BUFFERED: 1, Answers.REGISTERED: 2}
-HELD = {Answers.BUFFERED: 2, Answers.REGISTERED: 3}
-"""Answers that wait for a reader before its next request is refused."""
+BUFFERED_LATENCY = 2
+HELD = 3
+"""Buffered answers that wait for a reader before its next request is refused."""
 
 
 class Golden:
@@ -31,6 +32,10 @@ class Golden:
         self._write_layout = write_layout(bench)
         self._vector_bits = 8 * lanes
         self._answers = [Answers(name) for name in parameters["answers"]]
+        direct = 1 if parameters["compact"] else 2
+        self._latency = [
+            direct if answers == Answers.DIRECT else BUFFERED_LATENCY for answers in self._answers
+        ]
         self._requests = [
             [getattr(dut, f"read_{i}__request__{p}") for p in ("payload", "valid", "ready")]
             for i in range(len(parameters["tags"]))
@@ -57,7 +62,7 @@ class Golden:
             await self._edge
             self.cycle += 1
             room = [
-                len(due) < HELD.get(answers, ACCESSES)
+                answers == Answers.DIRECT or len(due) < HELD
                 for due, answers in zip(self.expected, self._answers, strict=True)
             ]
             self._check_responses()
@@ -91,7 +96,7 @@ class Golden:
                     read = i, address
                     tag = request >> ADDRESS_BITS
                     stored = int.from_bytes(self.contents[address].tobytes(), "little")
-                    offered = self.cycle + LATENCY[self._answers[i]]
+                    offered = self.cycle + self._latency[i]
                     self.expected[i].append((stored | tag << self._vector_bits, offered))
                     self.read_cycles.append(self.cycle)
                 free = False
@@ -149,10 +154,17 @@ def random_writes(bench: BlockBench, count: int) -> list[int]:
     ]
 
 
+def used_addresses(bench: BlockBench) -> list[int]:
+    """All of a small memory, of a large one the ends of its banks and what lies between them."""
+    depth: int = bench.parameters["depth"]
+    places = {*range(0, depth, BANK_VECTORS), *range(BANK_VECTORS, depth, BANK_VECTORS // 3), depth}
+    return sorted({p + near for p in places for near in range(-8, 8) if 0 <= p + near < depth})
+
+
 def random_address(bench: BlockBench) -> int:
     """The first or last vectors, or any."""
-    depth: int = bench.parameters["depth"]
-    return bench.rng.choice([0, 1, depth - 2, depth - 1, bench.rng.randrange(depth)])
+    used = used_addresses(bench)
+    return bench.rng.choice([*used[:2], *used[-2:], bench.rng.choice(used)])
 
 
 async def start(dut: Any) -> tuple[BlockBench, Golden]:
@@ -170,7 +182,7 @@ async def start(dut: Any) -> tuple[BlockBench, Golden]:
             pack_fields(
                 write_layout(bench), {"address": i, "vector": [i % 128] * lanes, "mask": every}
             )
-            for i in range(bench.parameters["depth"])
+            for i in used_addresses(bench)
         ]
     )
     await bench.cycles(1)
