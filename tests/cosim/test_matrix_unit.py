@@ -18,8 +18,8 @@ from celosia.sim.simulation import SimulationFailed
 class MatrixUnitWithSemaphores(wiring.Component):
     """The unit, the semaphores that it takes, and a way to raise them."""
 
-    def __init__(self, config, unit=MatrixUnit):
-        self.unit = unit(config)
+    def __init__(self, config, unit=MatrixUnit, **more):
+        self.unit = unit(config, **more)
         self.semaphores = Semaphores(units=1)
         members = dict(self.unit.signature.members)
         del members["semaphores"]
@@ -68,6 +68,10 @@ def test_matrix_unit(rows, columns, crossbar):
     run(MatrixUnit, rows, columns, crossbar)
 
 
+def test_matrix_unit_with_block_rams():
+    run(MatrixUnit, 4, 4, None, block_memories=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
@@ -84,10 +88,10 @@ def test_the_bench_finds(change):
         run(mutated(matrix_unit, change).MatrixUnit, 4, 4, CROSSBAR)
 
 
-def run(unit, rows, columns, crossbar):
+def run(unit, rows, columns, crossbar, **more):
     run_block_bench(
         lambda **table: MatrixUnitWithSemaphores(
-            config_from_mapping(table, default_name="bench"), unit
+            config_from_mapping(table, default_name="bench"), unit, **more
         ),
         "celosia.sim.benches.matrix_unit_bench",
         name="matrix_unit",

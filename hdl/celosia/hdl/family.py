@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["Family", "synthesis_commands"]
+__all__ = ["WITHOUT_LUT_RAM", "Family", "synthesis_commands"]
 
 
 class Family(StrEnum):
@@ -13,6 +13,8 @@ class Family(StrEnum):
     GOWIN = "gowin"
 
 
+WITHOUT_LUT_RAM = frozenset({Family.ICE40})
+"""Families whose lookup tables can't be memories."""
 ECP5_WIRE_PS = 1000
 """What Yosys is to take a wire of an ECP5 for, in picoseconds: about what routing turns out to
 take. By its own 300 ten LUTs behind each other seem to be as quick as a block RAM, and it makes

@@ -1,11 +1,12 @@
 """Nested counters that walk an image without a multiplier: implicit im2col, and pooling windows."""
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.isa import ADDRESS_BITS, COORDINATE_BITS, LOOP_LEVELS, Matmul, MatrixLoop
 from celosia.hdl.npu.interfaces import field_width
+from celosia.hdl.npu.level_memory import LevelMemory
 
 __all__ = ["AddressGenerator", "Bounds", "LoopSetting", "position_layout", "run_layout"]
 
@@ -25,15 +26,6 @@ LoopSetting = data.StructLayout(
     }
 )
 """One level of the nest: how often it steps, and what a step adds."""
-
-Point = data.StructLayout(
-    {
-        "address": unsigned(ADDRESS_BITS),
-        "y": signed(COORDINATE_BITS),
-        "x": signed(COORDINATE_BITS),
-    }
-)
-"""An address and a place in the image."""
 
 Bounds = data.StructLayout(
     {"height": unsigned(COORDINATE_BITS), "width": unsigned(COORDINATE_BITS)}
@@ -79,8 +71,8 @@ class AddressGenerator(wiring.Component):
     """A nest of five loops, level 0 innermost, that gives an address and a place in the image.
 
     A run offers product(counts) positions: address, y and x are those of the run plus, for each
-    level, its iteration times its step. Addresses are modulo 2^24, y and x modulo 2^16. A position
-    is inside where 0 <= y < height and 0 <= x < width.
+    level, its iteration times its step. Addresses are modulo 2^``address_bits``, y and x modulo
+    2^16. A position is inside where 0 <= y < height and 0 <= x < width.
 
     Throughput: a position every cycle, without a gap between runs. Latency: the first position is
     offered 2 cycles after its run was taken.
@@ -101,6 +93,11 @@ class AddressGenerator(wiring.Component):
     overlaps : bool
         Whether runs follow each other without a gap: what they wait for is then as late as the
         ``ready`` of positions.
+    address_bits : int
+        Of an address that are kept: those of the memory, or as many as an instruction has.
+    block_memories : bool
+        Whether what levels have is made for block RAMs: right for an FPGA whose lookup tables can't
+        be memories.
 
     Members
     -------
@@ -122,7 +119,15 @@ class AddressGenerator(wiring.Component):
     positions: stream.Interface
     busy: Signal
 
-    def __init__(self, *, run_levels, tag=0, overlaps=True):
+    def __init__(
+        self,
+        *,
+        run_levels,
+        tag=0,
+        overlaps=True,
+        address_bits=ADDRESS_BITS,
+        block_memories=False,
+    ):
         if len(set(run_levels)) != 2 or not set(run_levels) <= set(range(LOOP_LEVELS)):
             raise ValueError(
                 f"run levels must be two different ones of 0 to {LOOP_LEVELS - 1}, "
@@ -130,6 +135,8 @@ class AddressGenerator(wiring.Component):
             )
         self.run_levels = tuple(run_levels)
         self._overlaps = overlaps
+        self._address_bits = address_bits
+        self._block_memories = block_memories
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
             {
@@ -155,23 +162,30 @@ class AddressGenerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        def per_level(shape, name, depth=LOOP_LEVELS):
-            """A memory with an entry for each level, and its ports; reads take no time."""
-            entries = memory.Memory(shape=shape, depth=depth, init=[])
-            m.submodules[name] = entries
-            return entries.write_port(), entries.read_port(domain="comb")
+        point_layout = data.StructLayout(
+            {
+                "address": unsigned(self._address_bits),
+                "y": signed(COORDINATE_BITS),
+                "x": signed(COORDINATE_BITS),
+            }
+        )
 
-        set_count, count = per_level(unsigned(COUNT_BITS), "counts")
-        set_step, step = per_level(Point, "steps")
-        set_left, left = per_level(unsigned(COUNT_BITS), "left")
-        set_point, point = per_level(Point, "points", RUN_START + 1)
+        def per_level(shape, name, places=LOOP_LEVELS):
+            kept = LevelMemory(shape=shape, places=places, block=self._block_memories)
+            m.submodules[name] = kept
+            return kept
+
+        # How many iterations a level has, and how many it has left, at twice its number and behind.
+        counts = per_level(unsigned(COUNT_BITS), "counts", 2 * LOOP_LEVELS)
+        steps = per_level(point_layout, "steps")
+        points = per_level(point_layout, "points", RUN_START + 1)
         run_counts = Signal(data.ArrayLayout(RUN_COUNT_BITS, 2), reset_less=True)
         single = Signal(LOOP_LEVELS, reset_less=True)  # levels of one iteration
         double = Signal(LOOP_LEVELS, reset_less=True)  # of two
         two_left = Signal(LOOP_LEVELS, reset_less=True)  # in their last iteration but one
         first = Signal(LOOP_LEVELS, reset_less=True)
         last = Signal(LOOP_LEVELS, reset_less=True)
-        here = Signal(Point, reset_less=True)
+        here = Signal(point_layout, reset_less=True)
         bounds = Signal(Bounds, reset_less=True)
         tag = Signal.like(self.runs.payload.tag, reset_less=True)
 
@@ -195,17 +209,15 @@ class AddressGenerator(wiring.Component):
         # As of the settings.
         singles = Signal(LOOP_LEVELS, reset_less=True)
         doubles = Signal(LOOP_LEVELS, reset_less=True)
+        set_level = settings.valid & settings.ready
         m.d.comb += [
-            set_count.en.eq(settings.valid & settings.ready),
-            set_count.addr.eq(settings.payload.level),
-            set_count.data.eq(settings.payload.count),
-            set_step.en.eq(set_count.en),
-            set_step.addr.eq(settings.payload.level),
-            set_step.data.address.eq(settings.payload.address_step),
-            set_step.data.y.eq(settings.payload.y_step),
-            set_step.data.x.eq(settings.payload.x_step),
+            steps.store.eq(set_level),
+            steps.stored_place.eq(settings.payload.level),
+            steps.stored.address.eq(settings.payload.address_step),
+            steps.stored.y.eq(settings.payload.y_step),
+            steps.stored.x.eq(settings.payload.x_step),
         ]
-        with m.If(set_count.en):
+        with m.If(set_level):
             place = settings.payload.level
             m.d.sync += [
                 singles.bit_select(place, 1).eq(settings.payload.count == 1),
@@ -216,40 +228,35 @@ class AddressGenerator(wiring.Component):
 
         # The level that steps, and the one that has noted where its iteration began.
         level = Signal(LEVEL_BITS, reset_less=True)
-        noted = Signal(LEVEL_BITS, reset_less=True)
         begins = Signal(reset_less=True)  # the level is in its first iteration
-        iterations = Signal(COUNT_BITS)
         remaining = Signal(COUNT_BITS)
-        stepped = Signal(Point)
+        stepped = Signal(point_layout)
         m.d.comb += [
-            count.addr.eq(level),
-            left.addr.eq(level),
-            step.addr.eq(level),
-            point.addr.eq(noted),
-            iterations.eq(count.data),
-            remaining.eq(Mux(begins, iterations, left.data)),
-            stepped.address.eq(point.data.address + step.data.address),
-            stepped.y.eq(point.data.y + step.data.y),
-            stepped.x.eq(point.data.x + step.data.x),
+            remaining.eq(counts.value),
+            stepped.address.eq(points.value.address + steps.value.address),
+            stepped.y.eq(points.value.y + steps.value.y),
+            stepped.x.eq(points.value.x + steps.value.x),
         ]
         for index, number in enumerate(self.run_levels):
-            with m.If(level == number):
-                m.d.comb += iterations.eq(run_counts[index])
+            with m.If(begins & (level == number)):
+                m.d.comb += remaining.eq(run_counts[index])
 
         # What comes next: the step's outcome, or a run. They are put together as late as possible.
         step_first, step_last = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
         step_two_left = Signal(LOOP_LEVELS)
+        left = Signal(COUNT_BITS)
         run_last, run_two_left = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
         m.d.comb += [
             step_first.eq(first),
             step_last.eq(last),
             step_two_left.eq(two_left),
-            set_left.en.eq(move & ~at_end),
-            set_left.addr.eq(level),
-            set_left.data.eq(remaining - 1),
-            set_point.en.eq(~running | move),
-            set_point.addr.eq(level),
-            set_point.data.eq(stepped),
+            counts.store.eq(Mux(at_end, set_level, move)),
+            counts.stored_place.eq(Mux(at_end, Cat(0, settings.payload.level), Cat(1, level))),
+            counts.stored.eq(Mux(at_end, settings.payload.count, left)),
+            left.eq(remaining - 1),
+            points.store.eq(~running | move),
+            points.stored_place.eq(level),
+            points.stored.eq(stepped),
         ]
         for number in range(LOOP_LEVELS):
             with m.If(level == number):
@@ -276,9 +283,9 @@ class AddressGenerator(wiring.Component):
             run_two_left.eq(Cat(own(number, doubles, 2) for number in range(LOOP_LEVELS))),
         ]
         with m.If(at_end):
-            m.d.comb += set_point.addr.eq(RUN_START)
+            m.d.comb += points.stored_place.eq(RUN_START)
             for name in ("address", "y", "x"):
-                m.d.comb += set_point.data[name].eq(run.payload[name])
+                m.d.comb += points.stored[name].eq(run.payload[name])
             with m.If(~running | move):
                 m.d.sync += [
                     tag.eq(run.payload.tag),
@@ -286,24 +293,43 @@ class AddressGenerator(wiring.Component):
                     single.eq(run_last),
                     double.eq(run_two_left),
                 ]
+        # The level that steps next, and the one that has noted where its iteration began: none of
+        # those below one that has just stepped.
+        following = Signal(LEVEL_BITS)
+        following_begins = Signal()
+        noted = Signal(LEVEL_BITS)
+        m.d.comb += [
+            following.eq(Mux(at_end, _lowest(~run_last), _lowest(~step_last))),
+            following_begins.eq(at_end),
+            noted.eq(RUN_START),
+        ]
+        with m.If(~at_end):
+            for number in reversed(range(LOOP_LEVELS)):
+                with m.If(~step_last[number]):
+                    m.d.comb += following_begins.eq(step_first[number])
+                with m.If(~step_first[number] & ~step_last[: number + 1].all()):
+                    m.d.comb += noted.eq(number)
+        for kept, following_place in (
+            (counts, Cat(~following_begins, following)),
+            (steps, following),
+            (points, noted),
+        ):
+            m.d.comb += [kept.take.eq(~running | move), kept.place.eq(following_place)]
         with m.If(~running | move):
             m.d.sync += [
                 running.eq(~at_end | starts),
                 at_end.eq(Mux(at_end, ~starts | run_last.all(), step_last.all())),
-                here.eq(set_point.data),
+                here.eq(points.stored),
                 first.eq(Mux(at_end, -1, step_first)),
                 last.eq(Mux(at_end, run_last, step_last)),
                 two_left.eq(Mux(at_end, run_two_left, step_two_left)),
-                level.eq(Mux(at_end, _lowest(~run_last), _lowest(~step_last))),
-                begins.eq(at_end),
-                noted.eq(RUN_START),
+                level.eq(following),
+                begins.eq(following_begins),
+                counts.latest.eq(left),
+                counts.again.eq(~at_end & (following == level)),
+                points.again.eq(at_end | (following <= level)),
             ]
-            with m.If(~at_end):
-                for number in reversed(range(LOOP_LEVELS)):
-                    with m.If(~step_last[number]):
-                        m.d.sync += begins.eq(step_first[number])
-                    with m.If(~step_first[number] & ~step_last[: number + 1].all()):
-                        m.d.sync += noted.eq(number)
+        m.d.comb += points.latest.eq(here)
 
         valid = Signal()
         offered = Signal(position.payload.shape(), reset_less=True)

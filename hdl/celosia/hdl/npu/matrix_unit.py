@@ -3,6 +3,7 @@
 from amaranth.hdl import Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from celosia.golden.isa import (
     Depthwise,
@@ -103,6 +104,8 @@ class MatrixUnit(wiring.Component):
     ----------
     config : NpuConfig
         Sizes.
+    block_memories : bool
+        Whether small memories are made for block RAMs (`AddressGenerator`).
 
     Members
     -------
@@ -134,8 +137,9 @@ class MatrixUnit(wiring.Component):
     state: Signal
     busy: Signal
 
-    def __init__(self, config):
+    def __init__(self, config, *, block_memories=False):
         self.config = config
+        self._block_memories = block_memories
         engine = MatrixEngineSignature(config.rows, config.columns)
         members = {
             "instructions": In(InstructionStream),
@@ -158,7 +162,10 @@ class MatrixUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.generator = generator = AddressGenerator(
-            run_levels=(0, 1), tag=run_tag(self.config)
+            run_levels=(0, 1),
+            tag=run_tag(self.config),
+            address_bits=ceil_log2(self.config.scratchpad_depth),
+            block_memories=self._block_memories,
         )
         rows, columns = self.config.rows, self.config.columns
         passes_in_flight = -(-(rows + columns + MEMORY_CYCLES) // rows) + 2

@@ -8,6 +8,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.isa import INSTRUCTION_BITS, Semaphore, Unit
 from celosia.golden.memory_map import Counter, UnitState
 from celosia.hdl.crossbar.engine import CrossbarEngine
+from celosia.hdl.family import WITHOUT_LUT_RAM
 from celosia.hdl.npu.accumulators import Accumulators
 from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.hdl.npu.depthwise_engine import DepthwiseEngine
@@ -34,7 +35,8 @@ class Npu(wiring.Component):
     """An int8 systolic NPU, sized by its configuration alone.
 
     `multipliers` says of which cells the int8 multipliers are: the depthwise engine's first, then
-    the array's row by row. It changes neither what is computed nor in which cycle.
+    the array's row by row. Its family also says of what cells small memories are. It changes
+    neither what is computed nor in which cycle.
 
     The host writes a program and its inputs through the bus, starts it, waits for STATUS to say
     done, and reads the outputs and counters (`celosia.golden.memory_map`). Throughput of the bus:
@@ -66,7 +68,9 @@ class Npu(wiring.Component):
         restarted = ResetInserter(start)
         m.submodules.host = host = HostPort(config)
         m.submodules.sequencer = sequencer = Sequencer(config)
-        load, matrix, post = LoadUnit(config), MatrixUnit(config), PostUnit(config)
+        in_block_rams = self._multipliers.family in WITHOUT_LUT_RAM
+        matrix = MatrixUnit(config, block_memories=in_block_rams)
+        load, post = LoadUnit(config), PostUnit(config)
         m.submodules.load = restarted(load)
         m.submodules.matrix = restarted(matrix)
         m.submodules.post = restarted(post)

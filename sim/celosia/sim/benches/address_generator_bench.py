@@ -24,6 +24,7 @@ class Nest:
         self.rng: random.Random = bench.rng
         self.run_levels: list[int] = bench.parameters["run_levels"]
         self.tag: int = bench.parameters["tag"]
+        self.address_bits: int = bench.parameters.get("address_bits", ADDRESS_BITS)
         self.levels = [{"count": 1, "address_step": 0, "y_step": 0, "x_step": 0}] * LOOP_LEVELS
         self.size = (0, 0)
         self.positions = position_layout(unsigned(self.tag))
@@ -63,7 +64,7 @@ class Nest:
                 )
             inside = 0 <= at["y"] < self.size[0] and 0 <= at["x"] < self.size[1]
             position = {
-                "address": at["address"] % (1 << ADDRESS_BITS) if inside else 0,
+                "address": at["address"] % (1 << self.address_bits) if inside else 0,
                 "inside": int(inside),
                 "first": sum((i == 0) << level for level, i in enumerate(index)),
                 "last": sum(
