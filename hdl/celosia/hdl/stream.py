@@ -1,7 +1,7 @@
 """Plumbing for streams."""
 
-from amaranth.hdl import Module, Shape, Signal, Value
-from amaranth.lib import fifo, stream, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 __all__ = ["StreamFifo"]
@@ -51,16 +51,49 @@ class StreamFifo(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(
-            width=Shape.cast(self.shape).width, depth=self.depth
+        # The beat that is offered stands in a register, or at the memory's port.
+        offered = Signal()
+        writes = self.i.valid & self.i.ready
+        m.d.comb += self.o.valid.eq(offered)
+        if self.depth == 1:
+            held = Signal(self.shape, reset_less=True)
+            m.d.comb += [
+                self.i.ready.eq(~offered),
+                self.o.payload.eq(held),
+                self.level.eq(offered),
+            ]
+            with m.If(writes):
+                m.d.sync += held.eq(self.i.payload)
+            m.d.sync += offered.eq(Mux(offered, ~self.o.ready, writes))
+            return m
+
+        places = self.depth - 1
+        waiting = Signal(range(places + 1))
+        written, next_read = Signal(range(places)), Signal(range(places))
+        # A beat is read in a later cycle than it was written in: without the attribute synthesis
+        # would find out what a read of both in one cycle gives, with registers.
+        m.submodules.storage = storage = memory.Memory(
+            shape=self.shape, depth=places, init=[], attrs={"no_rw_check": 1}
         )
+        write, read = storage.write_port(), storage.read_port()
+        reads = (waiting != 0) & (~offered | self.o.ready)
         m.d.comb += [
-            queue.w_data.eq(self.i.payload),
-            queue.w_en.eq(self.i.valid),
-            self.i.ready.eq(queue.w_rdy),
-            Value.cast(self.o.payload).eq(queue.r_data),
-            self.o.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.o.ready),
-            self.level.eq(queue.level),
+            self.i.ready.eq(waiting != places),
+            write.addr.eq(written),
+            write.data.eq(self.i.payload),
+            write.en.eq(writes),
+            read.addr.eq(next_read),
+            read.en.eq(reads),
+            self.o.payload.eq(read.data),
+            self.level.eq(waiting + offered),
         ]
+        for place, moves in ((written, writes), (next_read, reads)):
+            with m.If(moves):
+                m.d.sync += place.eq(Mux(place == places - 1, 0, place + 1))
+        with m.If(writes != reads):
+            m.d.sync += waiting.eq(Mux(writes, waiting + 1, waiting - 1))
+        with m.If(reads):
+            m.d.sync += offered.eq(1)
+        with m.Elif(self.o.ready):
+            m.d.sync += offered.eq(0)
         return m
