@@ -3,7 +3,7 @@
 from amaranth.hdl import Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import bits_for, ceil_log2
 
 from celosia.golden.isa import (
     Depthwise,
@@ -12,11 +12,11 @@ from celosia.golden.isa import (
     MatrixInput,
     MatrixLoop,
     Product,
+    Semaphore,
 )
 from celosia.golden.memory_map import UnitState
 from celosia.hdl.npu.address_generator import AddressGenerator
 from celosia.hdl.npu.interfaces import (
-    SEMAPHORES,
     AccumulateJob,
     CrossbarEngineSignature,
     DepthwiseEngineSignature,
@@ -60,16 +60,24 @@ def request_tag(config):
     )
 
 
+def job_fields(config):
+    """What a job says of its sums, in as many bits as there are accumulators and semaphores for."""
+    extent = unsigned(bits_for(config.accumulator_depth))
+    return {
+        "base": unsigned(ceil_log2(config.accumulator_depth)),
+        "rows": extent,
+        "columns": extent,
+        "signal": unsigned(len(Semaphore)),
+    }
+
+
 def run_tag(config):
     """What the positions of a MATMUL, DEPTHWISE or PRODUCT need to know of it."""
     crossbar = {} if config.crossbar is None else {"crossbar": 1, "tile": TILE}
     return data.StructLayout(
         {
-            "accumulator": unsigned(field_width(Matmul, "accumulator")),
-            "rows": unsigned(field_width(Matmul, "rows")),
-            "columns": unsigned(field_width(Matmul, "columns")),
+            **job_fields(config),
             "accumulate": 1,
-            "signal": unsigned(SEMAPHORES),
             "padding": signed(field_width(MatrixInput, "padding")),
             "depthwise": 1,
             **crossbar,
@@ -85,8 +93,9 @@ class MatrixUnit(wiring.Component):
     Positions outside read address 0. Every pass, that is every run through levels 0 and 1, begins
     with a vector that is ``first`` and is announced by a job, which leaves at the latest with
     the request for that vector. The first pass's job overwrites unless the MATMUL says
-    ``accumulate``; the last pass's carries the MATMUL's ``signal``. A DEPTHWISE has one pass, whose
-    vectors go to the depthwise engine, which gets a job of its own as the instruction starts.
+    ``accumulate``; the last pass's carries the MATMUL's ``signal``, reserved bits aside. A
+    DEPTHWISE has one pass, whose vectors go to the depthwise engine, which gets a job of its own as
+    the instruction starts.
 
     Throughput: a request every cycle, without a gap between passes and between instructions whose
     semaphores are there; settings take a cycle each, and wait for the requests of the instruction
@@ -169,10 +178,16 @@ class MatrixUnit(wiring.Component):
         )
         rows, columns = self.config.rows, self.config.columns
         passes_in_flight = -(-(rows + columns + MEMORY_CYCLES) // rows) + 2
+        engines = {"depthwise": 1, "crossbar": 1}
         m.submodules.jobs = jobs = StreamFifo(
-            shape=AccumulateJob, depth=passes_in_flight + ROOM_AHEAD
+            shape=data.StructLayout({**job_fields(self.config), "overwrite": 1, **engines}),
+            depth=passes_in_flight + ROOM_AHEAD,
         )
-        wiring.connect(m, jobs.o, wiring.flipped(self.jobs))
+        m.d.comb += [
+            self.jobs.valid.eq(jobs.o.valid),
+            jobs.o.ready.eq(self.jobs.ready),
+            *(self.jobs.payload[name].eq(jobs.o.payload[name]) for name, _ in AccumulateJob),
+        ]
 
         is_work = self._start(m, generator)
 
@@ -201,7 +216,7 @@ class MatrixUnit(wiring.Component):
             request.payload.tag.strip_end.eq(position.payload.last[:2].all()),
             position.ready.eq(request.ready & (~is_first | has_room)),
             jobs.i.valid.eq(position.valid & is_first & has_room & request.ready),
-            jobs.i.payload.base.eq(run.accumulator),
+            jobs.i.payload.base.eq(run.base),
             jobs.i.payload.rows.eq(run.rows),
             jobs.i.payload.columns.eq(run.columns),
             jobs.i.payload.overwrite.eq(position.payload.first[2:].all() & ~run.accumulate),
@@ -291,7 +306,7 @@ class MatrixUnit(wiring.Component):
             run.payload.x.eq(matmul.x),
             run.payload.counts[0].eq(matmul.columns),
             run.payload.counts[1].eq(matmul.rows),
-            run.payload.tag.accumulator.eq(matmul.accumulator),
+            run.payload.tag.base.eq(matmul.accumulator),
             run.payload.tag.rows.eq(matmul.rows),
             run.payload.tag.columns.eq(matmul.columns),
             run.payload.tag.accumulate.eq(matmul.accumulate),
@@ -348,7 +363,7 @@ class MatrixUnit(wiring.Component):
                 run.payload.x.eq(product.x),
                 run.payload.counts[0].eq(product.vectors),
                 run.payload.counts[1].eq(product.kernel_columns),
-                run.payload.tag.accumulator.eq(product.accumulator),
+                run.payload.tag.base.eq(product.accumulator),
                 run.payload.tag.accumulate.eq(product.accumulate),
                 run.payload.tag.columns.eq(pixels[0]),
                 run.payload.tag.rows.eq(pixels[1]),
@@ -384,7 +399,7 @@ class MatrixUnit(wiring.Component):
                 run.payload.counts[0].eq(depthwise.strip_rows),
                 run.payload.counts[1].eq(depthwise.strip_columns),
                 run.payload.alone.eq(1),
-                run.payload.tag.accumulator.eq(depthwise.accumulator),
+                run.payload.tag.base.eq(depthwise.accumulator),
                 run.payload.tag.accumulate.eq(0),
                 run.payload.tag.rows.eq(depthwise.columns),
                 run.payload.tag.columns.eq(depthwise.rows),

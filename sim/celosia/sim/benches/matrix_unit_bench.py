@@ -40,6 +40,8 @@ LAYERS = 8
 DEPTH = 2048
 COUNTED = Semaphore.DRAINED | Semaphore.STORED
 STALLS = [Stall.NEVER, Stall.HALF, Stall.BURSTS]
+NAMED = (1 << len(Semaphore)) - 1
+"""Semaphores that a job carries: no others are counted."""
 WORK = (Matmul, Depthwise, Product)
 """What isn't a setting."""
 
@@ -175,7 +177,7 @@ class Program:
                 "rows": rows,
                 "columns": columns,
                 "overwrite": int(not product.accumulate),
-                "signal": product.signal,
+                "signal": product.signal & NAMED,
                 "crossbar": 1,
             }
             self._append(product, [], [pack_fields(AccumulateJob, job)], pixels=beats)
@@ -243,7 +245,7 @@ class Program:
                     "rows": rows,
                     "columns": columns,
                     "overwrite": int(number == 0 and not accumulate),
-                    "signal": matmul.signal if number == passes - 1 else 0,
+                    "signal": matmul.signal & NAMED if number == passes - 1 else 0,
                 },
             )
             for number in range(passes)
@@ -296,7 +298,7 @@ class Program:
                 "rows": columns,
                 "columns": rows,
                 "overwrite": 1,
-                "signal": depthwise.signal,
+                "signal": depthwise.signal & NAMED,
                 "depthwise": 1,
             },
         )
