@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 from support.cycles import assert_counters_modelled, assert_layers_modelled
+from support.random_networks import random_network
 
 from celosia.compiler.assembler import disassemble
 from celosia.compiler.compile import compile_model
 from celosia.golden.config import PRESETS
 from celosia.golden.crossbar.config import CrossbarConfig
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.isa import (
     INSTRUCTIONS,
     Depthwise,
@@ -36,6 +37,7 @@ from celosia.runtime.session import random_samples
 
 CONFIG = PRESETS["npu8x8"]
 LOOPS = [MatrixLoop(level=level, count=1, address_step=0) for level in range(5)]
+MARK = PostOutput(column_step=1, row_step=1, mode=0, zero_point=0, low=0, high=0, mark=1)
 SETTING = PostOutput(column_step=1, row_step=1, mode=0, zero_point=0, low=-128, high=127)
 
 
@@ -123,6 +125,28 @@ def test_spans_that_meet_count_once():
     profile = records.profile(30)
     assert [mark[Counter.POST_BUSY] for mark in profile.marks] == [4, 9]
     assert profile.counters[Counter.POST_BUSY] == 10
+
+
+def test_without_queues_an_instruction_waits_for_those_before_it():
+    work = replace(matmul(), rows=8)
+    program = [*LOOPS, LoadWeights(address=0, tiles=3), work, work, work, MARK, Halt()]
+
+    def marked(depth):
+        """When POST takes what is behind the third MATMUL, which is taken as the second ends."""
+        (mark,) = model_cycles(replace(CONFIG, queue_depth=depth), program).marks
+        return mark[Counter.CYCLES]
+
+    assert marked(8) < 80 < 2 * 80 < marked(0)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_program_waits_for_itself_without_queues(seed):
+    config = replace(PRESETS["npu4x4"], queue_depth=0, accumulator_depth=24)
+    try:
+        program = compile_model(random_network(seed), config)
+    except DoesNotFit:
+        return
+    assert program.modelled.counters[Counter.CYCLES]
 
 
 def test_the_comparisons_with_rtl_can_fail(monkeypatch):

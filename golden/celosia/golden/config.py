@@ -30,7 +30,7 @@ _LIMITS = {
     "accumulator_depth": (8, 65536),
     "requantizer_lanes": (1, 64),
     "depthwise_taps": (0, 8),
-    "queue_depth": (1, 64),
+    "queue_depth": (0, 64),
     "profile_depth": (0, 1024),
 }
 
@@ -59,7 +59,8 @@ class NpuConfig:
             a smaller one, of integer modes only; an output then takes 32 / bits + 1 cycles.
         profiles: rounding profiles that the requantiser is built for.
         depthwise_taps: T, kernel columns that the depthwise engine takes at a time; 0 for none.
-        queue_depth: instructions that wait in front of each unit.
+        queue_depth: instructions that wait in front of each unit; with 0 the one that was fetched
+            waits until its unit takes it, and all behind it.
         profile_depth: layers whose counters are kept; 0 for none.
         vector_operations: whether POST has ADD, MUL and POOL, which read the scratchpad. Without
             them it is smaller; sums and copies of vectors are then products with ones.

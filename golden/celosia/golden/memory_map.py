@@ -196,7 +196,7 @@ class UnitState(IntEnum):
     WAITING_ENGINE = 4
     """The matrix engine doesn't take what is offered."""
     WAITING_QUEUE = 5
-    """SEQUENCER: the queue of the instruction's unit is full."""
+    """SEQUENCER: the queue of the instruction's unit is full, or it is busy and has none."""
     STEP_PAUSE = 6
     """SEQUENCER: paused in step mode."""
     DRAINING = 7

@@ -12,13 +12,15 @@ class InstructionQueue:
     Its last place is a register at the output. An instruction moves there one cycle after it was
     written at the earliest, or when the one before it is taken; it is offered from the next cycle
     on. The places behind the register are one less than the depth, and one that becomes free is
-    there for the cycle after. A queue of one is that register alone, written directly.
+    there for the cycle after. A queue of one is that register alone, written directly. Without a
+    queue the instruction is offered where it was fetched, until it is taken.
     """
 
     def __init__(self, clock: Clock, depth: int) -> None:
         self._places = depth - 1
+        self._absent = depth == 0
         self._waiting: deque[tuple[Instruction, int]] = deque()  # with the cycle of the write
-        self._moved: deque[int] = deque(maxlen=depth)  # the latest moves to the register
+        self._moved: deque[int] = deque(maxlen=depth or 1)  # the latest moves to the register
         self._written = self._moves = self._taken = 0
         self._last_taken = -1
         self.filled = Condition(clock, work=True)
@@ -26,7 +28,7 @@ class InstructionQueue:
 
     def room(self) -> int | None:
         """First cycle in which an instruction may be written; None if that isn't known yet."""
-        if not self._places:
+        if self._places <= 0:
             return self._last_taken + 1 if self._taken == self._written else None
         behind = self._written - self._moves
         if behind >= self._places:
@@ -40,6 +42,12 @@ class InstructionQueue:
         self._written += 1
         self._move()
         self.filled.notify()
+
+    def left(self, cycle: int) -> int | None:
+        """When what was written in a cycle has left the sequencer; None if that isn't known yet."""
+        if not self._absent:
+            return cycle
+        return self._last_taken if self._taken == self._written else None
 
     def head(self) -> tuple[Instruction, int] | None:
         """The next instruction and the first cycle in which it is offered, if there is one."""
@@ -56,7 +64,7 @@ class InstructionQueue:
     def _move(self) -> None:
         """Move the next instruction to the register, if both are known to be free and written."""
         if self._moves == self._taken < self._written:
-            arrived = self._waiting[0][1] + (self._places > 0)
+            arrived = self._waiting[0][1] + (self._places > 0) - self._absent
             self._moved.append(max(arrived, self._last_taken))
             self._moves += 1
 

@@ -51,4 +51,6 @@ class SequencerTiming:
                 yield queue.emptied
             dispatch = max(dispatch, room)
             queue.put(instruction, dispatch)
-            fetch = dispatch + REFETCH_CYCLES
+            while (left := queue.left(dispatch)) is None:
+                yield queue.emptied
+            fetch = left + REFETCH_CYCLES

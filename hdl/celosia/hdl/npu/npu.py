@@ -139,9 +139,13 @@ class Npu(wiring.Component):
         depthwise = self._sums(m, restarted, load, matrix, engine, accumulators, crossbar)
 
         units = {Unit.LOAD: load, Unit.MATRIX: matrix, Unit.POST: post}
-        levels = {}
+        levels: dict[Unit, Value] = {}
         for unit, block in units.items():
             name = unit.name.lower()
+            if not config.queue_depth:
+                wiring.connect(m, getattr(sequencer, name), block.instructions)
+                levels[unit] = Const(0)
+                continue
             queue = StreamFifo(shape=unsigned(INSTRUCTION_BITS), depth=config.queue_depth)
             m.submodules[f"{name}_queue"] = restarted(queue)
             wiring.connect(m, getattr(sequencer, name), queue.i)

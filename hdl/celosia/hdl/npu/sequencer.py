@@ -25,16 +25,16 @@ class Sequencer(wiring.Component):
     """Runs a program: instructions go to the units' queues in program order.
 
     An instruction takes ceil(16 / C) reads and three more cycles, then waits while its unit's queue
-    is full. HALT waits until `idle`; an opcode that no unit knows, or that the configuration has no
-    engine for, stops the program as well. Units may then wait for what never comes, so that `start`
-    is taken before they are idle.
+    is full, or until its unit takes it where there are no queues. HALT waits until `idle`; an
+    opcode that no unit knows, or that the configuration has no engine for, stops the program as
+    well. Units may then wait for what never comes, so that `start` is taken before they are idle.
 
     Members:
         start: pulse, begins at vector `program`; ignored while `running`, but not while `illegal`.
         step_mode, step: in step mode the sequencer pauses after each instruction, once `settled`,
             until `step` is pulsed; a pulse at any other time is ignored.
         read: reads of the weight memory.
-        load, matrix, post: instruction words to the units' queues.
+        load, matrix, post: instruction words to the units' queues, or to the units.
         idle: no unit has anything to do. settled: the same, LOAD's read-ahead aside.
         running: from the cycle after `start` until HALT is complete. illegal: stopped at an illegal
             opcode. stepped: paused in step mode.
