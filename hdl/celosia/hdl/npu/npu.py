@@ -87,7 +87,11 @@ class Npu(wiring.Component):
             compact=config.compact,
         )
         m.submodules.accumulators = restarted(accumulators)
-        m.submodules.semaphores = semaphores = Semaphores(units=2)
+        m.submodules.semaphores = semaphores = Semaphores(
+            units=2,
+            # Where units take instructions from the sequencer, longer paths than these do so.
+            compact=not config.queue_depth,
+        )
         m.submodules.counters = counters = PerformanceCounters(config.profile_depth)
 
         wiring.connect(m, wiring.flipped(self.request), host.request)
