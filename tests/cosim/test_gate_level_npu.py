@@ -9,6 +9,7 @@ from support.npu_programs import loaded, tour
 from celosia.golden.config import NpuConfig
 from celosia.golden.rounding import RoundingProfile
 from celosia.hdl.family import Family
+from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
 from celosia.hdl.npu.multipliers import MultiplierPlan
 from celosia.sim.npu_lockstep import MemoriesDiffer, check_at_full_speed
 from celosia.sim.npu_simulation import NpuSimulation
@@ -34,6 +35,8 @@ PRIMITIVES = {Family.ECP5: 10, Family.ICE40: 5, Family.GOWIN: 10}
 BITS = {Family.ECP5: 32, Family.ICE40: 4, Family.GOWIN: 16}
 
 
+#: Scratchpad and weights in RAMs at twice the clock, as on an iCE40UP5K.
+MEMORIES = {Family.ICE40: MemoryPlan(scratchpad=True, weights=True)}
 #: Without vector operations, and with the shortest queues, as a small board has them.
 SMALLEST = {Family.GOWIN}
 
@@ -49,6 +52,7 @@ def gates(family, *plusargs):
         config_of(family),
         netlist=with_broken_multiplier(family, "engine.multipliers.", switched=True),
         multipliers=MultiplierPlan(family=family, primitives=PRIMITIVES[family]),
+        memories=MEMORIES.get(family, INFERRED),
         plusargs=plusargs,
     )
 

@@ -109,13 +109,16 @@ class BlockBench:
 
     @classmethod
     async def start(cls, dut: Any, *, timeout_cycles: int = 100_000) -> Self:
-        """Start the clock, reset the DUT and set the watchdog.
+        """Start the clock, and one of twice its frequency where the DUT has a domain `double`;
+        reset the DUT and set the watchdog.
 
         A test that hasn't ended ``timeout_cycles`` later fails with what every source and sink
         was waiting for. Make sources and sinks right after this.
         """
         bench = cls(dut)
         Clock(dut.clk, _CLOCK_PERIOD_NS, "ns").start()
+        if hasattr(dut, "double_clk"):
+            Clock(dut.double_clk, _CLOCK_PERIOD_NS / 2, "ns").start()
         cocotb.start_soon(bench._watchdog(timeout_cycles))
         await bench.reset()
         return bench

@@ -45,6 +45,15 @@ def mapped(family: Family) -> Netlist:
     return sources
 
 
+def with_cells(family: Family) -> Netlist:
+    """How to simulate a block, as it is, that has instances of a family's cells."""
+
+    def sources(verilog: str, top: str) -> Mapping[str, str]:
+        return {f"{top}.v": verilog, f"{family}_cells.v": cell_models(family)}
+
+    return sources
+
+
 def synthesise(verilog: str, top: str, family: Family, options: str = "") -> str:
     """The mapped netlist of a design as Verilog, from the cache where it was made before.
 

@@ -18,7 +18,13 @@ module npu_harness (
     reg clk = 0;
     reg rst = 1;
     reg running = 0;
+`ifdef DOUBLE_CLOCK
+    // Both clocks change in one statement: where they rise together, neither comes first.
+    reg double_clk = 0;
+    always #0.5 if (running) {clk, double_clk} = {clk, double_clk} - 2'd1;
+`else
     always #1 if (running) clk = ~clk;
+`endif
 
     reg request_valid = 0;
     wire request_ready;
@@ -31,6 +37,10 @@ module npu_harness (
     celosia_npu npu (
         .clk(clk),
         .rst(rst),
+`ifdef DOUBLE_CLOCK
+        .double_clk(double_clk),
+        .double_rst(1'b0),
+`endif
         .request__valid(request_valid),
         .request__ready(request_ready),
         .request__payload({request_data, request_address, request_write}),

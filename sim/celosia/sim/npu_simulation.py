@@ -12,6 +12,7 @@ import numpy as np
 
 from celosia.golden.config import NpuConfig
 from celosia.hdl.emit import emit_verilog
+from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 from celosia.hdl.npu.npu import Npu
 from celosia.hdl.tops import TOPS
@@ -42,12 +43,19 @@ class NpuSimulation:
         visibility: Visibility = "ports",
         netlist: Netlist | None = None,
         multipliers: MultiplierPlan = EXPRESSIONS,
+        memories: MemoryPlan = INFERRED,
         plusargs: Sequence[str] = (),
     ) -> None:
         begin = time.perf_counter()
         self.config = config
         self._plusargs = plusargs
-        self._simulation = _build(_verilog(config, multipliers), trace_fst, visibility, netlist)
+        self._simulation = _build(
+            _verilog(config, multipliers, memories),
+            trace_fst,
+            visibility,
+            netlist,
+            memories.doubles_clock,
+        )
         self.build_s = time.perf_counter() - begin
 
     def run(self, script: HostScript, *, waves: Path | None = None) -> ScriptResult:
@@ -85,17 +93,23 @@ class NpuSimulation:
         )
 
 
-def _verilog(config: NpuConfig, multipliers: MultiplierPlan) -> str:
-    if multipliers == EXPRESSIONS:
+def _verilog(config: NpuConfig, multipliers: MultiplierPlan, memories: MemoryPlan) -> str:
+    if multipliers == EXPRESSIONS and memories == INFERRED:
         return design_verilog(config)
-    return emit_verilog(Npu(config, multipliers), TOPS["npu"].module)
+    return emit_verilog(Npu(config, multipliers, memories), TOPS["npu"].module)
 
 
 def _build(
-    verilog: str, trace_fst: bool, visibility: Visibility, netlist: Netlist | None
+    verilog: str,
+    trace_fst: bool,
+    visibility: Visibility,
+    netlist: Netlist | None,
+    double_clock: bool,
 ) -> Simulation:
     sources = {"npu.v": verilog} if netlist is None else netlist(verilog, TOPS["npu"].module)
     harness = importlib.resources.files("celosia.sim").joinpath("npu_harness.v").read_text()
+    if double_clock:
+        harness = f"`define DOUBLE_CLOCK\n{harness}"
     return build_simulation(
         {**sources, "npu_harness.v": harness},
         HARNESS_TOP,

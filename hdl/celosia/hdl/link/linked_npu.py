@@ -8,6 +8,7 @@ from celosia.golden.config import NpuConfig
 from celosia.golden.link.identity import Identity
 from celosia.hdl.link.link import Link
 from celosia.hdl.link.uart import UartReceiver, UartTransmitter
+from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
 from celosia.hdl.npu.host_port import STATUS
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 from celosia.hdl.npu.npu import Npu
@@ -27,6 +28,8 @@ class LinkedNpu(wiring.Component):
         What the board says it is.
     multipliers : MultiplierPlan
         Of what cells its multipliers are.
+    memories : MemoryPlan
+        Of what kind its memories are.
 
     Members
     -------
@@ -41,11 +44,15 @@ class LinkedNpu(wiring.Component):
     status: data.View
 
     def __init__(
-        self, config: NpuConfig, identity: Identity, multipliers: MultiplierPlan = EXPRESSIONS
+        self,
+        config: NpuConfig,
+        identity: Identity,
+        multipliers: MultiplierPlan = EXPRESSIONS,
+        memories: MemoryPlan = INFERRED,
     ) -> None:
         self._config = config
         self._identity = identity
-        self._multipliers = multipliers
+        self._plans = multipliers, memories
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -57,7 +64,7 @@ class LinkedNpu(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.link = link = Link(self._identity)
-        m.submodules.npu = npu = Npu(self._config, self._multipliers)
+        m.submodules.npu = npu = Npu(self._config, *self._plans)
         wiring.connect(m, wiring.flipped(self.rx), link.rx)
         wiring.connect(m, link.tx, wiring.flipped(self.tx))
         wiring.connect(m, link.request, npu.request)
@@ -78,6 +85,8 @@ class UartNpu(wiring.Component):
         As for `LinkedNpu`.
     step : int
         `phase_step` of the UART's rate.
+    memories : MemoryPlan
+        As for `LinkedNpu`.
 
     Members
     -------
@@ -88,8 +97,10 @@ class UartNpu(wiring.Component):
     rx: Signal
     tx: Signal
 
-    def __init__(self, config: NpuConfig, identity: Identity, *, step: int) -> None:
-        self._linked = config, identity
+    def __init__(
+        self, config: NpuConfig, identity: Identity, *, step: int, memories: MemoryPlan = INFERRED
+    ) -> None:
+        self._linked = config, identity, EXPRESSIONS, memories
         self._step = step
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 

@@ -12,6 +12,7 @@ from celosia.hdl.family import WITHOUT_LUT_RAM
 from celosia.hdl.npu.accumulators import Accumulators
 from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.hdl.npu.depthwise_engine import DepthwiseEngine
+from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
 from celosia.hdl.npu.host_port import STATUS, HostPort
 from celosia.hdl.npu.interfaces import HostRequest, vector
 from celosia.hdl.npu.load_unit import LoadUnit
@@ -35,8 +36,9 @@ class Npu(wiring.Component):
     """An int8 systolic NPU, sized by its configuration alone.
 
     `multipliers` says of which cells the int8 multipliers are: the depthwise engine's first, then
-    the array's row by row. Its family also says of what cells small memories are. It changes
-    neither what is computed nor in which cycle.
+    the array's row by row. Its family also says of what cells small memories are. `memories` says
+    which of the large ones need the clock of twice the frequency (`DoublePumpedStorage`). They
+    change neither what is computed nor in which cycle.
 
     The host writes a program and its inputs through the bus, starts it, waits for STATUS to say
     done, and reads the outputs and counters (`celosia.golden.memory_map`). Throughput of the bus:
@@ -48,9 +50,15 @@ class Npu(wiring.Component):
         status: the STATUS register, as it stands in this cycle.
     """
 
-    def __init__(self, config: NpuConfig, multipliers: MultiplierPlan = EXPRESSIONS) -> None:
+    def __init__(
+        self,
+        config: NpuConfig,
+        multipliers: MultiplierPlan = EXPRESSIONS,
+        memories: MemoryPlan = INFERRED,
+    ) -> None:
         self._config = config
         self._multipliers = multipliers
+        self._memories = memories
         super().__init__(
             {
                 "request": In(stream.Signature(HostRequest)),
@@ -110,6 +118,7 @@ class Npu(wiring.Component):
             answers=[Answers.DIRECT, Answers.BUFFERED, Answers.BUFFERED, Answers.DIRECT],
             writers=1,
             compact=config.compact,
+            double_pumped=self._memories.weights,
         )
         scratchpad = VectorMemory(
             depth=config.scratchpad_depth,
@@ -118,6 +127,7 @@ class Npu(wiring.Component):
             answers=[Answers.DIRECT] + [Answers.BUFFERED] * (len(scratchpad_clients) - 1),
             writers=2,
             compact=config.compact,
+            double_pumped=self._memories.scratchpad,
         )
         m.submodules.weights = restarted(weights)
         m.submodules.scratchpad = restarted(scratchpad)

@@ -6,6 +6,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Out
 
+from celosia.hdl.npu.double_pumped_storage import DoublePumpedStorage
 from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
 from celosia.hdl.npu.vector_storage import BankedStorage, PlainStorage
 
@@ -93,7 +94,8 @@ class VectorMemory(wiring.Component):
 
     A `compact` memory answers out of its block RAMs and what chooses between them, with a `latency`
     of 1. The other kind is for fast clocks, since block RAMs take more than half of a cycle there:
-    it has a register behind each bank (`BankedStorage`), and a `latency` of 2.
+    it has a register behind each bank (`BankedStorage`), and a `latency` of 2. Either may be
+    `double_pumped`, in the same cycles (`DoublePumpedStorage`).
 
     Members:
         read_{i}: a `MemoryReadSignature` seen from the memory, with the i-th of `tags`; the i-th of
@@ -111,6 +113,7 @@ class VectorMemory(wiring.Component):
         answers: list[Answers],
         writers: int,
         compact: bool = False,
+        double_pumped: bool = False,
     ) -> None:
         self._depth = depth
         self._lanes = lanes
@@ -119,6 +122,7 @@ class VectorMemory(wiring.Component):
         self._answers = answers
         self._writers = writers
         self._storage = PlainStorage if compact else BankedStorage
+        self._double_pumped = double_pumped
         self.latency = self._storage.LATENCY
         reads = {
             f"read_{i}": Out(MemoryReadSignature(self._shape, tag).flip())
@@ -129,7 +133,13 @@ class VectorMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.storage = storage = self._storage(self._depth, self._lanes)
+        if self._double_pumped:
+            storage = DoublePumpedStorage(
+                self._depth, self._lanes, latency=self.latency, held_writes=self._writers > 1
+            )
+        else:
+            storage = self._storage(self._depth, self._lanes)
+        m.submodules.storage = storage
         address_bits = len(storage.read_address)
 
         # The last client's address, unless another's is granted, which is late enough known.
