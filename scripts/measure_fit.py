@@ -25,6 +25,7 @@ from pathlib import Path
 
 from celosia.boards.paths import module_and_signal
 from celosia.boards.report import BuildReport, read_report
+from celosia.boards.top import DOUBLE_NET
 from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import board_identity
@@ -32,6 +33,7 @@ from celosia.hdl.emit import emit_verilog
 from celosia.hdl.family import Family, synthesis_commands
 from celosia.hdl.link.linked_npu import UartNpu
 from celosia.hdl.link.uart import phase_step
+from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
 
 TOP = "celosia"
 BAUD = 115_200
@@ -51,6 +53,7 @@ class Device:
         options: of nextpnr.
         mhz: frequency that it is asked for.
         pins: of the four ports, where nextpnr doesn't choose them.
+        memories: which of the NPU's memories stand in large RAMs.
     """
 
     family: Family
@@ -59,6 +62,7 @@ class Device:
     options: str
     mhz: float
     pins: Mapping[str, int] | None = None
+    memories: MemoryPlan = INFERRED
 
 
 def ecp5(size: str, mhz: float) -> Device:
@@ -78,7 +82,14 @@ DEVICES = {
     "ecp5-85f": ecp5("85k", 90),
     "ecp5-45f": ecp5("45k", 100),
     "ecp5-25f": ecp5("25k", 80),
-    "up5k": Device(Family.ICE40, "-device u", "nextpnr-ice40", "--up5k --package sg48", 18),
+    "up5k": Device(
+        Family.ICE40,
+        "-device u",
+        "nextpnr-ice40",
+        "--up5k --package sg48 --pcf-allow-unconstrained",
+        18,
+        memories=MemoryPlan(scratchpad=True, weights=True),
+    ),
     "tangnano20k": gowin(
         "gw2a",
         "GW2AR-LV18QN88C8/I7",
@@ -131,7 +142,8 @@ def write_verilog(config: NpuConfig, device: Device, folder: Path) -> Path:
     identity = board_identity(config, version("celosia"), bytes(8))
     step = phase_step(device.mhz * 1e6, BAUD)
     path = folder / "celosia.v"
-    path.write_text(emit_verilog(UartNpu(config, identity, step=step), TOP))
+    npu = UartNpu(config, identity, step=step, memories=device.memories)
+    path.write_text(emit_verilog(npu, TOP))
     return path
 
 
@@ -170,8 +182,14 @@ def place(device: Device, netlist: Path, seed: int) -> BuildReport:
         lines = [f'IO_LOC "{port}" {pin};\n' for port, pin in device.pins.items()]
         constraints.write_text("".join(lines))
         options += ["--vopt", f"cst={constraints}"]
+    clocks = {"clk": device.mhz}
+    if device.memories.doubles_clock:
+        constraints = netlist.with_name("celosia.pcf")
+        clocks[DOUBLE_NET] = 2 * device.mhz
+        constraints.write_text(f"set_frequency {DOUBLE_NET} {clocks[DOUBLE_NET]}\n")
+        options += ["--pcf", str(constraints)]
     run([*tool(device.tool), *options], log)
-    return read_report(report, log.read_text(), {"clk": device.mhz})
+    return read_report(report, log.read_text(), clocks)
 
 
 def measure(config: NpuConfig, name: str, seeds: list[int], netlist: Path) -> Iterator[str]:
@@ -180,8 +198,10 @@ def measure(config: NpuConfig, name: str, seeds: list[int], netlist: Path) -> It
     frequencies = []
     for seed in seeds:
         report = place(device, netlist, seed)
-        frequencies.append(report.clocks["clk"].fmax_mhz)
-        path = report.critical_paths[0]
+        frequencies.append(report.npu_clock.fmax_mhz)
+        path = next(
+            p for p in report.critical_paths if (p.from_clock, p.to_clock) == ("clk", "clk")
+        )
         parts = ", ".join(f"{part.module} {part.ns:.1f}" for part in path.parts)
         yield (
             f"seed {seed}: {frequencies[-1]:.1f} MHz; {path.logic_ns:.1f} ns of logic, "

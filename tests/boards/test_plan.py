@@ -4,13 +4,15 @@ import tomllib
 from dataclasses import replace
 
 import pytest
-from support.echo_core import EchoCore
+from support.echo_core import EchoCore, PumpedCore
 
+from celosia.boards.devices import DEVICES
 from celosia.boards.load import BOARDS, board_from_mapping, load_board
-from celosia.boards.plan import build_tools, multiplier_plan, plan_build, plan_npu
+from celosia.boards.plan import build_tools, memory_plan, multiplier_plan, plan_build, plan_npu
 from celosia.golden.config import PRESETS, config_from_mapping
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import DIGEST_BYTES
+from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
 
 LPF = """\
 LOCATE COMP "clock_pin" SITE "A9";
@@ -89,12 +91,18 @@ def test_ice40():
         "icepack board.asc mine.bin",
     ]
     assert "SB_PLL40_PAD" in plan.files["celosia_board.v"]
+    plan = plan_build(board, PumpedCore, doubled=True)
+    assert plan.files["board.pcf"] == PCF + "set_frequency double_clk 33\n"
+    assert plan.clocks == {"clk": 16.5, "double_clk": 33}
+    assert "SB_PLL40_2F_PAD" in plan.files["celosia_board.v"]
 
 
 def test_an_ice40_whose_oscillator_is_on_another_pin():
     table = {"base": "icebreaker", "clock": {"pin": "20"}}
     plan = plan_build(board_from_mapping(table, default_name="mine"), EchoCore)
     assert "SB_PLL40_CORE" in plan.files["celosia_board.v"]
+    plan = plan_build(board_from_mapping(table, default_name="mine"), PumpedCore, doubled=True)
+    assert "SB_PLL40_2F_CORE" in plan.files["celosia_board.v"]
 
 
 def test_gowin():
@@ -171,13 +179,45 @@ def test_multipliers_that_the_requantiser_leaves(name, preset, primitives):
     assert (plan.family, plan.primitives) == (load_board(name).family, primitives)
 
 
+@pytest.mark.parametrize(
+    ("preset", "scratchpad", "weights", "large"),
+    [
+        ("npu4x4", 64, 64, {"scratchpad", "weights"}),
+        ("npu4x4", 4, 8, {"scratchpad", "weights"}),
+        ("npu4x4", 64, 65, None),
+        # Of 8 lanes one takes all four RAMs.
+        ("npu8x8", 15, 128, {"weights"}),
+        ("npu8x8", 64, 15, {"scratchpad"}),
+        ("npu8x8", 64, 16, None),
+        ("npu16x16", 8, 7, set()),
+    ],
+)
+def test_memories_in_large_rams(preset, scratchpad, weights, large):
+    config = replace(PRESETS[preset], scratchpad_kib=scratchpad, weight_kib=weights)
+    if large is None:
+        with pytest.raises(CelosiaError, match=r"^memories of "):
+            memory_plan(DEVICES["iCE40UP5K"], config)
+        return
+    plan = memory_plan(DEVICES["iCE40UP5K"], config)
+    assert plan == MemoryPlan(**dict.fromkeys(large, True))
+    small = replace(config, scratchpad_kib=8, weight_kib=8)
+    assert memory_plan(DEVICES["GW2AR-18C"], small) == INFERRED
+
+
 def test_refusals():
     with pytest.raises(
         CelosiaError,
-        match=r"^memories of npu8x8 must fit into the 112 KiB of RAM of an LFE5U-25F, not take "
-        r"384 KiB: give a smaller scratchpad_kib and weight_kib$",
+        match=r"^memories of npu8x8 must fit into the 112 KiB of block RAM of an LFE5U-25F, not "
+        r"take 384 KiB: give a smaller scratchpad_kib and weight_kib$",
     ):
         plan_npu(load_board("ulx3s-25f"), PRESETS["npu8x8"], bytes)
+    with pytest.raises(
+        CelosiaError,
+        match=r"^memories of npu4x4 must fit into the 15 KiB of block RAM of an iCE40UP5K beside "
+        r"its 4 large RAMs, not take 65 KiB: give a smaller scratchpad_kib and weight_kib$",
+    ):
+        # More vectors than a large RAM has.
+        plan_npu(load_board("icebreaker"), replace(PRESETS["npu4x4"], weight_kib=65), bytes)
     for seed in (0, -1, 1.0, True, 2**31):
         with pytest.raises(CelosiaError, match=r"^seed must be an integer from 1 to 2147483647, n"):
             plan_build(load_board("ulx3s-25f"), EchoCore, seed=seed)

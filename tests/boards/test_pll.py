@@ -74,6 +74,12 @@ def test_ice40_against_brute_force():
             np.arange(1, 17), np.arange(1, 129), 2 ** np.arange(1, 7), source, wanted, **ICE40
         )
         check(lambda i, o: ice40.settings(i, o, "iCE40UP5K"), source, wanted, least)
+        # With twice the frequency beside it.
+        within = {**ICE40, "output": (16, 137.5)}
+        least = least_error(
+            np.arange(1, 17), np.arange(1, 129), 2 ** np.arange(2, 8), source, wanted, **within
+        )
+        check(ice40.doubled_settings, source, wanted, least)
 
 
 @pytest.mark.parametrize("device", GOWIN)
@@ -119,11 +125,23 @@ def test_the_dividers_give_the_frequencies_that_are_promised(family):
             vco = output * d["ODIV_SEL"]
         assert (found.detector_mhz, found.vco_mhz, found.output_mhz) == (detector, vco, output)
         assert found.within(allowed)
+        assert not found.doubled
+
+
+def test_a_doubled_pll_is_one_of_twice_the_frequency():
+    for source, wanted in itertools.product((12, 25, 48), (18, 30, 60, 90, 105)):
+        found = ice40.doubled_settings(source, wanted)
+        twice = ice40.settings(source, 2 * wanted, "iCE40UP5K")
+        assert found.doubled
+        assert (found.dividers, found.vco_mhz) == (twice.dividers, twice.vco_mhz)
+        assert 2 * found.output_mhz == twice.output_mhz
 
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_board_gets_its_frequency_exactly(name):
     board = load_board(name)
+    if board.device.large_rams:
+        assert pll_settings(board, doubled=True).output_mhz == board.frequency_mhz
     found = pll_settings(board)
     if found is None:
         assert board.frequency_mhz == board.clock.mhz
@@ -139,6 +157,10 @@ def test_frequencies_out_of_reach_are_refused():
         r"not 14; the nearest is 16.125 MHz$",
     ):
         pll_settings(board)
+    own = board_from_mapping({"base": "icebreaker", "frequency_mhz": 12}, default_name="own")
+    assert pll_settings(own) is None
+    with pytest.raises(CelosiaError, match=r"from 12 MHz, from 16 to 137.5, not 12; the nearest"):
+        pll_settings(own, doubled=True)
     fast = board_from_mapping({"base": "ulx3s-85f", "clock": {"mhz": 5}}, default_name="fast")
     with pytest.raises(CelosiaError, match=r"from 5 MHz, from 3.125 to 400, not 40$"):
         pll_settings(fast)

@@ -3,6 +3,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from support.routed_designs import Design, route
@@ -117,6 +118,53 @@ def test_two_clocks_of_which_one_has_no_constraint(tmp_path):
     assert sorted(between[:2]) == [("clk", "clk"), ("fast_clk", "fast_clk")]
     assert between[2:] == [("clk", "fast_clk")]
     assert report.critical_paths[2].start == "stage: o"
+
+
+def test_paths_between_clocks(routed, tmp_path, capsys):
+    """They have the faster clock's period, which nextpnr doesn't look at."""
+    pins = "set_frequency clk 15\nset_frequency fast_clk 30\n"
+    (tmp_path / "pins").write_text(pins)
+    run = route("ice40", tmp_path, Design(fast=True), "--pcf-allow-unconstrained")
+    report = read_report(run.report, run.log, {"clk": 15.0, "fast_clk": 30.0})
+    (crossing,) = report.crossings
+    *_, final = re.findall(
+        r"Max delay posedge clk\S* +-> posedge fast_clk\S* *: ([\d.]+) ns", run.log
+    )
+    assert crossing.ns == pytest.approx(float(final), abs=0.006)
+    assert (crossing.from_clock, crossing.to_clock) == ("clk", "fast_clk")
+    assert crossing.limit_ns == pytest.approx(1e3 / 30, rel=1e-3)
+    assert crossing.met
+    assert report.met
+    assert report.to_json()["crossings"] == [
+        {
+            "from_clock": "clk",
+            "to_clock": "fast_clk",
+            "ns": crossing.ns,
+            "limit_ns": crossing.limit_ns,
+        }
+    ]
+    clock = report.npu_clock
+    assert clock.constraint_mhz == pytest.approx(15, rel=1e-3)
+    assert clock.fmax_mhz == pytest.approx(
+        min(report.clocks["clk"].fmax_mhz, report.clocks["fast_clk"].fmax_mhz / 2), rel=1e-3
+    )
+    print_report(report)
+    assert (
+        f"paths from clk to fast_clk take up to {crossing.ns:.1f} ns of the 33.3 ns between their "
+        "edges: met\n"
+    ) in capsys.readouterr().out
+
+    # A fast clock whose period these paths don't keep, though each clock alone is quick enough.
+    fast = 1e3 / (0.9 * crossing.ns)
+    clocks = {"clk": ClockTiming(900, fast / 2), "fast_clk": ClockTiming(900, fast)}
+    report = replace(report, clocks=clocks)
+    assert all(clock.met for clock in report.clocks.values())
+    assert not report.met
+    clock = report.npu_clock
+    assert not clock.met
+    assert clock.fmax_mhz == pytest.approx(0.9 * fast / 2)
+    print_report(report)
+    assert "edges: missed\n" in capsys.readouterr().out
 
 
 def test_constraint_that_nextpnr_ignored(tmp_path):

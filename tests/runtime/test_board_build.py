@@ -1,12 +1,13 @@
 """Builds: real ones of a small core for each family, and made-up tools that go wrong."""
 
+import itertools
 import json
 import os
 import sys
 import textwrap
 
 import pytest
-from support.echo_core import EchoCore
+from support.echo_core import EchoCore, PumpedCore
 
 from celosia.boards.load import board_from_mapping, load_board
 from celosia.boards.plan import plan_build
@@ -30,9 +31,11 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("name", FIRST_BYTES)
-def test_a_small_core_is_really_built(name, cache, tmp_path):
-    plan = plan_build(load_board(name), EchoCore)
+@pytest.mark.parametrize(
+    ("name", "core"), [*((name, EchoCore) for name in FIRST_BYTES), ("icebreaker", PumpedCore)]
+)
+def test_a_small_core_is_really_built(name, core, cache, tmp_path):
+    plan = plan_build(load_board(name), core, doubled=core is PumpedCore)
     for stage in plan.stages:
         try:
             find_tool(stage.tool)
@@ -41,9 +44,11 @@ def test_a_small_core_is_really_built(name, cache, tmp_path):
     said = []
     built = build(plan, say=said.append)
     assert built.report.met
-    ((clock, timing),) = built.report.clocks.items()
-    assert clock in plan.clocks
-    assert timing.constraint_mhz == pytest.approx(plan.clocks[clock], rel=1e-3)
+    assert built.report.clocks.keys() == plan.clocks.keys()
+    for clock, timing in built.report.clocks.items():
+        assert timing.constraint_mhz == pytest.approx(plan.clocks[clock], rel=1e-3)
+    between = {(crossing.from_clock, crossing.to_clock) for crossing in built.report.crossings}
+    assert between == set(itertools.permutations(plan.clocks, 2))
     titles = ("synthesis", "place and route", "packing")
     assert built.ran == titles
     assert [line.split(":")[0] for line in said if ":" in line] == list(titles)

@@ -1,8 +1,10 @@
-"""A core that is small enough to be placed and routed in a test: what comes goes back."""
+"""Cores that are small enough to be placed and routed in a test: what comes goes back."""
 
 from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
 
 from celosia.boards.top import Core
+from celosia.hdl.npu.double_pumped_storage import DoublePumpedStorage
 
 
 class EchoCore(Core):
@@ -20,4 +22,26 @@ class EchoCore(Core):
         ]
         with m.If(self.rx.valid & (self.rx.payload == 0)):
             m.d.sync += wrong.eq(1)
+        return m
+
+
+class PumpedCore(EchoCore):
+    """The same; busy comes from a memory at twice the clock."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.echo = echo = EchoCore()
+        m.submodules.memory = memory = DoublePumpedStorage(256, 4, latency=1, held_writes=False)
+        wiring.connect(m, wiring.flipped(self.rx), echo.rx)
+        wiring.connect(m, echo.tx, wiring.flipped(self.tx))
+        parity = Signal()
+        m.d.sync += parity.eq(memory.read_vector.as_value().xor())
+        m.d.comb += [
+            memory.read_address.eq(self.rx.payload),
+            memory.write_address.eq(self.rx.payload),
+            memory.write_vector.as_value().eq(self.rx.payload.replicate(4)),
+            memory.write_mask.eq(self.rx.valid.replicate(4)),
+            self.busy.eq(parity),
+            self.error.eq(echo.error),
+        ]
         return m

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from celosia.boards.board import Board, Pin, Pull
 from celosia.boards.pll import PllSettings
-from celosia.boards.top import CLOCK_NET, CLOCK_PORT
+from celosia.boards.top import CLOCK_NET, CLOCK_PORT, DOUBLE_NET
 from celosia.hdl.family import Family
 
 __all__ = ["clock_mhz", "constrained_clocks", "constraint_files"]
@@ -16,13 +16,15 @@ def clock_mhz(board: Board, pll: PllSettings | None) -> float:
 
 
 def constrained_clocks(board: Board, pll: PllSettings | None) -> Mapping[str, float]:
-    """The clock that drives registers, by the name that reports give it, and its MHz."""
+    """The clocks that drive registers, by the names that reports give them, and their MHz."""
     behind_pin = pll is None and board.family is not Family.GOWIN
-    return {CLOCK_PORT if behind_pin else CLOCK_NET: clock_mhz(board, pll)}
+    mhz = clock_mhz(board, pll)
+    clocks = {CLOCK_PORT if behind_pin else CLOCK_NET: mhz}
+    return {**clocks, DOUBLE_NET: 2 * mhz} if pll is not None and pll.doubled else clocks
 
 
 def constraint_files(board: Board, pll: PllSettings | None) -> Mapping[str, str]:
-    """The files that the family's nextpnr reads, by name. Both clocks are always constrained."""
+    """The files that the family's nextpnr reads, by name. All clocks are always constrained."""
     lines = _WRITERS[board.family](board, pll)
     files: dict[str, list[str]] = {}
     for name, line in lines:
@@ -59,7 +61,8 @@ def _pcf(board: Board, pll: PllSettings | None) -> Iterator[tuple[str, str]]:
         yield file, f"set_io {pull}{port} {pin.pin}"
     yield file, f"set_frequency {CLOCK_PORT} {board.clock.mhz:.9g}"
     if pll is not None:
-        yield file, f"set_frequency {CLOCK_NET} {clock_mhz(board, pll):.9g}"
+        for net, mhz in constrained_clocks(board, pll).items():
+            yield file, f"set_frequency {net} {mhz:.9g}"
 
 
 def _cst(board: Board, pll: PllSettings | None) -> Iterator[tuple[str, str]]:

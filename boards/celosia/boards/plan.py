@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from celosia.boards.board import Board
 from celosia.boards.constraints import constrained_clocks, constraint_files
+from celosia.boards.devices import Device
 from celosia.boards.npu_core import NpuCore
 from celosia.boards.pll import pll_settings
 from celosia.boards.top import BoardTop, Core
@@ -12,6 +13,7 @@ from celosia.golden.config import NpuConfig, config_to_toml
 from celosia.golden.errors import CelosiaError
 from celosia.hdl.emit import emit_verilog
 from celosia.hdl.family import Family, synthesis_commands
+from celosia.hdl.npu.double_pumped_storage import MemoryPlan, large_rams
 from celosia.hdl.npu.multipliers import MultiplierPlan
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Stage",
     "bitstream_name",
     "build_tools",
+    "memory_plan",
     "multiplier_plan",
     "plan_build",
     "plan_npu",
@@ -94,16 +97,45 @@ def plan_npu(
         CelosiaError: its memories are larger than the device's, no PLL setting fits, or the seed
             isn't a positive integer.
     """
-    wanted = (config.scratchpad_kib + config.weight_kib) * 1024
-    if wanted > board.device.memory_bytes:
-        raise CelosiaError(
-            f"memories of {config.name} must fit into the {board.device.memory_bytes // 1024} KiB "
-            f"of RAM of an {board.device.name}, not take {wanted // 1024} KiB: give a smaller "
-            "scratchpad_kib and weight_kib"
-        )
-    multipliers = multiplier_plan(board, config)
-    plan = plan_build(board, lambda: NpuCore(config, digest(), multipliers), seed, emit)
+    multipliers, memories = multiplier_plan(board, config), memory_plan(board.device, config)
+    plan = plan_build(
+        board,
+        lambda: NpuCore(config, digest(), multipliers, memories),
+        seed,
+        emit,
+        memories.doubles_clock,
+    )
     return replace(plan, files={**plan.files, CONFIGURATION: config_to_toml(config)})
+
+
+def memory_plan(device: Device, config: NpuConfig) -> MemoryPlan:
+    """The memories that stand in a device's large RAMs: those that fit, the larger one first.
+
+    Raises:
+        CelosiaError: what is left is more than its block RAMs hold.
+    """
+    kib = {"scratchpad": config.scratchpad_kib, "weights": config.weight_kib}
+    rams = {
+        "scratchpad": large_rams(config.scratchpad_depth, config.rows),
+        "weights": large_rams(config.weight_depth, config.columns),
+    }
+    left = device.large_rams
+    large = []
+    for name in sorted(kib, key=lambda name: -kib[name]):
+        taken = rams[name]
+        if taken is not None and taken <= left:
+            left -= taken
+            large.append(name)
+    wanted = sum(size for name, size in kib.items() if name not in large)
+    have = device.block_rams * device.block_ram_bytes // 1024
+    if wanted > have:
+        beside = f" beside its {device.large_rams} large RAMs" if device.large_rams else ""
+        raise CelosiaError(
+            f"memories of {config.name} must fit into the {have} KiB of block RAM of an "
+            f"{device.name}{beside}, not take {wanted} KiB: give a smaller scratchpad_kib and "
+            "weight_kib"
+        )
+    return MemoryPlan(**dict.fromkeys(large, True))
 
 
 def multiplier_plan(board: Board, config: NpuConfig) -> MultiplierPlan:
@@ -116,16 +148,23 @@ def multiplier_plan(board: Board, config: NpuConfig) -> MultiplierPlan:
 
 
 def plan_build(
-    board: Board, core: Callable[[], Core], seed: int = 1, emit: Emit = emit_now
+    board: Board,
+    core: Callable[[], Core],
+    seed: int = 1,
+    emit: Emit = emit_now,
+    doubled: bool = False,
 ) -> BuildPlan:
     """The plan of any core on a board; the core is made once all is known to be well.
+
+    A `doubled` clock comes with the domain `double` of twice its frequency, on boards with an
+    iCE40.
 
     Raises:
         CelosiaError: no PLL setting fits, or the seed isn't a positive integer.
     """
     if type(seed) is not int or not 0 < seed < 2**31:
         raise CelosiaError(f"seed must be an integer from 1 to 2147483647, not {seed!r}")
-    pll = pll_settings(board)
+    pll = pll_settings(board, doubled)
     constraints = constraint_files(board, pll)
     options, route, pack, bitstream = _COMMANDS[board.family](board, seed)
     synthesis = synthesis_commands(board.family, MODULE, options)

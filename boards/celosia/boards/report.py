@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,35 @@ class ClockTiming:
     def met(self) -> bool:
         """Whether the clock may run at what was asked for."""
         return self.fmax_mhz >= self.constraint_mhz
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The longest path from registers of one clock to those of another.
+
+    nextpnr takes clocks for unrelated and asks nothing of such paths. But all clocks of a build
+    come from one PLL, in phase, and the faster one's frequency is a multiple of the slower one's:
+    from an edge of one to the next of the other it is at least the faster one's period.
+
+    Attributes
+    ----------
+    from_clock, to_clock : str
+        Names of the clocks.
+    ns : float
+        Delay of the path.
+    limit_ns : float
+        Time that there is for it.
+    """
+
+    from_clock: str
+    to_clock: str
+    ns: float
+    limit_ns: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the path has the time that it takes."""
+        return self.ns <= self.limit_ns
 
 
 @dataclass(frozen=True)
@@ -81,8 +110,35 @@ class BuildReport:
 
     @property
     def met(self) -> bool:
-        """Whether all clocks may run at what was asked for, as far as nextpnr knows."""
-        return all(clock.met for clock in self.clocks.values())
+        """Whether all clocks may run at what was asked for, as far as nextpnr knows, and all paths
+        between them have the time that they take."""
+        return all(clock.met for clock in self.clocks.values()) and all(
+            crossing.met for crossing in self.crossings
+        )
+
+    @property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """The longest path of each pair of different clocks."""
+        return tuple(
+            Crossing(
+                path.from_clock,
+                path.to_clock,
+                path.ns,
+                min(1e3 / self.clocks[name].constraint_mhz for name in ends),
+            )
+            for path in self.critical_paths
+            if path.from_clock != path.to_clock
+            and (ends := {path.from_clock, path.to_clock}) <= self.clocks.keys()
+        )
+
+    @property
+    def npu_clock(self) -> ClockTiming:
+        """The NPU's clock, and what it may run at with all that goes with it: its memories may have
+        a second one, of twice its frequency."""
+        asked = min(clock.constraint_mhz for clock in self.clocks.values())
+        speeds = [clock.fmax_mhz * (asked / clock.constraint_mhz) for clock in self.clocks.values()]
+        speeds += [asked * (crossing.limit_ns / crossing.ns) for crossing in self.crossings]
+        return ClockTiming(min(speeds), asked)
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for `json.dumps`; times in ns, frequencies in MHz."""
@@ -92,6 +148,7 @@ class BuildReport:
                 name: {"fmax_mhz": clock.fmax_mhz, "constraint_mhz": clock.constraint_mhz}
                 for name, clock in self.clocks.items()
             },
+            "crossings": [asdict(crossing) for crossing in self.crossings],
             "utilisation": {
                 name: {"used": resource.used, "available": resource.available}
                 for name, resource in self.utilisation.items()

@@ -6,15 +6,18 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from celosia.boards.board import Board, Level, Pin
-from celosia.boards.pll import PllSettings, pll_instance
+from celosia.boards.pll import PllSettings, doubled_pll_instance, pll_instance
 from celosia.hdl.link.uart import UartReceiver, UartTransmitter, phase_step
+from celosia.hdl.npu.double_pumped_storage import DOUBLE
 
-__all__ = ["CLOCK_NET", "CLOCK_PORT", "BoardTop", "Core"]
+__all__ = ["CLOCK_NET", "CLOCK_PORT", "DOUBLE_NET", "BoardTop", "Core"]
 
 CLOCK_PORT = "clock_pin"
 """The port that the oscillator drives."""
 CLOCK_NET = "clk"
 """The net of the NPU's clock."""
+DOUBLE_NET = f"{DOUBLE}_clk"
+"""The net of the clock of twice its frequency, where the PLL makes one."""
 RESET_CYCLES = 256
 """Clock cycles that the reset lasts once the clock is good: memories of an iCE40 can't be read in
 its first microseconds."""
@@ -51,7 +54,8 @@ class Core(wiring.Component):  # type: ignore[type-arg]
 class BoardTop(wiring.Component):  # type: ignore[type-arg]
     """A core on a board.
 
-    The core's clock is the PLL's, or the oscillator's where no PLL is needed. Its reset begins with
+    The core's clock is the PLL's, or the oscillator's where no PLL is needed; a doubled PLL makes
+    that of the domain `DOUBLE` as well, which has no reset. The core's reset begins with
     the configuration, whenever the PLL loses lock and while the button is pressed, at any moment;
     it ends with the clock, 256 cycles after all of that is over. The lights are, in this order:
     the line (lit for about a sixteenth of a second after bytes from the host), busy, error.
@@ -138,9 +142,16 @@ class BoardTop(wiring.Component):  # type: ignore[type-arg]
             m.d.comb += [clock.eq(pin), bad.eq(pressed)]
         else:
             locked = Signal(name="pll_locked")
-            m.submodules.pll = pll_instance(
-                self._board, self._pll, pin=pin, clock=clock, locked=locked
-            )
+            wires = {"pin": pin, "clock": clock, "locked": locked}
+            if self._pll.doubled:
+                m.domains += (domain := ClockDomain(DOUBLE, reset_less=True))
+                double: Signal = domain.clk  # type: ignore[attr-defined]
+                double.attrs["keep"] = 1
+                m.submodules.pll = doubled_pll_instance(
+                    self._board, self._pll, double=double, **wires
+                )
+            else:
+                m.submodules.pll = pll_instance(self._board, self._pll, **wires)
             m.d.comb += bad.eq(~locked | pressed)
         m.d.comb += ClockSignal("start").eq(clock)
         return bad

@@ -24,7 +24,7 @@ from celosia.boards.plan import (
     emit_now,
     plan_npu,
 )
-from celosia.boards.report import BuildReport, ClockTiming, read_report
+from celosia.boards.report import BuildReport, read_report
 from celosia.boards.tools import Tool, find_tool
 from celosia.boards.top import BoardTop
 from celosia.golden.config import NpuConfig, config_to_mapping, load_config
@@ -150,12 +150,6 @@ class KeptBuild:
 
     config: NpuConfig
     report: BuildReport
-
-    @property
-    def clock(self) -> ClockTiming:
-        """The NPU's clock, the one that drives registers."""
-        (clock,) = self.report.clocks.values()
-        return clock
 
 
 def kept_build(board: Board, folder: Path) -> KeptBuild | None:

@@ -125,7 +125,7 @@ def _time(
     cost: NetworkCost | str,
     gap9_ms: float | None,
 ) -> InferenceTime:
-    clock = None if build is None else build.clock
+    clock = None if build is None else build.report.npu_clock
     cycles = None if isinstance(cost, str) else cost.cycles
     return InferenceTime(
         board=board.name,

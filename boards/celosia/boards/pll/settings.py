@@ -28,6 +28,7 @@ class PllSettings:
     Attributes:
         input_mhz, detector_mhz, vco_mhz, output_mhz: exact, in MHz.
         dividers: what the primitive is told, by the names of its parameters.
+        doubled: whether there is a second output, of twice the frequency and in phase.
     """
 
     input_mhz: Fraction
@@ -35,6 +36,7 @@ class PllSettings:
     vco_mhz: Fraction
     output_mhz: Fraction
     dividers: Mapping[str, int]
+    doubled: bool = False
 
     def within(self, limits: Limits) -> bool:
         """Does the data sheet allow it?"""

@@ -33,6 +33,13 @@ _ELEMENTS = {
 def print_report(report: BuildReport) -> None:
     """Print the report: timing, what is used and left, and where the longest paths go."""
     results.print(_clocks(report))
+    for crossing in report.crossings:
+        results.print(
+            f"paths from {escape(crossing.from_clock)} to {escape(crossing.to_clock)} take up to "
+            f"{crossing.ns:.1f} ns of the {crossing.limit_ns:.1f} ns between their edges: "
+            f"{'[green]met[/]' if crossing.met else '[bold red]missed[/]'}",
+            soft_wrap=True,
+        )
     results.print()
     results.print(_utilisation(report))
     for path in report.critical_paths:
