@@ -140,7 +140,7 @@ class Register(IntEnum):
     """Bits of `Status`: busy, done, stopped at an illegal opcode, a step is complete.
     Stopped and busy means that units wait for what may never come; START ends that."""
     PROGRAM = 0x10
-    """W. Weight-memory vector of the first instruction."""
+    """W. Weight-memory vector of the first instruction: as many bits as its addresses have."""
     PROGRAM_COUNTER = 0x14
     """Weight-memory vector of the next instruction to be fetched."""
     UNITS = 0x18

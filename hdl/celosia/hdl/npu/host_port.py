@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from celosia.golden.config import NpuConfig
-from celosia.golden.isa import ADDRESS_BITS, Semaphore
+from celosia.golden.isa import Semaphore
 from celosia.golden.memory_map import (
     IDENTITY,
     REGION_SHIFT,
@@ -64,7 +64,8 @@ class HostPort(wiring.Component):
         scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
         crossbar_request, crossbar_response: region CROSSBAR, where there is a crossbar.
         start, step: pulses, from registers, in the turn of their access.
-        step_mode, program: registers of the host.
+        step_mode, program: registers of the host; of the latter as many bits as the weight memory's
+            addresses have.
         status, program_counter, units, queues, semaphores, marks: what it can read.
         counter, count, current: the counter that is asked for and what `PerformanceCounters` shows
             of it: in the turn of the access at once where there is a profile, and as soon as it is
@@ -74,6 +75,7 @@ class HostPort(wiring.Component):
     def __init__(self, config: NpuConfig) -> None:
         self._config = config
         rows, columns = config.rows, config.columns
+        program_bits = ceil_log2(config.weight_depth)
         optional: dict[str, wiring.Member] = {}
         if config.profile_depth:
             optional["profile_read"] = Out(MemoryReadSignature(COUNTERS))
@@ -93,9 +95,9 @@ class HostPort(wiring.Component):
                 "start": Out(1),
                 "step": Out(1),
                 "step_mode": Out(1),
-                "program": Out(ADDRESS_BITS),
+                "program": Out(program_bits),
                 "status": In(STATUS),
-                "program_counter": In(ADDRESS_BITS),
+                "program_counter": In(program_bits),
                 "units": In(16),
                 "queues": In(24),
                 "semaphores": In(COUNT_BITS * len(Semaphore)),

@@ -3,10 +3,10 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.isa import (
-    ADDRESS_BITS,
     DEPTHWISE_INSTRUCTIONS,
     INSTRUCTION_BITS,
     INSTRUCTIONS,
@@ -43,10 +43,11 @@ class Sequencer(wiring.Component):
 
     def __init__(self, config: NpuConfig) -> None:
         self._config = config
+        address_bits = ceil_log2(config.weight_depth)
         super().__init__(
             {
                 "start": In(1),
-                "program": In(ADDRESS_BITS),
+                "program": In(address_bits),
                 "step_mode": In(1),
                 "step": In(1),
                 "read": Out(MemoryReadSignature(vector(config.columns))),
@@ -56,7 +57,7 @@ class Sequencer(wiring.Component):
                 "running": Out(1),
                 "illegal": Out(1),
                 "stepped": Out(1),
-                "program_counter": Out(ADDRESS_BITS),
+                "program_counter": Out(address_bits),
                 "state": Out(4),
             }
         )

@@ -8,7 +8,6 @@ import numpy as np
 from cocotb.triggers import ReadWrite, RisingEdge
 
 from celosia.golden.config import NpuConfig, config_from_mapping
-from celosia.golden.isa import ADDRESS_BITS
 from celosia.golden.memory_map import (
     IDENTITY,
     MEMORIES,
@@ -66,6 +65,9 @@ class Golden:
         self.crossbar_writes: list[tuple[int, int]] = []
         self.pulses: list[tuple[bool, bool]] = []
 
+    def _program_bits(self) -> int:
+        return (self.config.weight_depth - 1).bit_length()
+
     def _geometry_word(self) -> int:
         config = self.config
         every = list(RoundingProfile)
@@ -103,7 +105,7 @@ class Golden:
             if value & (Control.START | Control.STEP):
                 self.pulses.append((bool(value & Control.START), bool(value & Control.STEP)))
         elif number == Region.REGISTERS and offset == Register.PROGRAM:
-            self.registers[Register.PROGRAM] = value % (1 << ADDRESS_BITS)
+            self.registers[Register.PROGRAM] = value % (1 << self._program_bits())
         elif number in WRITABLE and (place := self._locate(Region(number), offset)) is not None:
             vector, byte = place
             lanes = self.memories[Region(number)][vector, byte : byte + WORD_BYTES]
@@ -385,7 +387,7 @@ async def reset_forgets_accesses_and_registers(dut: Any) -> None:
         await bench.cycles(8)
         assert dut.response__valid.value
         assert dut.step_mode.value
-        assert dut.program.value.to_unsigned() == 0x123456
+        assert dut.program.value.to_unsigned() == 0x123456 % (1 << len(dut.program))
         task.cancel()
         dut.request__valid.value = 0
         await bench.reset(2)

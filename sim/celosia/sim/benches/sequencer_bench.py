@@ -8,7 +8,6 @@ from cocotb.triggers import RisingEdge
 
 from celosia.golden.config import config_from_mapping
 from celosia.golden.isa import (
-    ADDRESS_BITS,
     INSTRUCTION_BITS,
     INSTRUCTIONS,
     VECTOR_INSTRUCTIONS,
@@ -22,7 +21,6 @@ from celosia.sim.memory_model import MemoryModel
 from celosia.sim.stalls import Stall
 
 QUEUES: list[Unit] = [unit for unit in Unit if unit is not Unit.SEQUENCER]
-END = 1 << ADDRESS_BITS
 
 
 class Machine:
@@ -54,6 +52,7 @@ class Machine:
         )
         for port in ("start", "step_mode", "step", "program"):
             getattr(dut, port).value = 0
+        self._end = 1 << len(dut.program)
         dut.idle.value = dut.settled.value = 1
         cocotb.start_soon(self._watch())
 
@@ -107,9 +106,9 @@ class Machine:
             program = [*program, self.random_word(next(iter(self.opcodes)))]
         for k, word in enumerate(program):
             for part in range(self.vectors):
-                where = (address + k * self.vectors + part) % END
+                where = (address + k * self.vectors + part) % self._end
                 self._contents[where] = (word >> part * self._bits) % (1 << self._bits)
-        return (address + (len(program) - 2) * self.vectors) % END
+        return (address + (len(program) - 2) * self.vectors) % self._end
 
     async def go(self, address: int) -> None:
         """Pulse `start`."""
@@ -118,7 +117,7 @@ class Machine:
         await self._edge
         assert not self.dut.running.value
         self.dut.start.value = 0
-        self.dut.program.value = self._bench.rng.getrandbits(ADDRESS_BITS)
+        self.dut.program.value = self._bench.rng.randrange(self._end)
         await self._edge
         assert self.dut.running.value, "not running in the cycle after start"
 
@@ -138,7 +137,7 @@ class Machine:
 
     def random_address(self) -> int:
         """Anywhere, or such that the program wraps around."""
-        return self._bench.rng.choice([self._bench.rng.randrange(END), END - 1])
+        return self._bench.rng.choice([self._bench.rng.randrange(self._end), self._end - 1])
 
 
 @cocotb.test()
@@ -155,7 +154,9 @@ async def programs_run_in_order(dut: Any, memory_stall: Stall, queue_stall: Stal
         await machine.until_idle()
         assert machine.dispatched == program[:-1]
         reads = (length + 1) * machine.vectors
-        assert machine.memory.addresses == [(address + k) % END for k in range(reads)]
+        assert machine.memory.addresses == [
+            (address + k) % (1 << len(dut.program)) for k in range(reads)
+        ]
         assert dut.program_counter.value.to_unsigned() == behind
         assert not dut.illegal.value
         await machine.cycles(20)
