@@ -15,7 +15,7 @@ from celosia.compiler.lowering.convolution import input_layouts
 from celosia.compiler.lowering.pooling import average_constants, average_is_exact
 from celosia.compiler.program_file import decode_program, encode_program
 from celosia.golden.config import PRESETS, config_from_mapping
-from celosia.golden.errors import CelosiaError
+from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.isa import Drain, LoadParameters, LoadTable, LoadWeights, Matmul, Semaphore
 from celosia.golden.quantization import FixedPointScaler
 from celosia.golden.rounding import RoundingMode, RoundingProfile
@@ -123,6 +123,24 @@ def test_a_layer_beyond_the_instruction_set_is_refused():
         CelosiaError, match=r"output 'long'\) is too large for one instruction: coordinates"
     ):
         compile_model(model.finish(y), replace(CONFIG, scratchpad_kib=1024))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dilation", "message"),
+    [
+        ((1, 1, 130, 4), 1, "coordinates must be at most 127, not 131"),
+        ((1, 1, 8, 4), 100, "coordinates must be at least -128, not -200"),
+        ((1, 1, 300, 4), 1, "sides of its image must be below 256, not 300"),
+        ((1, 1, 1, 1100), 1, "iterations must be below 256, not 275"),
+    ],
+)
+def test_a_layer_beyond_the_coordinates_is_refused(shape, dilation, message):
+    config = replace(PRESETS["npu4x4"], coordinate_bits=8)
+    model = ModelBuilder(1)
+    y = model.conv(model.input(shape), 2, (1, 5), dilation=(1, dilation))
+    with pytest.raises(DoesNotFit, match=rf"is too large for one instruction: {message}$"):
+        compile_model(model.finish(y), config)
+    compile_model(model.finish(y), PRESETS["npu4x4"])
 
 
 def test_means_are_exact_for_every_count():

@@ -8,7 +8,11 @@ from celosia.sim.block_bench import run_block_bench
 
 @pytest.mark.parametrize(
     ("run_levels", "more"),
-    [([0, 1], {}), ([3, 4], {}), ([0, 1], {"address_bits": 13, "block_memories": True})],
+    [
+        ([0, 1], {}),
+        ([3, 4], {}),
+        ([0, 1], {"address_bits": 13, "coordinate_bits": 9, "block_memories": True}),
+    ],
 )
 def test_address_generator(run_levels, more):
     run_block_bench(

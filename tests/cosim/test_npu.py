@@ -78,7 +78,7 @@ DRAINING = [
         queue_depth=1,
         vector_operations=False,
     ),
-    small(6, 10, 3, taps=2, depth=24, vector_operations=False, queue_depth=0),
+    small(6, 10, 3, taps=2, depth=24, vector_operations=False, queue_depth=0, coordinate_bits=9),
     small(10, 6, 5, taps=0, vector_operations=False),
 ]
 """Without vector operations."""

@@ -87,6 +87,10 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
             "requantizer_bits must be 32 for profiles that multiply in float, not 8",
         ),
         (
+            'base = "npu4x4"\ncoordinate_bits = 7',
+            "coordinate_bits must be an integer from 8 to 16, not 7",
+        ),
+        (
             'base = "npu4x4"\nvector_operations = 0',
             "vector_operations must be true or false, not 0",
         ),

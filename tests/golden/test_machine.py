@@ -512,6 +512,31 @@ def test_vector_instructions_need_vector_operations(kind):
         machine.run(PROGRAM)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (replace(SETUP[1], count=256), "count of loop level 0 must be below 256, not 256"),
+        (replace(SETUP[0], width=300), "height and width of the image must be below 256, not 300"),
+    ],
+)
+def test_settings_beyond_the_coordinates(setting, message):
+    machine = machine_with([setting], replace(config(), coordinate_bits=8))
+    with pytest.raises(CelosiaError, match=message):
+        machine.run(PROGRAM)
+
+
+def test_coordinates_wrap_around():
+    inside = replace(MATMUL, y=256 + 3, x=-256 + 4)
+    for bits, value in ((8, 5), (16, 0)):
+        machine = machine_with(
+            [*SETUP, LOAD, inside, Halt()], replace(config(), coordinate_bits=bits)
+        )
+        machine.scratchpad[:] = 5
+        machine.weights[: machine.config.rows] = 1
+        machine.run(PROGRAM)
+        assert (machine.accumulators[0] == value * machine.config.rows).all()
+
+
 def test_words_that_are_no_instruction():
     machine = machine_with([])
     machine.weights[PROGRAM] = 0xEE

@@ -37,6 +37,7 @@ from celosia.compiler.tiling import Tiling, tables_loaded_in, tile_layers, walk
 from celosia.golden.config import NpuConfig
 from celosia.golden.errors import CelosiaError, DoesNotFit
 from celosia.golden.isa import (
+    COORDINATE_BITS,
     Add,
     Depthwise,
     DepthwiseWindow,
@@ -64,7 +65,6 @@ from celosia.golden.isa import (
 _TILES_AT_ONCE = LoadWeights.limits("tiles")[1]
 _VECTORS_AT_ONCE = Add.limits("count")[1]
 _EXTENT = Pool.limits("rows")[1]  # as of its columns
-_LAST_COORDINATE = Pool.limits("y")[1]  # and x, and of MATMUL's
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class _Generator:
         self._change(position, signal=self._instructions[position].signal | semaphore)
 
     def _matrix(self, layer: MatrixLayer, tiling: Tiling, tables: ElementwiseLayer | None) -> None:
-        _check_coordinates(layer)
+        _check_coordinates(layer, self._config.coordinate_bits)
         self._matrix_settings(layer)
         of_tiles = [tile.weights.tobytes() for tile in layer.tiles]
         if layer.alike:
@@ -221,6 +221,9 @@ class _Generator:
 
     def _matrix_loop(self, level: int, setting: tuple[int, int, int, int]) -> None:
         count, step, y_step, x_step = setting
+        bits = self._config.coordinate_bits
+        if count >> bits:
+            raise ValueError(f"iterations must be below {1 << bits}, not {count}")
         self._set(
             ("matrix", level),
             MatrixLoop(level=level, count=count, address_step=step, y_step=y_step, x_step=x_step),
@@ -229,7 +232,7 @@ class _Generator:
     def _depthwise(
         self, layer: DepthwiseLayer, tiling: Tiling, tables: ElementwiseLayer | None
     ) -> None:
-        _check_coordinates(layer)
+        _check_coordinates(layer, self._config.coordinate_bits)
         strip = strip_of(self._config, layer.window, turned=tiling.chunks[0].turned)
         down, right = (1, layer.image.row_step, 1, 0), (1, layer.image.column_step, 0, 1)
         self._matrix_image(
@@ -284,7 +287,7 @@ class _Generator:
         self, layer: MatrixLayer, tiling: Tiling, tables: ElementwiseLayer | None
     ) -> None:
         """A layer on crossbar tiles, one for each box of a column tile."""
-        _check_coordinates(layer)
+        _check_coordinates(layer, self._config.coordinate_bits)
         image = layer.image
         self._set(
             "matrix input",
@@ -454,7 +457,7 @@ class _Generator:
                 )
 
     def _pool(self, layer: PoolLayer) -> None:
-        _check_coordinates(layer)
+        _check_coordinates(layer, COORDINATE_BITS)
         image, window, result = layer.image, layer.window, layer.result
         self._set(
             "post input",
@@ -509,14 +512,20 @@ class _Generator:
                 )
 
 
-def _check_coordinates(layer: SumLayer | PoolLayer) -> None:
-    """Positions inside the image must not wrap around to become outside of it."""
+def _check_coordinates(layer: SumLayer | PoolLayer, bits: int) -> None:
+    """The image, and no position inside or outside of it wraps around, in coordinates of `bits`."""
+    longest = max(layer.image.height, layer.image.width)
+    if longest >> bits:
+        raise ValueError(f"sides of its image must be below {1 << bits}, not {longest}")
+    lowest, highest = -(1 << bits - 1), (1 << bits - 1) - 1
     for axis, count in enumerate((layer.result.height, layer.result.width)):
         window = layer.window
         last = window.origin[axis] + (count - 1) * window.stride[axis]
         last += (window.size[axis] - 1) * window.dilation[axis]
-        if last > _LAST_COORDINATE:
-            raise ValueError(f"coordinates must be at most {_LAST_COORDINATE}, not {last}")
+        if window.origin[axis] < lowest:
+            raise ValueError(f"coordinates must be at least {lowest}, not {window.origin[axis]}")
+        if last > highest:
+            raise ValueError(f"coordinates must be at most {highest}, not {last}")
 
 
 def _steps(image: Image, window: Window) -> dict[int, tuple[int, int, int, int]]:

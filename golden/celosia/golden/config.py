@@ -9,7 +9,7 @@ from typing import Any
 
 from celosia.golden.crossbar.config import CrossbarConfig
 from celosia.golden.errors import CelosiaError
-from celosia.golden.isa import INSTRUCTION_BYTES
+from celosia.golden.isa import COORDINATE_BITS, INSTRUCTION_BYTES
 from celosia.golden.rounding import (
     FLOAT_MODES,
     PROFILE_MODES,
@@ -31,6 +31,7 @@ _LIMITS = {
     "requantizer_lanes": (1, 64),
     "depthwise_taps": (0, 8),
     "queue_depth": (0, 64),
+    "coordinate_bits": (8, 16),
     "profile_depth": (0, 1024),
 }
 
@@ -62,6 +63,8 @@ class NpuConfig:
         queue_depth: instructions that wait in front of each unit; with 0 the one that was fetched
             waits until its unit takes it, and all behind it.
         profile_depth: layers whose counters are kept; 0 for none.
+        coordinate_bits: bits of MATRIX's coordinates, their sign included, of its images' sides and
+            of its loops' iterations.
         vector_operations: whether POST has ADD, MUL and POOL, which read the scratchpad. Without
             them it is smaller; sums and copies of vectors are then products with ones.
         crossbar: the bank of crossbar tiles beside the array, or None. Its tiles have as many
@@ -83,6 +86,7 @@ class NpuConfig:
     queue_depth: int = 8
     profile_depth: int = 256
     requantizer_bits: int = _MULTIPLIER_BITS
+    coordinate_bits: int = COORDINATE_BITS
     vector_operations: bool = True
     crossbar: CrossbarConfig | None = None
 
@@ -351,6 +355,7 @@ _REQUIRED = {f.name for f in fields(NpuConfig)} - {
     "queue_depth",
     "profile_depth",
     "requantizer_bits",
+    "coordinate_bits",
     "vector_operations",
     "crossbar",
 }

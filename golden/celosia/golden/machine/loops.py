@@ -28,9 +28,13 @@ MAX_VECTORS = 1 << 26
 
 
 class LoopNest:
-    """Loop levels, 0 innermost, and the image that they walk over."""
+    """Loop levels, 0 innermost, and the image that they walk over.
 
-    def __init__(self) -> None:
+    Coordinates have `bits`, their sign included, and so have sides and iterations.
+    """
+
+    def __init__(self, bits: int = COORDINATE_BITS) -> None:
+        self._bits = bits
         self._levels: dict[int, LoopLevel] = {}
         self._image: ImageBounds | None = None
 
@@ -41,10 +45,19 @@ class LoopNest:
             raise CelosiaError(f"loop level must be 0 to {LOOP_LEVELS - 1}, not {level}")
         if setting.count < 1:
             raise CelosiaError(f"count of loop level {level} must be at least 1, not 0")
+        if setting.count >> self._bits:
+            raise CelosiaError(
+                f"count of loop level {level} must be below {1 << self._bits}, not {setting.count}"
+            )
         self._levels[level] = setting
 
     def set_image(self, bounds: ImageBounds) -> None:
-        """Set the image's bounds and padding value."""
+        """Set the image's bounds and padding value. Raises CelosiaError where it is too large."""
+        longest = max(bounds.height, bounds.width)
+        if longest >> self._bits:
+            raise CelosiaError(
+                f"height and width of the image must be below {1 << self._bits}, not {longest}"
+            )
         self._image = bounds
 
     @property
@@ -77,8 +90,8 @@ class LoopNest:
         levels = [self._level(level) for level in range(len(counts))]
         address = _ramp(start[0], [level.address_step for level in levels], counts)
         address &= (1 << ADDRESS_BITS) - 1
-        y = _wrap_coordinate(_ramp(start[1], [level.y_step for level in levels], counts))
-        x = _wrap_coordinate(_ramp(start[2], [level.x_step for level in levels], counts))
+        y = self._wrapped(_ramp(start[1], [level.y_step for level in levels], counts))
+        x = self._wrapped(_ramp(start[2], [level.x_step for level in levels], counts))
         image = self.image
         inside = (y >= 0) & (y < image.height) & (x >= 0) & (x < image.width)
         beyond = inside & (address >= len(memory))
@@ -90,6 +103,11 @@ class LoopNest:
         if not inside.all():
             vectors[~inside] = image.padding
         return vectors
+
+    def _wrapped(self, values: Int64Array) -> Int64Array:
+        """Two's complement value of the low bits of coordinates."""
+        half = 1 << (self._bits - 1)
+        return ((values + half) & ((1 << self._bits) - 1)) - half
 
     def _level(self, level: int) -> LoopLevel:
         if level not in self._levels:
@@ -117,12 +135,6 @@ def chunk_at(first: int, pixels: int, depth: int) -> slice:
             f"not end at {end}"
         )
     return slice(first, end)
-
-
-def _wrap_coordinate(values: Int64Array) -> Int64Array:
-    """Two's complement value of the low COORDINATE_BITS bits."""
-    half = 1 << (COORDINATE_BITS - 1)
-    return ((values + half) & ((1 << COORDINATE_BITS) - 1)) - half
 
 
 def _ramp(start: int, steps: list[int], counts: tuple[int, ...]) -> Int64Array:

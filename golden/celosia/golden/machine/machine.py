@@ -60,7 +60,13 @@ class Machine:
         self.halted = False
         self.marks = 0
         self._semaphores = dict.fromkeys(Semaphore, 0)
-        matrix = MatrixUnit(self.scratchpad, self.weights, self.accumulators, self._engine)
+        matrix = MatrixUnit(
+            self.scratchpad,
+            self.weights,
+            self.accumulators,
+            self._engine,
+            self.config.coordinate_bits,
+        )
         depthwise = DepthwiseUnit(
             self.config, matrix.nest, self.scratchpad, self.weights, self.accumulators
         )

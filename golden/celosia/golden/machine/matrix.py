@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celosia.golden.errors import CelosiaError
-from celosia.golden.isa import LoadWeights, Matmul, MatrixInput, MatrixLoop
+from celosia.golden.isa import COORDINATE_BITS, LoadWeights, Matmul, MatrixInput, MatrixLoop
 from celosia.golden.machine.engine import MatrixEngine
 from celosia.golden.machine.loops import Handlers, LoopNest, chunk_of
 from celosia.golden.quantization import wrap_int32
@@ -25,12 +25,13 @@ class MatrixUnit:
         weights: NDArray[np.uint8],
         accumulators: NDArray[np.int32],
         engine: MatrixEngine,
+        coordinate_bits: int = COORDINATE_BITS,
     ) -> None:
         self._scratchpad = scratchpad
         self._weights = weights.view(np.int8)
         self._accumulators = accumulators
         self._engine = engine
-        self.nest = LoopNest()
+        self.nest = LoopNest(coordinate_bits)
         self._tiles: deque[int] = deque()
         self._filled: slice | None = None
 

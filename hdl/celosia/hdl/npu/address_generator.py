@@ -72,7 +72,7 @@ class AddressGenerator(wiring.Component):
 
     A run offers product(counts) positions: address, y and x are those of the run plus, for each
     level, its iteration times its step. Addresses are modulo 2^``address_bits``, y and x modulo
-    2^16. A position is inside where 0 <= y < height and 0 <= x < width.
+    2^``coordinate_bits``. A position is inside where 0 <= y < height and 0 <= x < width.
 
     Throughput: a position every cycle, without a gap between runs. Latency: the first position is
     offered 2 cycles after its run was taken.
@@ -95,6 +95,9 @@ class AddressGenerator(wiring.Component):
         ``ready`` of positions.
     address_bits : int
         Of an address that are kept: those of the memory, or as many as an instruction has.
+    coordinate_bits : int
+        Of y and x that are kept, and of the counts of levels and the image's size, which must have
+        no more.
     block_memories : bool
         Whether what levels have is made for block RAMs: right for an FPGA whose lookup tables can't
         be memories.
@@ -126,6 +129,7 @@ class AddressGenerator(wiring.Component):
         tag=0,
         overlaps=True,
         address_bits=ADDRESS_BITS,
+        coordinate_bits=COORDINATE_BITS,
         block_memories=False,
     ):
         if len(set(run_levels)) != 2 or not set(run_levels) <= set(range(LOOP_LEVELS)):
@@ -136,6 +140,7 @@ class AddressGenerator(wiring.Component):
         self.run_levels = tuple(run_levels)
         self._overlaps = overlaps
         self._address_bits = address_bits
+        self._coordinate_bits = coordinate_bits
         self._block_memories = block_memories
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
@@ -165,8 +170,8 @@ class AddressGenerator(wiring.Component):
         point_layout = data.StructLayout(
             {
                 "address": unsigned(self._address_bits),
-                "y": signed(COORDINATE_BITS),
-                "x": signed(COORDINATE_BITS),
+                "y": signed(self._coordinate_bits),
+                "x": signed(self._coordinate_bits),
             }
         )
 
@@ -175,8 +180,9 @@ class AddressGenerator(wiring.Component):
             m.submodules[name] = kept
             return kept
 
+        count_shape = unsigned(min(COUNT_BITS, self._coordinate_bits))
         # How many iterations a level has, and how many it has left, at twice its number and behind.
-        counts = per_level(unsigned(COUNT_BITS), "counts", 2 * LOOP_LEVELS)
+        counts = per_level(count_shape, "counts", 2 * LOOP_LEVELS)
         steps = per_level(point_layout, "steps")
         points = per_level(point_layout, "points", RUN_START + 1)
         run_counts = Signal(data.ArrayLayout(RUN_COUNT_BITS, 2), reset_less=True)
@@ -186,7 +192,8 @@ class AddressGenerator(wiring.Component):
         first = Signal(LOOP_LEVELS, reset_less=True)
         last = Signal(LOOP_LEVELS, reset_less=True)
         here = Signal(point_layout, reset_less=True)
-        bounds = Signal(Bounds, reset_less=True)
+        side = unsigned(self._coordinate_bits)
+        bounds = Signal(data.StructLayout({"height": side, "width": side}), reset_less=True)
         tag = Signal.like(self.runs.payload.tag, reset_less=True)
 
         running = Signal()
@@ -224,12 +231,15 @@ class AddressGenerator(wiring.Component):
                 doubles.bit_select(place, 1).eq(settings.payload.count == 2),
             ]
         with m.If(self.bounds.valid & self.bounds.ready):
-            m.d.sync += bounds.eq(self.bounds.payload)
+            m.d.sync += [
+                bounds.height.eq(self.bounds.payload.height),
+                bounds.width.eq(self.bounds.payload.width),
+            ]
 
         # The level that steps, and the one that has noted where its iteration began.
         level = Signal(LEVEL_BITS, reset_less=True)
         begins = Signal(reset_less=True)  # the level is in its first iteration
-        remaining = Signal(COUNT_BITS)
+        remaining = Signal(count_shape)
         stepped = Signal(point_layout)
         m.d.comb += [
             remaining.eq(counts.value),
@@ -244,7 +254,7 @@ class AddressGenerator(wiring.Component):
         # What comes next: the step's outcome, or a run. They are put together as late as possible.
         step_first, step_last = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
         step_two_left = Signal(LOOP_LEVELS)
-        left = Signal(COUNT_BITS)
+        left = Signal(count_shape)
         run_last, run_two_left = Signal(LOOP_LEVELS), Signal(LOOP_LEVELS)
         m.d.comb += [
             step_first.eq(first),

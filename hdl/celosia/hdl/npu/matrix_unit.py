@@ -174,6 +174,7 @@ class MatrixUnit(wiring.Component):
             run_levels=(0, 1),
             tag=run_tag(self.config),
             address_bits=ceil_log2(self.config.scratchpad_depth),
+            coordinate_bits=self.config.coordinate_bits,
             block_memories=self._block_memories,
         )
         rows, columns = self.config.rows, self.config.columns

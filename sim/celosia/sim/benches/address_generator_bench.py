@@ -25,6 +25,7 @@ class Nest:
         self.run_levels: list[int] = bench.parameters["run_levels"]
         self.tag: int = bench.parameters["tag"]
         self.address_bits: int = bench.parameters.get("address_bits", ADDRESS_BITS)
+        self.coordinate_bits: int = bench.parameters.get("coordinate_bits", COORDINATE_BITS)
         self.levels = [{"count": 1, "address_step": 0, "y_step": 0, "x_step": 0}] * LOOP_LEVELS
         self.size = (0, 0)
         self.positions = position_layout(unsigned(self.tag))
@@ -41,7 +42,7 @@ class Nest:
 
     def bounds(self) -> int:
         """Give the image a new size."""
-        sizes = [*range(7), (1 << COORDINATE_BITS) - 1]
+        sizes = [*range(7), (1 << self.coordinate_bits) - 1]
         self.size = (self.rng.choice(sizes), self.rng.choice(sizes))
         return pack_fields(Bounds, {"height": self.size[0], "width": self.size[1]})
 
