@@ -272,7 +272,10 @@ class AddressGenerator(wiring.Component):
             with m.If(level == number):
                 m.d.comb += [
                     step_first[number].eq(0),
-                    step_last[number].eq(two_left[number]),
+                    step_last[number].eq(
+                        # Block RAMs come with clocks slow enough for this.
+                        remaining == 2 if self._block_memories else two_left[number]
+                    ),
                     step_two_left[number].eq(remaining == 3),
                 ]
             with m.Elif(level > number):

@@ -102,8 +102,9 @@ class PerformanceCounters(wiring.Component):
             wiped.eq(wiping),
         ]
         for counter in Counter:
-            taken = (adding == counter) & ~wiping
-            m.d.sync += recent[counter].eq(Mux(taken, 0, recent[counter]) + self.events[counter])
+            m.d.sync += recent[counter].eq(recent[counter] + self.events[counter])
+            with m.If((adding == counter) & ~wiping):
+                m.d.sync += recent[counter].eq(self.events[counter])
         with m.If(adding == count - 1):
             m.d.sync += wiping.eq(0)
         with m.If(wiping):

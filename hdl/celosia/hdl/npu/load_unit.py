@@ -11,7 +11,6 @@ from celosia.hdl.npu.interfaces import (
     DepthwiseEngineSignature,
     InstructionStream,
     MemoryReadSignature,
-    field_width,
     instruction_layout,
     vector,
 )
@@ -63,7 +62,9 @@ class LoadUnit(wiring.Component):
         active = Signal()
         address = Signal.like(request.payload.address)
         row = Signal(range(rows))
-        left = Signal(field_width(LoadWeights, "tiles"))  # tiles, or vectors
+        # Tiles, or vectors where there is a depthwise engine.
+        depth = self._config.weight_depth
+        left = Signal(range((depth if self._config.depthwise_taps else depth // rows) + 1))
         depthwise = Signal()
         last_row = depthwise | (row == rows - 1)
         last = last_row & (left == 1)
