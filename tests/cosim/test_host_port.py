@@ -50,6 +50,7 @@ def run(kind, rows, columns, crossbar, profile=5):
             "weight_kib": 1,
             "accumulator_depth": 10,
             "profile_depth": profile,
+            "readable_sums": profile > 0,
             "profiles": ["tflm", "float32"],
             **({} if crossbar is None else {"crossbar": crossbar}),
         },

@@ -79,7 +79,7 @@ DRAINING = [
         vector_operations=False,
     ),
     small(6, 10, 3, taps=2, depth=24, vector_operations=False, queue_depth=0, coordinate_bits=9),
-    small(10, 6, 5, taps=0, vector_operations=False),
+    small(10, 6, 5, taps=0, vector_operations=False, readable_sums=False),
 ]
 """Without vector operations."""
 NETWORKS = 12

@@ -95,6 +95,10 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
             "vector_operations must be true or false, not 0",
         ),
         (
+            'base = "npu4x4"\nreadable_sums = "no"',
+            "readable_sums must be true or false, not 'no'",
+        ),
+        (
             'base = "npu8x8"\naccumulator_depth = 9',
             "accumulator_depth must be even to be filled and drained in halves, not 9",
         ),

@@ -67,6 +67,8 @@ class NpuConfig:
             of its loops' iterations.
         vector_operations: whether POST has ADD, MUL and POOL, which read the scratchpad. Without
             them it is smaller; sums and copies of vectors are then products with ones.
+        readable_sums: whether the host can read the accumulators, which nothing needs but a search
+            for faults of the gateware.
         crossbar: the bank of crossbar tiles beside the array, or None. Its tiles have as many
             outputs as the array has columns, and their rows are a multiple of the array's.
 
@@ -88,6 +90,7 @@ class NpuConfig:
     requantizer_bits: int = _MULTIPLIER_BITS
     coordinate_bits: int = COORDINATE_BITS
     vector_operations: bool = True
+    readable_sums: bool = True
     crossbar: CrossbarConfig | None = None
 
     def __post_init__(self) -> None:
@@ -97,10 +100,9 @@ class NpuConfig:
             value = getattr(self, key)
             if type(value) is not int or not low <= value <= high:
                 raise CelosiaError(f"{key} must be an integer from {low} to {high}, not {value!r}")
-        if type(self.vector_operations) is not bool:
-            raise CelosiaError(
-                f"vector_operations must be true or false, not {self.vector_operations!r}"
-            )
+        for key in ("vector_operations", "readable_sums"):
+            if type(getattr(self, key)) is not bool:
+                raise CelosiaError(f"{key} must be true or false, not {getattr(self, key)!r}")
         if self.rows % self.requantizer_lanes:
             raise CelosiaError(
                 f"requantizer_lanes must divide rows ({self.rows}), not be {self.requantizer_lanes}"
@@ -357,6 +359,7 @@ _REQUIRED = {f.name for f in fields(NpuConfig)} - {
     "requantizer_bits",
     "coordinate_bits",
     "vector_operations",
+    "readable_sums",
     "crossbar",
 }
 

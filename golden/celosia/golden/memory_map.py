@@ -26,7 +26,7 @@ class Region(IntEnum):
     WEIGHTS = 2
     """Program, weights, parameters and tables: vectors of C bytes."""
     ACCUMULATORS = 3
-    """Sums: vectors of C int32, which the host can only read."""
+    """Sums: vectors of C int32, which the host can only read, if at all (`readable_sums`)."""
     PROFILE = 4
     """All counters as they stood at each mark: a word for each, which the host can only read."""
     CROSSBAR = 5
@@ -267,10 +267,11 @@ def crossbar_word(config: NpuConfig) -> int:
 
 def memory_geometry(config: NpuConfig, region: Region) -> MemoryGeometry:
     """Depth and vector size of a region of `MEMORIES`."""
+    sums = config.accumulator_depth if config.readable_sums else 0
     depth, size = {
         Region.SCRATCHPAD: (config.scratchpad_depth, config.rows),
         Region.WEIGHTS: (config.weight_depth, config.columns),
-        Region.ACCUMULATORS: (config.accumulator_depth, 4 * config.columns),
+        Region.ACCUMULATORS: (sums, 4 * config.columns),
         Region.PROFILE: (config.profile_depth, 4 * PROFILE_WORDS),
     }[region]
     return MemoryGeometry(region, depth, size)

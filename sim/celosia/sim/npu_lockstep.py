@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from celosia.golden.isa import Instruction
 from celosia.golden.machine import Machine
-from celosia.golden.memory_map import Counter, Region, Register, Status
+from celosia.golden.memory_map import Counter, Region, Register, Status, memory_geometry
 from celosia.sim.host_script import HostScript, ScriptResult, state_of
 from celosia.sim.npu_simulation import NpuSimulation
 
@@ -22,6 +22,8 @@ def check_every_instruction(
     simulation: NpuSimulation, machine: Machine, program: int
 ) -> list[Instruction]:
     """Run a program in step mode and compare scratchpad and accumulators after each instruction.
+
+    Accumulators only where the configuration has them for the host.
 
     `machine` holds the program and its inputs and is run to its end; the simulation starts with the
     same contents. Returns the instructions executed.
@@ -97,6 +99,7 @@ class _Point:
                     (Region.SCRATCHPAD, machine.scratchpad),
                     (Region.ACCUMULATORS, machine.accumulators),
                 )
+                if memory_geometry(machine.config, region).depth
             ],
         )
 

@@ -59,8 +59,8 @@ class HostPort(wiring.Component):
 
     Members:
         request: stream of `HostRequest`. response: one 32-bit word for each read, in order.
-        scratchpad_read, weights_read, accumulators_read: readers of the memories.
-        profile_read: reader of the profile, where the configuration keeps one.
+        scratchpad_read, weights_read: readers of the memories.
+        accumulators_read, profile_read: the same, where the configuration has them for the host.
         scratchpad_write, weights_write: writers; a mask bit for each byte of a vector.
         crossbar_request, crossbar_response: region CROSSBAR, where there is a crossbar.
         start, step: pulses, from registers, in the turn of their access.
@@ -77,6 +77,8 @@ class HostPort(wiring.Component):
         rows, columns = config.rows, config.columns
         program_bits = ceil_log2(config.weight_depth)
         optional: dict[str, wiring.Member] = {}
+        if config.readable_sums:
+            optional["accumulators_read"] = Out(MemoryReadSignature(vector(columns, 32)))
         if config.profile_depth:
             optional["profile_read"] = Out(MemoryReadSignature(COUNTERS))
         if config.crossbar is not None:
@@ -89,7 +91,6 @@ class HostPort(wiring.Component):
                 "response": Out(stream.Signature(32)),
                 "scratchpad_read": Out(MemoryReadSignature(vector(rows))),
                 "weights_read": Out(MemoryReadSignature(vector(columns))),
-                "accumulators_read": Out(MemoryReadSignature(vector(columns, 32))),
                 "scratchpad_write": Out(MemoryWriteSignature(rows)),
                 "weights_write": Out(MemoryWriteSignature(columns)),
                 "start": Out(1),
@@ -239,8 +240,9 @@ class HostPort(wiring.Component):
         readers = {
             Region.SCRATCHPAD: self.scratchpad_read,
             Region.WEIGHTS: self.weights_read,
-            Region.ACCUMULATORS: self.accumulators_read,
         }
+        if self._config.readable_sums:
+            readers[Region.ACCUMULATORS] = self.accumulators_read
         if self._config.profile_depth:
             readers[Region.PROFILE] = self.profile_read
         return readers

@@ -91,7 +91,7 @@ class Npu(wiring.Component):
         accumulators = Accumulators(
             columns=config.columns,
             depth=config.accumulator_depth,
-            tag=1,
+            tag=int(config.readable_sums),  # whose answer it is
             compact=config.compact,
         )
         m.submodules.accumulators = restarted(accumulators)
@@ -138,11 +138,14 @@ class Npu(wiring.Component):
         wiring.connect(m, post.write, scratchpad.write_0)
         wiring.connect(m, host.scratchpad_write, scratchpad.write_1)
 
-        readers = ReadArbiter(vector(config.columns, 32))
-        m.submodules.sums_readers = restarted(readers)
-        wiring.connect(m, post.accumulators, readers.first)
-        wiring.connect(m, host.accumulators_read, readers.second)
-        wiring.connect(m, readers.memory, accumulators.read)
+        if config.readable_sums:
+            readers = ReadArbiter(vector(config.columns, 32))
+            m.submodules.sums_readers = restarted(readers)
+            wiring.connect(m, post.accumulators, readers.first)
+            wiring.connect(m, host.accumulators_read, readers.second)
+            wiring.connect(m, readers.memory, accumulators.read)
+        else:
+            wiring.connect(m, post.accumulators, accumulators.read)
         if config.profile_depth:
             wiring.connect(m, host.profile_read, counters.read)
 
