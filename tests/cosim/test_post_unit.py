@@ -60,6 +60,9 @@ class PostUnitWithGrants(wiring.Component):
         (4, 4, 1, 16, ["tflm"], False),
         (10, 6, 5, 32, ["tflm", "litert"], False),
         (6, 14, 3, 4, ["single"], False),
+        (4, 4, 1, 1, ["tflm"], False),
+        (6, 14, 1, 1, ["single"], False),
+        (10, 6, 1, 1, ["tflm"], False),
     ],
 )
 def test_post_unit(rows, columns, lanes, bits, profiles, vector_operations):

@@ -76,11 +76,11 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
         ),
         (
             'base = "npu4x4"\nrequantizer_bits = 2',
-            "requantizer_bits must be one of 4, 8, 16, 32, not 2",
+            "requantizer_bits must be one of 1, 4, 8, 16, 32, not 2",
         ),
         (
             'base = "npu4x4"\nrequantizer_bits = "8"',
-            "requantizer_bits must be one of 4, 8, 16, 32, not '8'",
+            "requantizer_bits must be one of 1, 4, 8, 16, 32, not '8'",
         ),
         (
             'base = "npu8x8"\nrequantizer_bits = 8',
@@ -89,6 +89,16 @@ def test_a_file_without_base_gives_everything(tmp_path: Path) -> None:
         (
             'base = "npu4x4"\ncoordinate_bits = 7',
             "coordinate_bits must be an integer from 8 to 16, not 7",
+        ),
+        (
+            'base = "npu4x4"\nrequantizer_bits = 1\nrequantizer_lanes = 1\nprofiles = ["tflm"]',
+            "requantizer_bits must be more than 1 with several requantizer_lanes, or with "
+            "vector_operations",
+        ),
+        (
+            'base = "npu4x4"\nrequantizer_bits = 1\nrequantizer_lanes = 2\nprofiles = ["tflm"]\n'
+            "vector_operations = false",
+            "requantizer_bits must be more than 1 with several requantizer_lanes, or with ",
         ),
         (
             'base = "npu4x4"\nvector_operations = 0',

@@ -36,7 +36,8 @@ _LIMITS = {
 }
 
 _MULTIPLIER_BITS = 32
-_SERIAL_BITS = (4, 8, 16)
+_SERIAL_BITS = (1, 4, 8, 16)
+_BIT_SERIAL_CYCLES = 65
 
 DEPTHWISE_STRIP_ROWS = 16
 """Rows of the depthwise engine's strip buffer."""
@@ -57,7 +58,9 @@ class NpuConfig:
         accumulator_depth: vectors of C int32 sums; the halves are filled and drained in turn.
         requantizer_lanes: outputs requantised in one cycle; divides `rows`.
         requantizer_bits: bits of the multiplier that a lane takes in a cycle: 32, or 4, 8 or 16 for
-            a smaller one, of integer modes only; an output then takes 32 / bits + 1 cycles.
+            a smaller one, of integer modes only; an output then takes 32 / bits + 1 cycles. With 1
+            POST does all of it a bit at a time, which is by far the smallest: 65 cycles an output,
+            for a single lane without vector operations.
         profiles: rounding profiles that the requantiser is built for.
         depthwise_taps: T, kernel columns that the depthwise engine takes at a time; 0 for none.
         queue_depth: instructions that wait in front of each unit; with 0 the one that was fetched
@@ -134,6 +137,11 @@ class NpuConfig:
                 f"requantizer_bits must be {_MULTIPLIER_BITS} for profiles that multiply in float, "
                 f"not {self.requantizer_bits}"
             )
+        if self.is_bit_serial and (self.requantizer_lanes > 1 or self.vector_operations):
+            raise CelosiaError(
+                "requantizer_bits must be more than 1 with several requantizer_lanes, or with "
+                "vector_operations"
+            )
 
     def _check_crossbar(self) -> None:
         tiles = self.crossbar
@@ -188,10 +196,17 @@ class NpuConfig:
         return self.requantizer_cycles > 1
 
     @property
+    def is_bit_serial(self) -> bool:
+        """Whether POST requantises a bit a cycle, with parameters in block RAM: the smallest."""
+        return self.requantizer_bits == 1
+
+    @property
     def requantizer_cycles(self) -> int:
         """Cycles from one output of a requantiser's lane to the next."""
         if self.requantizer_bits == _MULTIPLIER_BITS:
             return 1
+        if self.is_bit_serial:
+            return _BIT_SERIAL_CYCLES
         return _MULTIPLIER_BITS // self.requantizer_bits + 1
 
     @property

@@ -44,11 +44,17 @@ STORE_CYCLES = 1
 WINDOW_LEVELS, VECTOR_LEVEL = (0, 1), 2
 """POOL's loop levels within a window, and the one that counts its vectors."""
 NEXT_DRAIN_CYCLES = 2
-"""A DRAIN's vectors, and so many cycles, after its start the next one may start."""
+"""A DRAIN's vectors, and so many cycles, after its start the next one may start, where POST isn't
+bit-serial."""
+BIT_SERIAL_CYCLES = 49
+"""From the last bit of a product to that of the vector (`SerialDrain`), and what the feed takes."""
 
 
 def requantizer_latency(config: NpuConfig) -> int:
-    """Cycles from a beat to its results (`latency` of the requantisers)."""
+    """Cycles from a beat to its results (`latency` of the requantisers), or from the last cycle of
+    an output's first half to its result (of `SerialDrain`)."""
+    if config.is_bit_serial:
+        return BIT_SERIAL_CYCLES
     if config.requantizer_cycles > 1:
         return config.requantizer_cycles + 5
     return 13 if config.modes & FLOAT_MODES else 10
@@ -89,6 +95,7 @@ class PostTiming:
         self._free = 0  # nothing is at work from this cycle on
         self._free_before = 0  # the same of all but the last instruction
         self._next_drain: int | None = None
+        self._next_output = 0  # of a bit-serial POST, whose outputs all take a whole period
         self._work: dict[type[Instruction], Callable[[Any, int], int | Work]] = {
             LoadParameters: self._load_parameters,
             LoadTable: self._load_table,
@@ -159,8 +166,13 @@ class PostTiming:
     def _drain(self, drain: Drain, begin: int) -> int:
         """`vector_cycles` a vector; the next DRAIN may follow before the last is stored."""
         beats = drain.rows * drain.columns * drain.vectors * self._beats
-        self._next_drain = begin + beats + NEXT_DRAIN_CYCLES
-        return begin + drain_latency(self._config) + beats - 1 + self._tail
+        first = begin + drain_latency(self._config)
+        if self._config.is_bit_serial:
+            first = max(first, self._next_output)
+            self._next_output = first + beats + self._config.requantizer_cycles
+        else:
+            self._next_drain = begin + beats + NEXT_DRAIN_CYCLES
+        return first + beats - 1 + self._tail
 
     def _elementwise(self, instruction: Elementwise, begin: int) -> Work:
         """Two reads a vector, or `vector_cycles`."""

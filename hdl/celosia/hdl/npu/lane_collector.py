@@ -1,6 +1,6 @@
 """Puts the requantiser's beats together to scratchpad vectors."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,7 @@ from celosia.hdl.npu.interfaces import MemoryWriteSignature, vector
 from celosia.hdl.npu.lane_feed import feed_tag
 from celosia.hdl.npu.requantizer_steps import RequantizerOutput
 
-__all__ = ["LaneCollector"]
+__all__ = ["LaneCollector", "slice_mask"]
 
 
 class LaneCollector(wiring.Component):
@@ -73,10 +73,15 @@ class LaneCollector(wiring.Component):
                 tag.eq(self.i.payload.tag),
                 full.eq(self.i.payload.tag.vector_end),
             ]
-        slices = config.tile_slices
-        for lane in range(config.rows):
-            chosen = 1
-            if slices > 1:
-                chosen = (tag.slice == lane // config.columns) | (tag.slice == slices)
-            m.d.comb += self.write.payload.mask[lane].eq(chosen)
+        m.d.comb += self.write.payload.mask.eq(slice_mask(config, tag.slice))
         return m
+
+
+def slice_mask(config, chosen):
+    """The lanes of a vector that a slice writes, or all."""
+    slices = config.tile_slices
+    if slices == 1:
+        return Const(-1, config.rows)
+    return Cat(
+        (chosen == lane // config.columns) | (chosen == slices) for lane in range(config.rows)
+    )

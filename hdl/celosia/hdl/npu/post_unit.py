@@ -39,6 +39,7 @@ from celosia.hdl.npu.output_addresses import OutputAddresses
 from celosia.hdl.npu.parameter_registers import ParameterRegisters
 from celosia.hdl.npu.post_readers import SumReader
 from celosia.hdl.npu.requantizer import Requantizer
+from celosia.hdl.npu.serial_drain import SerialDrain
 from celosia.hdl.npu.serial_requantizer import SerialRequantizer
 from celosia.hdl.npu.sum_feed import SumFeed, parameter_turn
 from celosia.hdl.npu.tap_reducer import SUM_BITS, Tap
@@ -48,9 +49,6 @@ __all__ = ["PostUnit"]
 
 SETTINGS = (PostOutput, PostScale, PostLoop, PostInput)
 WORK = (LoadParameters, Drain, LoadTable, Add, Mul, Pool)
-IN_FLIGHT = 2
-"""Instructions that may be at work at once."""
-
 Completion = data.StructLayout({"signal": unsigned(SEMAPHORES), "mark": 1})
 
 
@@ -59,7 +57,8 @@ class PostUnit(wiring.Component):
 
     An instruction starts once all before it are complete; only a DRAIN may start behind a DRAIN
     whose sums have all left the accumulators, since it reads nothing that POST writes and its
-    writes stay behind the other's. An instruction is complete when its last write has been
+    writes stay behind the other's. (A bit-serial POST, as the configuration says, waits then, too.)
+    An instruction is complete when its last write has been
     accepted, or its last table entry or parameter is in place.
 
     Without vector operations there are no ADD, MUL, POOL and what belongs to them.
@@ -67,7 +66,7 @@ class PostUnit(wiring.Component):
     Throughput, without stalls: DRAIN r = R / L * `requantizer_cycles` cycles for each vector, ADD
     and MUL max(2, r), POOL max(taps, r), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all;
     a setting 1 cycle.
-    Latency of the pipeline: that of the requantiser and 6 to 12 cycles.
+    Latency of the pipeline: that of the requantiser and 6 to 12 cycles, or that of `SerialDrain`.
 
     Back-pressure: all memories may refuse requests and answer as late as they like; the pipeline
     waits for the slowest. Reset forgets all but settings, parameters and tables.
@@ -127,35 +126,21 @@ class PostUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.requantizer = requantizer = self._requantizer()
-        bits = requantizer.multiplier_bits
-        feed_kind = LaneFeed if config.vector_operations else SumFeed
         most_vectors = config.tile_vectors
         if config.vector_operations:
             most_vectors = (1 << field_width(Add, "count")) - 1
-        m.submodules.feed = feed = feed_kind(config, multiplier_bits=bits)
-        m.submodules.collector = collector = LaneCollector(config)
         m.submodules.addresses = addresses = OutputAddresses(vectors=most_vectors)
         m.submodules.sums = sums = SumReader()
         m.submodules.loader = loader = ConstantLoader(config)
-        turn = 0 if config.vector_operations else parameter_turn(config)
-        m.submodules.parameters = parameters = ParameterRegisters(
-            config, multiplier_bits=bits, turn=turn
+        feed, record, control, done = (
+            self._serial_drain(m) if config.is_bit_serial else self._pipeline(m)
         )
-        if turn:
-            m.d.comb += parameters.turns.eq(feed.turns)
-
         wiring.connect(m, addresses.o, feed.addresses)
-        wiring.connect(m, feed.o, requantizer.i)
-        control = requantizer.control
-        wiring.connect(m, requantizer.o, collector.i)
-        wiring.connect(m, collector.write, wiring.flipped(self.write))
         wiring.connect(m, loader.read, wiring.flipped(self.weights))
         m.d.comb += [
-            parameters.write_enable.eq(loader.plane_enable),
-            parameters.plane.eq(loader.plane),
-            parameters.vector.eq(loader.vector),
-            feed.parameters.eq(parameters.parameters),
+            record.plane.eq(loader.plane),
+            record.vector.eq(loader.vector),
+            record.write_enable.eq(loader.plane_enable),
             self.accumulators.request.valid.eq(sums.o.valid),
             self.accumulators.request.payload.address.eq(sums.o.payload),
             sums.o.ready.eq(self.accumulators.request.ready),
@@ -185,9 +170,36 @@ class PostUnit(wiring.Component):
             is_kind,
             start,
             may_drain=sums.runs.ready & addresses.runs.ready,
-            done=collector.done | loader.done,
+            done=done | loader.done,
         )
         return m
+
+    def _serial_drain(self, m):
+        """One block for all behind the sums: what takes them, what takes records, the settings that
+        outputs have in common, and whether a last vector is stored."""
+        m.submodules.drain = drain = SerialDrain(self.config)
+        wiring.connect(m, drain.write, wiring.flipped(self.write))
+        return drain, drain, drain.output, drain.done
+
+    def _pipeline(self, m):
+        """The same as a pipeline of several blocks."""
+        config = self.config
+        m.submodules.requantizer = requantizer = self._requantizer()
+        bits = requantizer.multiplier_bits
+        feed_kind = LaneFeed if config.vector_operations else SumFeed
+        m.submodules.feed = feed = feed_kind(config, multiplier_bits=bits)
+        m.submodules.collector = collector = LaneCollector(config)
+        turn = 0 if config.vector_operations else parameter_turn(config)
+        m.submodules.parameters = parameters = ParameterRegisters(
+            config, multiplier_bits=bits, turn=turn
+        )
+        if turn:
+            m.d.comb += parameters.turns.eq(feed.turns)
+        wiring.connect(m, feed.o, requantizer.i)
+        wiring.connect(m, requantizer.o, collector.i)
+        wiring.connect(m, collector.write, wiring.flipped(self.write))
+        m.d.comb += feed.parameters.eq(parameters.parameters)
+        return feed, parameters, requantizer.control, collector.done
 
     def _requantizer(self):
         config = self.config
@@ -213,6 +225,14 @@ class PostUnit(wiring.Component):
 
         kept(PostOutput, addresses.column_step, output.column_step)
         kept(PostOutput, addresses.row_step, output.row_step)
+        if self.config.is_bit_serial:
+            m.d.comb += [
+                feed.sets_output.eq(start[PostOutput]),
+                feed.sets_scale.eq(start[PostScale]),
+                *(control[name].eq(output[name]) for name, _ in control.shape()),
+                *(feed.scale[name].eq(scale[name]) for name, _ in feed.scale.shape()),
+            ]
+            return
         for name in ("mode", "zero_point", "low", "high"):
             kept(PostOutput, control[name], output[name])
         for name in ("bias", "multiplier", "exponent"):
@@ -304,13 +324,15 @@ class PostUnit(wiring.Component):
     def _order(self, m, word, is_kind, start, *, may_drain, done):
         """When the next instruction starts, and what happens when one is complete."""
         common = word[Drain]  # opcode, wait, signal and mark stand in the same place in all
-        at_work = Signal(range(IN_FLIGHT + 1))
+        # Instructions that may be at work at once: two, so that a pipeline doesn't run empty.
+        in_flight = 1 if self.config.is_bit_serial else 2
+        at_work = Signal(range(in_flight + 1))
         drains = Signal()  # what is at work is DRAINs
         may_start = Signal()
         begin = Signal()
         m.d.comb += [
             may_start.eq(
-                (at_work == 0) | (drains & is_kind[Drain] & may_drain & (at_work != IN_FLIGHT))
+                (at_work == 0) | (drains & is_kind[Drain] & may_drain & (at_work != in_flight))
             ),
             begin.eq(self.instructions.valid & self.semaphores.grant & may_start),
             self.instructions.ready.eq(self.semaphores.grant & may_start),
@@ -321,19 +343,25 @@ class PostUnit(wiring.Component):
             m.d.comb += self.semaphores.wait.eq(common.wait)
 
         # Completions in order, the next one first.
-        completion, following = Signal(Completion), Signal(Completion)
+        completion = Signal(Completion)
         begun = Signal(Completion)
         starts_work = begin & reduce(or_, (is_kind[kind] for kind in WORK if kind in word))
         m.d.comb += [begun.signal.eq(common.signal), begun.mark.eq(common.mark)]
         m.d.sync += at_work.eq(at_work + starts_work - done)
-        with m.If(done):
-            m.d.sync += completion.eq(following)
         with m.If(starts_work):
             m.d.sync += drains.eq(is_kind[Drain])
-            with m.If(at_work == done):
+        if in_flight == 1:
+            with m.If(starts_work):
                 m.d.sync += completion.eq(begun)
-            with m.Else():
-                m.d.sync += following.eq(begun)
+        else:
+            following = Signal(Completion)
+            with m.If(done):
+                m.d.sync += completion.eq(following)
+            with m.If(starts_work):
+                with m.If(at_work == done):
+                    m.d.sync += completion.eq(begun)
+                with m.Else():
+                    m.d.sync += following.eq(begun)
 
         report = Signal(Completion)
         with m.If(done):

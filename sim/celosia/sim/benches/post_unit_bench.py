@@ -141,7 +141,7 @@ async def programs_run_as_on_the_golden_machine(dut: Any, stall: Stall | None) -
     bench = await BlockBench.start(dut, timeout_cycles=200_000)
     config = config_from_mapping(bench.parameters, default_name="bench")
     writer = PostProgramWriter(config, bench.rng)
-    for _ in range(40):
+    for _ in range(15 if config.is_bit_serial else 40):
         writer.random_step()
     stalls = {end: stall or bench.rng.choice(list(Stall)) for end in ENDS}
     await PostBench(bench, dut, writer.program, stalls).run()
@@ -157,7 +157,8 @@ async def rates_are_as_documented(dut: Any, work: str) -> None:
     writer = PostProgramWriter(config, bench.rng)
     groups = config.vector_cycles
     if work in ("drain", "drains"):
-        writer.drains(count=1 if work == "drain" else 4, size=(4, 10))
+        size = (2, 4) if config.is_bit_serial else (4, 10)
+        writer.drains(count=1 if work == "drain" else 4, size=size)
         rate = groups
     elif work in ("add", "mul"):
         getattr(writer, work)(count=40)
@@ -170,7 +171,8 @@ async def rates_are_as_documented(dut: Any, work: str) -> None:
     await run.run()
     per_instruction = [len(writes) for writes in writer.program.writes if writes]
     cycles = run.write_cycles[-1] - run.write_cycles[0]
-    between = DRAIN_TO_DRAIN * (len(per_instruction) - 1)
+    drain_to_drain = config.requantizer_cycles if config.is_bit_serial else DRAIN_TO_DRAIN
+    between = drain_to_drain * (len(per_instruction) - 1)
     expected = (sum(per_instruction) - 1) * rate + between
     assert cycles == expected, f"{cycles} cycles from first to last write, not {expected}"
     start = run.started[-len(per_instruction)][1]
