@@ -6,6 +6,7 @@ import pytest
 from support.broken_cells import MULTIPLIERS, with_broken_multiplier
 
 from celosia.hdl.family import Family
+from celosia.hdl.npu.broadcast_array import BroadcastArray
 from celosia.hdl.npu.multipliers import MultiplierBank, MultiplierPlan
 from celosia.hdl.npu.systolic_array import SystolicArray
 from celosia.hdl.npu.vector_memory import VectorMemory
@@ -19,16 +20,14 @@ PRIMITIVES_OF_3 = {Family.ECP5: 3, Family.ICE40: 2, Family.GOWIN: 3}
 BLOCK_RAM = {Family.ECP5: "DP16KD", Family.ICE40: "SB_RAM40_4K", Family.GOWIN: "SDPX9B|DPB"}
 
 
-def run_array(family, netlist, primitives=None, **options):
-    def array(rows, columns):
-        plan = MultiplierPlan(family=family, primitives=primitives)
-        return SystolicArray(rows=rows, columns=columns, multipliers=plan)
-
+def run_array(family, netlist, primitives=None, kind=SystolicArray, **options):
+    plan = MultiplierPlan(family=family, primitives=primitives)
+    array = kind(rows=4, columns=4, multipliers=plan)
     run_block_bench(
-        array,
+        lambda rows, columns, latency: array,
         "celosia.sim.benches.systolic_array_bench",
         name="systolic_array",
-        parameters={"rows": 4, "columns": 4},
+        parameters={"rows": 4, "columns": 4, "latency": array.latency},
         seed=1,
         netlist=netlist,
         **options,
@@ -39,6 +38,11 @@ def run_array(family, netlist, primitives=None, **options):
 def test_systolic_array(family):
     """Half of the products in primitives, the others in carry chains."""
     run_array(family, mapped(family), primitives=4 if family is Family.ICE40 else 8)
+
+
+@pytest.mark.parametrize("primitives", [None, 4])
+def test_broadcast_array(primitives):
+    run_array(Family.ICE40, mapped(Family.ICE40), primitives, BroadcastArray)
 
 
 @pytest.mark.parametrize("family", MULTIPLIERS)

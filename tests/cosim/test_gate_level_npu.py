@@ -32,13 +32,13 @@ CONFIG = NpuConfig(
 #: The depthwise engine's four products and some of the array's sixteen; the others in carry chains.
 PRIMITIVES = {Family.ECP5: 10, Family.ICE40: 5, Family.GOWIN: 10}
 #: Of the requantiser, in the forms that boards have.
-BITS = {Family.ECP5: 32, Family.ICE40: 4, Family.GOWIN: 16}
+BITS = {Family.ECP5: 32, Family.ICE40: 1, Family.GOWIN: 16}
 
 
 #: Scratchpad and weights in RAMs at twice the clock, as on an iCE40UP5K.
 MEMORIES = {Family.ICE40: MemoryPlan(scratchpad=True, weights=True)}
-#: Without vector operations, and with the shortest queues, as a small board has them.
-SMALLEST = {Family.GOWIN}
+#: Without vector operations, and with the shortest queues, as small boards have them.
+SMALLEST = {Family.ICE40, Family.GOWIN}
 
 
 def config_of(family):

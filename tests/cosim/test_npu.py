@@ -80,6 +80,19 @@ DRAINING = [
     ),
     small(6, 10, 3, taps=2, depth=24, vector_operations=False, queue_depth=0, coordinate_bits=9),
     small(10, 6, 5, taps=0, vector_operations=False, readable_sums=False),
+    small(
+        4,
+        6,
+        1,
+        taps=2,
+        profiles=PROFILES[:1],
+        profile_depth=0,
+        requantizer_bits=1,
+        queue_depth=0,
+        vector_operations=False,
+        coordinate_bits=9,
+        readable_sums=False,
+    ),
 ]
 """Without vector operations."""
 NETWORKS = 12

@@ -10,7 +10,7 @@ from celosia.hdl.npu.systolic_array import SystolicArray
 def test_init_wrong_rows(rows):
     with pytest.raises(
         ValueError,
-        match=rf"^systolic array rows must be an integer of at least 2, not {rows!r}$",
+        match=rf"^array rows must be an integer of at least 2, not {rows!r}$",
     ):
         SystolicArray(rows=rows, columns=4)
 
@@ -18,6 +18,6 @@ def test_init_wrong_rows(rows):
 @pytest.mark.parametrize("columns", [0, 1.5])
 def test_init_wrong_columns(columns):
     with pytest.raises(
-        ValueError, match=rf"^systolic array columns must be a positive integer, not {columns!r}$"
+        ValueError, match=rf"^array columns must be a positive integer, not {columns!r}$"
     ):
         SystolicArray(rows=4, columns=columns)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from celosia.golden.config import PRESETS
 from celosia.golden.timing import depthwise, load, matrix, post, sums
 from celosia.hdl.npu import accumulators
+from celosia.hdl.npu.broadcast_array import BroadcastArray
 from celosia.hdl.npu.depthwise_engine import READ_CYCLES
 from celosia.hdl.npu.depthwise_products import PIPELINE_CYCLES
 from celosia.hdl.npu.lane_feed import LaneFeed
@@ -28,5 +29,13 @@ def test_latencies():
         for kept, feed in ((True, LaneFeed), (False, SumFeed)):
             assert post.feed_latency(replace(config, vector_operations=kept)) == feed.LATENCY
         assert config.rows > load.VECTORS_AHEAD
+    small = replace(
+        PRESETS["npu4x4"],
+        requantizer_bits=1,
+        requantizer_lanes=1,
+        profiles=("tflm",),
+        vector_operations=False,
+    )
+    assert matrix.array_latency(small) == BroadcastArray.latency
     assert sums.UPDATE_CYCLES == accumulators.UPDATE_CYCLES
     assert depthwise.SUM_CYCLES == READ_CYCLES + PIPELINE_CYCLES

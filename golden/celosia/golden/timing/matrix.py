@@ -36,7 +36,9 @@ PASS_LEVELS = (2, 3, 4)
 
 
 def array_latency(config: NpuConfig) -> int:
-    """Cycles from an activation vector to its sums (`SystolicArray.latency`)."""
+    """Cycles from an activation vector to its sums (`latency` of the arrays)."""
+    if config.is_bit_serial:
+        return 3
     return config.rows + config.columns + 1
 
 

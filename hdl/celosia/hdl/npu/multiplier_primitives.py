@@ -107,27 +107,39 @@ class GowinMultiplier(_Primitive):
 
 
 class Ice40MultiplierPair(_Primitive):
-    """Two products in a SB_MAC16, as two 8 x 8 bit multipliers with a register at the output.
+    """Two products in a SB_MAC16, as two 8 x 8 bit multipliers with registers of the first factors
+    and at the output.
 
-    Its registers in front hold both products' factors at once, so the factors' stand outside; the
-    first one's are those that pass activations on.
+    Its register of the second factors holds both at once: without `together` they stand outside.
     Members as of `CarryChainMultiplier`, with a `lane_1`.
+
+    Parameters
+    ----------
+    together : bool
+        Both products take their second factors at the same edges.
     """
 
     LANES = 2
 
+    def __init__(self, *, together=False):
+        self._together = together
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         lanes = self.lane_0, self.lane_1
-        a = [self._held(m, lane.a, f"a_{i}", self.enable) for i, lane in enumerate(lanes)]
-        b = [self._held(m, lane.b, f"b_{i}", lane.take) for i, lane in enumerate(lanes)]
+        b = [lane.b for lane in lanes]
+        if not self._together:
+            b = [self._held(m, lane.b, f"b_{i}", lane.take) for i, lane in enumerate(lanes)]
         products = Signal(32)
-        off = ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
+        off = ("AHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
         off += ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT")
         off += ("CI", "ACCUMCI", "SIGNEXTIN")
         m.submodules.multiplier = Instance(
             "SB_MAC16",
             p_MODE_8x8=Const(1, 1),
+            p_A_REG=Const(1, 1),
+            p_B_REG=Const(int(self._together), 1),
             p_A_SIGNED=Const(1, 1),
             p_B_SIGNED=Const(1, 1),
             p_TOP_8x8_MULT_REG=Const(1, 1),
@@ -136,8 +148,9 @@ class Ice40MultiplierPair(_Primitive):
             p_BOTOUTPUT_SELECT=Const(2, 2),
             i_CLK=ClockSignal(),
             i_CE=self.enable,
-            i_A=Cat(*a),
+            i_A=Cat(lane.a for lane in lanes),
             i_B=Cat(*b),
+            i_BHOLD=~self.lane_0.take if self._together else Const(0),
             i_C=Const(0, 16),
             i_D=Const(0, 16),
             **{f"i_{name}": Const(0) for name in off},

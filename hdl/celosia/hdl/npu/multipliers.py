@@ -111,6 +111,8 @@ class MultiplierBank(wiring.Component):
     late : bool
         The factors arrive late in the cycle, as from a memory: products built of carry chains
         have the first of their two registers right behind them, at the cost of a lower clock.
+    together : bool
+        All products take `b` at the same edges: those of iCE40 then need no registers outside.
 
     Members
     -------
@@ -133,10 +135,11 @@ class MultiplierBank(wiring.Component):
     take: Signal
     product: data.View
 
-    def __init__(self, *, products, plan, late=False):
+    def __init__(self, *, products, plan, late=False, together=False):
         self._products = products
         self._plan = plan
         self._late = late
+        self._together = together
         factors = data.ArrayLayout(signed(8), products)
         super().__init__(
             {
@@ -156,7 +159,10 @@ class MultiplierBank(wiring.Component):
             if self._plan.family is None:
                 unit = _Behavioural()
             elif primitives:
-                unit = _PRIMITIVES[self._plan.family]()
+                options = {}
+                if self._plan.family is Family.ICE40:
+                    options["together"] = self._together
+                unit = _PRIMITIVES[self._plan.family](**options)
                 primitives -= 1
             else:
                 unit = CarryChainMultiplier(late=self._late)

@@ -10,12 +10,14 @@ from celosia.golden.memory_map import Counter, UnitState
 from celosia.hdl.crossbar.engine import CrossbarEngine
 from celosia.hdl.family import WITHOUT_LUT_RAM
 from celosia.hdl.npu.accumulators import Accumulators
+from celosia.hdl.npu.broadcast_array import BroadcastArray
 from celosia.hdl.npu.counters import PerformanceCounters
 from celosia.hdl.npu.depthwise_engine import DepthwiseEngine
 from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
 from celosia.hdl.npu.host_port import STATUS, HostPort
 from celosia.hdl.npu.interfaces import HostRequest, vector
 from celosia.hdl.npu.load_unit import LoadUnit
+from celosia.hdl.npu.matrix_array import MatrixArray
 from celosia.hdl.npu.matrix_unit import MatrixUnit
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierPlan
 from celosia.hdl.npu.post_unit import PostUnit
@@ -82,7 +84,8 @@ class Npu(wiring.Component):
         m.submodules.load = restarted(load)
         m.submodules.matrix = restarted(matrix)
         m.submodules.post = restarted(post)
-        engine = SystolicArray(
+        array = BroadcastArray if config.is_bit_serial else SystolicArray
+        engine = array(
             rows=config.rows,
             columns=config.columns,
             multipliers=self._multipliers.after(config.depthwise_lanes * config.depthwise_taps),
@@ -204,7 +207,7 @@ class Npu(wiring.Component):
         restarted: ResetInserter,
         load: LoadUnit,
         matrix: MatrixUnit,
-        engine: SystolicArray,
+        engine: MatrixArray,
         accumulators: Accumulators,
         crossbar: CrossbarEngine | None,
     ) -> DepthwiseEngine | None:
@@ -298,7 +301,7 @@ class Npu(wiring.Component):
         load: LoadUnit,
         matrix: MatrixUnit,
         post: PostUnit,
-        engine: SystolicArray,
+        engine: MatrixArray,
         depthwise: DepthwiseEngine | None,
         crossbar: CrossbarEngine | None,
         counters: PerformanceCounters,

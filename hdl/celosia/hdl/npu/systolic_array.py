@@ -1,66 +1,27 @@
 """The systolic array: the exact matrix engine."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
 from amaranth.utils import ceil_log2
 
-from celosia.hdl.npu.interfaces import MatrixEngineSignature
+from celosia.hdl.npu.matrix_array import MatrixArray
 from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
-from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank
+from celosia.hdl.npu.multipliers import MultiplierBank
 from celosia.hdl.npu.pipeline import delayed, delayed_while
 from celosia.hdl.npu.processing_element import ProcessingElement
 
 __all__ = ["SystolicArray"]
 
 
-class SystolicArray(wiring.Component):
+class SystolicArray(MatrixArray):
     """Weight-stationary array of ``rows`` x ``columns`` int8 multiply-accumulate cells.
 
     Computes, for each activation vector x, the sums x . W with the tile W in use. Exact: a sum of
     up to 64 products stays below 2^21 and arrives sign-extended to 32 bits.
 
-    Throughput: one vector a cycle, without a gap between passes that have at least ``rows``
-    vectors; shorter passes take ``rows`` cycles each, because a tile is loaded one row a cycle.
-    Latency: a vector that is taken in cycle t is offered as sums in cycle t + rows + columns + 1
-    (``latency``), counted in cycles in which the array moves.
-
-    Back-pressure: while ``sums`` offers a beat that is not taken, everything stands still and
-    neither input is ready. ``activations.ready`` depends on the ``first`` of its payload, which
-    waits for a complete tile. ``weights.ready`` is low while a complete tile waits for its pass,
-    up to the cycle in which the pass's first vector is taken: that cycle takes row 0 of the tile
-    after it. Both depend combinationally on ``sums.ready``, and ``weights.ready`` on
-    ``activations``.
-
-    Reset forgets vectors and rows under way; the next vector must be the first of a pass.
-
-    Parameters
-    ----------
-    rows : int
-        R, at least 2.
-    columns : int
-        C, at least 1.
-    multipliers : MultiplierPlan
-        Form of the multipliers, those of the first row first.
-
-    Members
-    -------
-    weights, activations, sums
-        See `MatrixEngineSignature`.
+    Throughput, back-pressure, reset, parameters and members: as of `MatrixArray`. Latency: a vector
+    that is taken in cycle t is offered as sums in cycle t + rows + columns + 1, counted in cycles
+    in which the array moves.
     """
-
-    weights: stream.Interface
-    activations: stream.Interface
-    sums: stream.Interface
-
-    def __init__(self, *, rows, columns, multipliers=EXPRESSIONS):
-        if not isinstance(rows, int) or rows < 2:
-            raise ValueError(f"systolic array rows must be an integer of at least 2, not {rows!r}")
-        if not isinstance(columns, int) or columns < 1:
-            raise ValueError(f"systolic array columns must be a positive integer, not {columns!r}")
-        self.rows = rows
-        self.columns = columns
-        self._multipliers = multipliers
-        super().__init__(MatrixEngineSignature(rows, columns))
 
     @property
     def latency(self):
@@ -85,32 +46,7 @@ class SystolicArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         rows, columns = self.rows, self.columns
-        advance = Signal()
-        take_activation = Signal()
-        take_first = Signal()
-        take_row = Signal()
-        tile_complete = Signal()
-        next_row = Signal(range(rows))
-
-        first = self.activations.payload.first
-        m.d.comb += [
-            advance.eq(~self.sums.valid | self.sums.ready),
-            self.activations.ready.eq(advance & (~first | tile_complete)),
-            take_activation.eq(self.activations.valid & self.activations.ready),
-            take_first.eq(take_activation & first),
-            # As with `take_first`, which would come late.
-            self.weights.ready.eq(advance & (~tile_complete | (self.activations.valid & first))),
-            take_row.eq(self.weights.valid & self.weights.ready),
-        ]
-        with m.If(take_first):
-            m.d.sync += tile_complete.eq(0)
-        with m.If(take_row):
-            m.d.sync += next_row.eq(next_row + 1)
-            with m.If(next_row == rows - 1):
-                m.d.sync += [next_row.eq(0), tile_complete.eq(1)]
-        valid = delayed_while(m, advance, take_activation, self.latency, "valid", reset_less=False)
-        m.d.comb += self.sums.valid.eq(valid)
-
+        advance, take_first, selected_row = self._handshake(m)
         moves = Signal()
         m.d.sync += moves.eq(advance)
 
@@ -119,8 +55,6 @@ class SystolicArray(wiring.Component):
         for place in range(skews[-1] + columns):
             takes.append(delayed(m, swap & advance, 1, f"take_{place}", reset_less=False))
             swap = delayed_while(m, advance, swap, 1, f"swap_{place}", reset_less=False)
-        selected_row = Signal(rows)
-        m.d.comb += selected_row.eq(take_row << next_row)
         load = delayed(m, selected_row, 1, "load", reset_less=False)
         weights, loads, activations = [], [], []
         for c in range(columns):
