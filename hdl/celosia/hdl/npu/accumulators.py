@@ -249,7 +249,9 @@ class Accumulators(wiring.Component):
         old = Signal(lanes, reset_less=True)
         new = Signal(lanes, reset_less=True)
         for c in range(self.columns):
-            m.d[registers] += new[c].eq(Mux(replace[adding], 0, old[c]) + sums[adding][c])
+            # A sum with a choice behind it fits the logic cells of iCE40, not one in front of it.
+            added = sums[adding][c]
+            m.d[registers] += new[c].eq(Mux(replace[adding], added, old[c] + added))
         if self.compact:
             # Two copies, one for each reader: nothing has to choose behind the memories.
             size = HALVES << offset_bits
