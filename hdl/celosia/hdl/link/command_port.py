@@ -1,6 +1,6 @@
 """Carries out the host's frames on the host bus."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,9 +9,15 @@ from celosia.golden.link.frames import HEADER_BYTES
 from celosia.golden.link.identity import IDENTITY_BYTES, Identity
 from celosia.hdl.npu.interfaces import HostRequest
 
-__all__ = ["CommandPort"]
+__all__ = ["CommandPort", "identity_constants"]
 
-NONCE_BYTES = 4
+CONNECT_BYTES = HEADER_BYTES + 4
+"""Those of a CONNECT."""
+
+
+def identity_constants(identity: Identity) -> bytes:
+    """What CONNECT is answered with, as the receiver's constants: where a CONNECT would go on."""
+    return bytes(CONNECT_BYTES) + identity.encode()
 
 
 class CommandPort(wiring.Component):
@@ -22,15 +28,10 @@ class CommandPort(wiring.Component):
     looked at once the answer has been handed over. A byte of a frame takes two cycles, a byte of a
     word that was read one.
 
-    Parameters
-    ----------
-    identity : Identity
-        What CONNECT is answered with.
-
     Members
     -------
     frame, address, byte
-        The frame at hand (`FrameReceiver`), which this port reads.
+        The frame at hand (`FrameReceiver`), which this port reads, with `identity_constants`.
     reply : Out(stream.Signature({"byte", "last"}))
         Answers, to `FrameTransmitter`.
     request : Out(stream.Signature(HostRequest)), response : In(stream.Signature(32))
@@ -45,12 +46,11 @@ class CommandPort(wiring.Component):
     request: stream.Interface
     response: stream.Interface
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self) -> None:
         super().__init__(
             {
                 "frame": In(stream.Signature(8)),
-                "address": Out(8),
+                "address": Out(9),
                 "byte": In(8),
                 "reply": Out(stream.Signature(data.StructLayout({"byte": 8, "last": 1}))),
                 "request": Out(stream.Signature(HostRequest)),
@@ -67,7 +67,7 @@ class CommandPort(wiring.Component):
         position, step, fresh = Signal(8), Signal(), Signal()
         # No reset, which would stand between the block RAM, slow as it is, and the register.
         byte = Signal(8, reset_less=True)
-        m.d.comb += self.address.eq(position)
+        m.d.comb += self.address.eq(position)  # but for the identity's
         m.d.sync += fresh.eq(~step)
         with m.If(step):
             m.d.sync += [byte.eq(self.byte), position.eq(position + 1)]
@@ -78,7 +78,6 @@ class CommandPort(wiring.Component):
         writes, asking = Signal(), Signal()
         answer = Signal(8)
         has_body, last_word = Signal(), Signal()
-        place = Signal(range(NONCE_BYTES + IDENTITY_BYTES))
 
         reply = self.reply
         # What is decided by, a cycle old: all of it stands for longer before it is looked at.
@@ -87,7 +86,7 @@ class CommandPort(wiring.Component):
         m.d.sync += [
             last_word.eq(left == 1),
             in_turn.eq(sequence == expected),
-            connect_fits.eq(length == HEADER_BYTES + NONCE_BYTES),
+            connect_fits.eq(length == CONNECT_BYTES),
             read_fits.eq(length == HEADER_BYTES + ADDRESS_BYTES + 1),
             words_length.eq(length - HEADER_BYTES - ADDRESS_BYTES),
             write_fits.eq(
@@ -127,7 +126,7 @@ class CommandPort(wiring.Component):
                     m.d.comb += step.eq(1)
                     m.d.sync += [count.eq(0), writes.eq(byte == Request.WRITE)]
                     with m.If((byte == Request.CONNECT) & connect_fits):
-                        m.d.sync += [expected.eq(sequence + 1), place.eq(0)]
+                        m.d.sync += expected.eq(sequence + 1)
                         answer_with(Reply.IDENTITY, body=True)
                     with m.Elif(~in_turn):
                         m.d.sync += sequence.eq(expected)
@@ -188,15 +187,15 @@ class CommandPort(wiring.Component):
                             m.d.sync += asking.eq(1)
                             m.next = "READ"
             with m.State("IDENTITY"):
-                own = Array(Const(value, 8) for value in self._identity.encode())
+                # The nonce, and then what the receiver holds behind the frame's last byte.
                 m.d.comb += [
+                    self.address[-1].eq(position >= CONNECT_BYTES),
                     reply.valid.eq(fresh),
-                    reply.payload.byte.eq(Mux(place < NONCE_BYTES, byte, own[place - NONCE_BYTES])),
-                    reply.payload.last.eq(place == NONCE_BYTES + IDENTITY_BYTES - 1),
+                    reply.payload.byte.eq(byte),
+                    reply.payload.last.eq(position == CONNECT_BYTES + IDENTITY_BYTES),
                 ]
                 with m.If(fresh & reply.ready):
                     m.d.comb += step.eq(1)
-                    m.d.sync += place.eq(place + 1)
                     with m.If(reply.payload.last):
                         m.next = "END"
             with m.State("READ"):

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.link.identity import Identity
-from celosia.hdl.link.command_port import CommandPort
+from celosia.hdl.link.command_port import CommandPort, identity_constants
 from celosia.hdl.link.frame_receiver import FrameReceiver
 from celosia.hdl.link.frame_transmitter import FrameTransmitter
 from celosia.hdl.npu.interfaces import HostRequest
@@ -52,8 +52,8 @@ class Link(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.queue = queue = StreamFifo(shape=8, depth=self._identity.receive_bytes)
-        m.submodules.receiver = receiver = FrameReceiver()
-        m.submodules.commands = commands = CommandPort(self._identity)
+        m.submodules.receiver = receiver = FrameReceiver(identity_constants(self._identity))
+        m.submodules.commands = commands = CommandPort()
         m.submodules.transmitter = transmitter = FrameTransmitter()
         wiring.connect(m, wiring.flipped(self.rx), queue.i)
         wiring.connect(m, queue.o, receiver.i)
