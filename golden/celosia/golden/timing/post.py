@@ -36,7 +36,7 @@ TAP_CYCLES = 3
 """From the arrival of a window's last tap, through the registers behind the memory and of
 `TapReducer`, to what that made of it."""
 CONSTANT_CYCLES = 2
-"""From reading a plane or table entries until they are written."""
+"""From reading a plane or table entries until they are written; 1 where POST is bit-serial."""
 GENERATOR_CYCLES = 1
 """What POOL's address generator takes beside the cycle of any reader."""
 STORE_CYCLES = 1
@@ -151,7 +151,7 @@ class PostTiming:
     def _load_parameters(self, load: LoadParameters, begin: int) -> Work:
         """A plane a cycle."""
         asked = yield from self._weights.grants(begin + 1, load.planes)
-        return asked - 1 + CONSTANT_CYCLES
+        return asked - 1 + (1 if self._config.is_bit_serial else CONSTANT_CYCLES)
 
     def _load_table(self, load: LoadTable, begin: int) -> Work:
         """An entry a cycle; three vectors of them may wait."""

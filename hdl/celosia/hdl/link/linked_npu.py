@@ -68,10 +68,12 @@ class LinkedNpu(wiring.Component):
         wiring.connect(m, wiring.flipped(self.rx), link.rx)
         wiring.connect(m, link.tx, wiring.flipped(self.tx))
         wiring.connect(m, link.request, npu.request)
-        # The link is slow: its way back to the bus is cut by a register.
-        m.submodules.answers = answers = StreamFifo(shape=32, depth=1)
-        wiring.connect(m, npu.response, answers.i)
-        wiring.connect(m, answers.o, link.response)
+        if self._config.is_bit_serial:  # whose clock is slow
+            wiring.connect(m, npu.response, link.response)
+        else:
+            m.submodules.answers = answers = StreamFifo(shape=32, depth=1)
+            wiring.connect(m, npu.response, answers.i)
+            wiring.connect(m, answers.o, link.response)
         m.d.comb += self.status.eq(npu.status)
         return m
 

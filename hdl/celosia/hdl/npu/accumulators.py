@@ -133,9 +133,11 @@ class Accumulators(wiring.Component):
         present = Signal()
         half = Signal()
         offset = Signal(offset_bits)
-        columns_left = Signal(AccumulateJob["columns"].shape)
-        rows_left = Signal(AccumulateJob["rows"].shape)
-        job_columns = Signal(AccumulateJob["columns"].shape)
+        # Counts beyond the memory's depth are of no job.
+        columns_left, rows_left, job_columns = (
+            Signal(min(AccumulateJob["rows"].shape.width, self.depth.bit_length()), name=name)
+            for name in ("columns_left", "rows_left", "job_columns")
+        )
         overwrite = Signal()
         job_signal = Signal(SEMAPHORES)
 

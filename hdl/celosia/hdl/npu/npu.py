@@ -114,11 +114,13 @@ class Npu(wiring.Component):
         scratchpad_clients = [host.scratchpad_read, matrix.read]
         if config.vector_operations:
             scratchpad_clients.append(post.scratchpad)
+        # Planes of a record never wait; table entries do.
+        constants = Answers.DIRECT if config.is_bit_serial else Answers.BUFFERED
         weights = VectorMemory(
             depth=config.weight_depth,
             lanes=config.columns,
             tags=[_tag_shape(client) for client in weights_clients],
-            answers=[Answers.DIRECT, Answers.BUFFERED, Answers.BUFFERED, Answers.DIRECT],
+            answers=[Answers.DIRECT, constants, Answers.BUFFERED, Answers.DIRECT],
             writers=1,
             compact=config.compact,
             double_pumped=self._memories.weights,

@@ -7,17 +7,20 @@ from amaranth.lib.wiring import In, Out
 from celosia.golden.isa import ADDRESS_BITS, Drain
 from celosia.hdl.npu.interfaces import field_width
 
-__all__ = ["OutputAddresses", "output_run"]
+__all__ = ["EXTENT_BITS", "OutputAddresses", "output_run"]
+
+EXTENT_BITS = field_width(Drain, "columns")
+"""Of the rows and columns that an instruction may have."""
 
 
-def output_run(vectors: int) -> data.StructLayout:
+def output_run(vectors: int, extent_bits: int = EXTENT_BITS) -> data.StructLayout:
     """First address, and counts, each at least 1, of which the first is at most `vectors`."""
     return data.StructLayout(
         {
             "address": unsigned(ADDRESS_BITS),
             "vectors": range(vectors + 1),
-            "columns": unsigned(field_width(Drain, "columns")),
-            "rows": unsigned(field_width(Drain, "rows")),
+            "columns": unsigned(extent_bits),
+            "rows": unsigned(extent_bits),
         }
     )
 
@@ -36,10 +39,12 @@ class OutputAddresses(wiring.Component):
     ----------
     vectors : int
         Most vectors of a pixel.
+    extent_bits : int
+        Of the counts of columns and rows.
 
     Members
     -------
-    runs : In(stream.Signature(output_run(vectors)))
+    runs : In(stream.Signature(output_run(vectors, extent_bits)))
         Starts a run.
     column_step, row_step : In(24)
         Steps, modulo 2^24; must not change during a run.
@@ -52,11 +57,12 @@ class OutputAddresses(wiring.Component):
     row_step: Signal
     o: stream.Interface
 
-    def __init__(self, *, vectors):
+    def __init__(self, *, vectors, extent_bits=EXTENT_BITS):
         self._vectors = vectors
+        self._run = output_run(vectors, extent_bits)
         super().__init__(
             {
-                "runs": In(stream.Signature(output_run(vectors))),
+                "runs": In(stream.Signature(self._run)),
                 "column_step": In(ADDRESS_BITS),
                 "row_step": In(ADDRESS_BITS),
                 "o": Out(stream.Signature(OutputAddress)),
@@ -67,7 +73,7 @@ class OutputAddresses(wiring.Component):
         m = Module()
         running = Signal()
         # Counts, and where the next vector goes.
-        run = Signal(output_run(self._vectors), reset_less=True)
+        run = Signal(self._run, reset_less=True)
         column_start = Signal(ADDRESS_BITS, reset_less=True)
         row_start = Signal(ADDRESS_BITS, reset_less=True)
         vectors_left = Signal.like(run.vectors, reset_less=True)

@@ -35,7 +35,7 @@ from celosia.hdl.npu.interfaces import (
 )
 from celosia.hdl.npu.lane_collector import LaneCollector
 from celosia.hdl.npu.lane_feed import LaneFeed, feed_tag
-from celosia.hdl.npu.output_addresses import OutputAddresses
+from celosia.hdl.npu.output_addresses import EXTENT_BITS, OutputAddresses
 from celosia.hdl.npu.parameter_registers import ParameterRegisters
 from celosia.hdl.npu.post_readers import SumReader
 from celosia.hdl.npu.requantizer import Requantizer
@@ -126,27 +126,25 @@ class PostUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        most_vectors = config.tile_vectors
         if config.vector_operations:
-            most_vectors = (1 << field_width(Add, "count")) - 1
-        m.submodules.addresses = addresses = OutputAddresses(vectors=most_vectors)
-        m.submodules.sums = sums = SumReader()
+            addresses = OutputAddresses(vectors=(1 << field_width(Add, "count")) - 1)
+        else:
+            addresses = OutputAddresses(
+                vectors=config.tile_vectors,
+                extent_bits=min(EXTENT_BITS, config.accumulator_depth.bit_length()),
+            )
+        m.submodules.addresses = addresses
         m.submodules.loader = loader = ConstantLoader(config)
         feed, record, control, done = (
             self._serial_drain(m) if config.is_bit_serial else self._pipeline(m)
         )
+        may_drain = addresses.runs.ready
         wiring.connect(m, addresses.o, feed.addresses)
         wiring.connect(m, loader.read, wiring.flipped(self.weights))
         m.d.comb += [
             record.plane.eq(loader.plane),
             record.vector.eq(loader.vector),
             record.write_enable.eq(loader.plane_enable),
-            self.accumulators.request.valid.eq(sums.o.valid),
-            self.accumulators.request.payload.address.eq(sums.o.payload),
-            sums.o.ready.eq(self.accumulators.request.ready),
-            feed.drained.valid.eq(self.accumulators.response.valid),
-            feed.drained.payload.eq(self.accumulators.response.payload.vector),
-            self.accumulators.response.ready.eq(feed.drained.ready),
         ]
 
         absent = () if config.vector_operations else VECTOR_INSTRUCTIONS
@@ -161,7 +159,11 @@ class PostUnit(wiring.Component):
         starts = start[Drain]
         if config.vector_operations:
             starts = starts | start[Add] | start[Mul] | start[Pool]
-        self._work(m, word, is_kind, start, starts, feed, addresses, sums, loader)
+        self._work(m, word, is_kind, start, starts, feed, addresses, loader)
+        if config.is_bit_serial:
+            m.d.comb += [feed.starts.eq(start[Drain]), feed.first.eq(word[Drain].accumulator)]
+        else:
+            may_drain &= self._read_sums(m, word[Drain], start[Drain], feed)
         if config.vector_operations:
             self._vector_operations(m, word, is_kind, start, starts, feed, addresses, loader)
         self._order(
@@ -169,7 +171,7 @@ class PostUnit(wiring.Component):
             word,
             is_kind,
             start,
-            may_drain=sums.runs.ready & addresses.runs.ready,
+            may_drain=may_drain,
             done=done | loader.done,
         )
         return m
@@ -179,6 +181,7 @@ class PostUnit(wiring.Component):
         outputs have in common, and whether a last vector is stored."""
         m.submodules.drain = drain = SerialDrain(self.config)
         wiring.connect(m, drain.write, wiring.flipped(self.write))
+        wiring.connect(m, drain.accumulators, wiring.flipped(self.accumulators))
         return drain, drain, drain.output, drain.done
 
     def _pipeline(self, m):
@@ -200,6 +203,23 @@ class PostUnit(wiring.Component):
         wiring.connect(m, collector.write, wiring.flipped(self.write))
         m.d.comb += feed.parameters.eq(parameters.parameters)
         return feed, parameters, requantizer.control, collector.done
+
+    def _read_sums(self, m, drain, starts, feed):
+        """The sums' way to the feed; returns whether the next ones may be asked for."""
+        m.submodules.sums = sums = SumReader()
+        m.d.comb += [
+            sums.runs.valid.eq(starts),
+            sums.runs.payload.address.eq(drain.accumulator),
+            sums.runs.payload.columns.eq(drain.columns),
+            sums.runs.payload.rows.eq(drain.rows),
+            self.accumulators.request.valid.eq(sums.o.valid),
+            self.accumulators.request.payload.address.eq(sums.o.payload),
+            sums.o.ready.eq(self.accumulators.request.ready),
+            feed.drained.valid.eq(self.accumulators.response.valid),
+            feed.drained.payload.eq(self.accumulators.response.payload.vector),
+            self.accumulators.response.ready.eq(feed.drained.ready),
+        ]
+        return sums.runs.ready
 
     def _requantizer(self):
         config = self.config
@@ -238,15 +258,11 @@ class PostUnit(wiring.Component):
         for name in ("bias", "multiplier", "exponent"):
             kept(PostScale, feed.scale[name], scale[name])
 
-    def _work(self, m, word, is_kind, start, starts, feed, addresses, sums, loader):
+    def _work(self, m, word, is_kind, start, starts, feed, addresses, loader):
         """Start what works, with what the instruction says."""
         drain, load = word[Drain], word[LoadParameters]
         uniform = Signal()
         m.d.comb += [
-            sums.runs.valid.eq(start[Drain]),
-            sums.runs.payload.address.eq(drain.accumulator),
-            sums.runs.payload.columns.eq(drain.columns),
-            sums.runs.payload.rows.eq(drain.rows),
             loader.commands.valid.eq(start[LoadParameters]),
             loader.commands.payload.address.eq(load.address),
             loader.commands.payload.planes.eq(load.planes),

@@ -1,13 +1,13 @@
 """From drained sums to stored vectors, a bit a cycle: what fits the smallest FPGAs."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.golden.config import NpuConfig
 from celosia.golden.rounding import BIAS_PLANES, RoundingMode
 from celosia.hdl.npu.bit_serial_lane import BYTE, BitSerialLane
-from celosia.hdl.npu.interfaces import MemoryWriteSignature, vector
+from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
 from celosia.hdl.npu.lane_collector import slice_mask
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.requantizer_steps import MULTIPLIER_BITS, Control
@@ -43,11 +43,13 @@ class SerialDrain(wiring.Component):
 
     Members
     -------
-    drained : In(stream of C int32)
-        Sums.
+    starts : In(1), first : In
+        Drain the accumulators from this one on, as many as there are pixels of addresses.
+    accumulators : Out(MemoryReadSignature(C int32))
+        Reads of sums.
     addresses : In(stream.Signature(OutputAddress))
-        One for each scratchpad vector, taken as that is written; the first of a run at the latest
-        with its first sums.
+        One for each scratchpad vector, taken as that is written; the first of them from the cycle
+        behind `starts` on.
     sets_output : In(1), output : In(Control)
         Take them; while nothing is under way, as all that follows.
     sets_scale : In(1), scale : In(Scale)
@@ -62,7 +64,7 @@ class SerialDrain(wiring.Component):
         A vector whose address says `last` is accepted in this cycle.
     """
 
-    drained: stream.Interface
+    accumulators: wiring.PureInterface
     addresses: stream.Interface
     write: stream.Interface
 
@@ -71,7 +73,9 @@ class SerialDrain(wiring.Component):
         slices = config.tile_slices
         super().__init__(
             {
-                "drained": In(stream.Signature(vector(config.columns, SUM_BITS))),
+                "starts": In(1),
+                "first": In(range(config.accumulator_depth)),
+                "accumulators": Out(MemoryReadSignature(vector(config.columns, SUM_BITS))),
                 "addresses": In(stream.Signature(OutputAddress)),
                 "sets_output": In(1),
                 "output": In(Control),
@@ -108,7 +112,7 @@ class SerialDrain(wiring.Component):
             sends.eq(at[3:] == 0b0101),
             last.eq(at == LAST),
             runs.eq(~(sends & pending & full)),
-            goes.eq((at != START) | pending | self.drained.valid),
+            goes.eq((at != START) | pending | self.accumulators.response.valid),
             # From 62 to 126 it is a bit.
             following.eq(at + (goes & ~last)),
         ]
@@ -117,7 +121,7 @@ class SerialDrain(wiring.Component):
             with m.If(last):
                 m.d.sync += pending.eq(active)
             with m.If(at == START):
-                m.d.sync += active.eq(self.drained.valid)
+                m.d.sync += active.eq(self.accumulators.response.valid)
 
         # Settings may come once all is written: what is left of the cycles moves nothing.
         moves = runs & active
@@ -146,7 +150,7 @@ class SerialDrain(wiring.Component):
         group = Signal(range(config.rows))
         vector_end = group == config.rows - 1
         ends_sums = self.addresses.payload.pixel_end & vector_end
-        m.d.comb += self.drained.ready.eq(moves & ends_sums)
+        self._read(m, moves & ends_sums)
         with m.If(moves):
             m.d.sync += group.eq(Mux(vector_end, 0, group + 1))
         if config.rows == config.columns:
@@ -157,6 +161,20 @@ class SerialDrain(wiring.Component):
             with m.If(ends_sums | (column == config.columns - 1)):
                 m.d.sync += column.eq(0)
         return column, vector_end
+
+    def _read(self, m, takes):
+        """Ask for the next sums as the last ones are taken, or later."""
+        request, response = self.accumulators.request, self.accumulators.response
+        asks, address = Signal(), Signal.like(self.first, reset_less=True)
+        m.d.comb += [
+            request.valid.eq(asks | (takes & ~self.addresses.payload.last)),
+            request.payload.address.eq(address),
+            response.ready.eq(takes),
+        ]
+        with m.If(self.starts):
+            m.d.sync += [asks.eq(1), address.eq(self.first)]
+        with m.Elif(request.valid):
+            m.d.sync += [asks.eq(~request.ready), address.eq(address + request.ready)]
 
     def _operands(self, m, lane, at, following, runs, moves, column):
         """The bits that go to the lane, with the exponent."""
@@ -201,7 +219,8 @@ class SerialDrain(wiring.Component):
             m.d.sync += exponent.eq(Mux(self.uniform, scale.exponent, byte))
 
         carry, next_carry, level = Signal(reset_less=True), Signal(), Signal()
-        sum_bit = self.drained.payload.as_value().bit_select(Cat(place, column), 1)
+        sums = self.accumulators.response.payload.vector
+        sum_bit = _element(list(sums.as_value()), Cat(place, column))
         m.d.comb += Cat(level, next_carry).eq(sum_bit + bit + carry)
         with m.If(runs):
             m.d.sync += carry.eq(next_carry & ~leads & lane.gathers)
@@ -232,3 +251,17 @@ class SerialDrain(wiring.Component):
             with m.If(ends_output):
                 m.d.sync += full.eq(ends_vector)
         m.d.comb += self.write.payload.mask.eq(slice_mask(config, self.slice))
+
+
+def _element(values, number):
+    """One of the values by its number, of which four take two cells of four inputs."""
+    while len(values) > 1:
+        low, high = number[0], number[1] if len(number) > 1 else Const(0, 1)
+        number = number[2:]
+        groups = [values[first : first + 4] for first in range(0, len(values), 4)]
+        values = []
+        for group in groups:
+            a, b, c, d = (*group, *[group[-1]] * (4 - len(group)))
+            either = Mux(high, low, Mux(low, b, a))
+            values.append(Mux(high, Mux(either, d, c), either))
+    return values[0]
