@@ -42,8 +42,8 @@ SMALLEST = {Family.ICE40, Family.GOWIN}
 
 
 def config_of(family):
-    config = replace(CONFIG, requantizer_bits=BITS[family])
-    return replace(config, vector_operations=False, queue_depth=1) if family in SMALLEST else config
+    less = {"vector_operations": False, "queue_depth": 1} if family in SMALLEST else {}
+    return replace(CONFIG, requantizer_bits=BITS[family], **less)
 
 
 def gates(family, *plusargs):

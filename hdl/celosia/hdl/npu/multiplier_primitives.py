@@ -6,11 +6,11 @@ and loses registers of cascaded multiply-accumulates where it does, on iCE40.
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.npu.multiplier_lane import multiplier_lane
 
-__all__ = ["Ecp5Multiplier", "GowinMultiplier", "Ice40MultiplierPair"]
+__all__ = ["Ecp5Multiplier", "GowinMultiplier", "Ice40MultiplierPair", "Ice40PairSum"]
 
 
 class _Primitive(wiring.Component):
@@ -106,57 +106,89 @@ class GowinMultiplier(_Primitive):
         return m
 
 
+def _mac16(m, a, b, enable, **options):
+    """A SB_MAC16 with two 8 x 8 bit multipliers and registers of the first factors and of both
+    products; returns its outputs."""
+    outputs = Signal(32)
+    off = ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
+    off += ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT")
+    off += ("CI", "ACCUMCI", "SIGNEXTIN")
+    ports = {f"i_{name}": Const(0) for name in off}
+    ports |= {"i_C": Const(0, 16), "i_D": Const(0, 16)}
+    ports |= {"p_TOPOUTPUT_SELECT": Const(2, 2), "p_BOTOUTPUT_SELECT": Const(2, 2)}
+    m.submodules.multiplier = Instance(
+        "SB_MAC16",
+        p_MODE_8x8=Const(1, 1),
+        p_A_REG=Const(1, 1),
+        p_A_SIGNED=Const(1, 1),
+        p_B_SIGNED=Const(1, 1),
+        p_TOP_8x8_MULT_REG=Const(1, 1),
+        p_BOT_8x8_MULT_REG=Const(1, 1),
+        i_CLK=ClockSignal(),
+        i_CE=enable,
+        i_A=a,
+        i_B=b,
+        o_O=outputs,
+        **(ports | options),
+    )
+    return outputs[:16], outputs[16:]
+
+
 class Ice40MultiplierPair(_Primitive):
-    """Two products in a SB_MAC16, as two 8 x 8 bit multipliers with registers of the first factors
-    and at the output.
+    """Two products in a SB_MAC16, with registers of the first factors and of the products.
 
-    Its register of the second factors holds both at once: without `together` they stand outside.
+    Its register of second factors holds both at once, so theirs stand outside.
     Members as of `CarryChainMultiplier`, with a `lane_1`.
-
-    Parameters
-    ----------
-    together : bool
-        Both products take their second factors at the same edges.
     """
 
     LANES = 2
 
-    def __init__(self, *, together=False):
-        self._together = together
-        super().__init__()
-
     def elaborate(self, platform):
         m = Module()
         lanes = self.lane_0, self.lane_1
-        b = [lane.b for lane in lanes]
-        if not self._together:
-            b = [self._held(m, lane.b, f"b_{i}", lane.take) for i, lane in enumerate(lanes)]
-        products = Signal(32)
-        off = ("AHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
-        off += ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT")
-        off += ("CI", "ACCUMCI", "SIGNEXTIN")
-        m.submodules.multiplier = Instance(
-            "SB_MAC16",
-            p_MODE_8x8=Const(1, 1),
-            p_A_REG=Const(1, 1),
-            p_B_REG=Const(int(self._together), 1),
-            p_A_SIGNED=Const(1, 1),
-            p_B_SIGNED=Const(1, 1),
-            p_TOP_8x8_MULT_REG=Const(1, 1),
-            p_BOT_8x8_MULT_REG=Const(1, 1),
-            p_TOPOUTPUT_SELECT=Const(2, 2),
-            p_BOTOUTPUT_SELECT=Const(2, 2),
-            i_CLK=ClockSignal(),
-            i_CE=self.enable,
-            i_A=Cat(lane.a for lane in lanes),
-            i_B=Cat(*b),
-            i_BHOLD=~self.lane_0.take if self._together else Const(0),
-            i_C=Const(0, 16),
-            i_D=Const(0, 16),
-            **{f"i_{name}": Const(0) for name in off},
-            o_O=products,
-        )
+        b = [self._held(m, lane.b, f"b_{i}", lane.take) for i, lane in enumerate(lanes)]
+        products = _mac16(m, Cat(lane.a for lane in lanes), Cat(*b), self.enable)
         m.d.comb += [
-            lane.product.eq(products[16 * number :][:16]) for number, lane in enumerate(lanes)
+            lane.product.eq(product) for lane, product in zip(lanes, products, strict=True)
         ]
+        return m
+
+
+class Ice40PairSum(wiring.Component):
+    """The sum of two products in a SB_MAC16, with all registers inside.
+
+    Latency: 3 enabled cycles. Members as of `ProductPairs`, for one pair.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "enable": In(1),
+                "a": In(16),
+                "b": In(16),
+                "take": In(1),
+                "sum": Out(signed(17)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        upper = Signal(16)
+        low, high = _mac16(
+            m,
+            self.a,
+            self.b,
+            self.enable,
+            p_B_REG=Const(1, 1),
+            i_BHOLD=~self.take,
+            # The lower half adds the upper one's product to its own, in a register.
+            i_D=upper,
+            p_BOTADDSUB_LOWERINPUT=Const(1, 2),
+            p_BOTADDSUB_UPPERINPUT=Const(1, 1),
+            p_BOTOUTPUT_SELECT=Const(1, 2),
+        )
+        # It has 16 bits. Two products lie between -2 * 128 * 127 and 2 * 128 * 128, so that what
+        # looks like numbers below that is the upper end.
+        sign = low[-1] & low[8:15].any()
+        m.d.comb += [upper.eq(high), self.sum.eq(Cat(low, sign))]
         return m

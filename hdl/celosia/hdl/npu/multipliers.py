@@ -111,8 +111,6 @@ class MultiplierBank(wiring.Component):
     late : bool
         The factors arrive late in the cycle, as from a memory: products built of carry chains
         have the first of their two registers right behind them, at the cost of a lower clock.
-    together : bool
-        All products take `b` at the same edges: those of iCE40 then need no registers outside.
 
     Members
     -------
@@ -135,11 +133,10 @@ class MultiplierBank(wiring.Component):
     take: Signal
     product: data.View
 
-    def __init__(self, *, products, plan, late=False, together=False):
+    def __init__(self, *, products, plan, late=False):
         self._products = products
         self._plan = plan
         self._late = late
-        self._together = together
         factors = data.ArrayLayout(signed(8), products)
         super().__init__(
             {
@@ -159,10 +156,7 @@ class MultiplierBank(wiring.Component):
             if self._plan.family is None:
                 unit = _Behavioural()
             elif primitives:
-                options = {}
-                if self._plan.family is Family.ICE40:
-                    options["together"] = self._together
-                unit = _PRIMITIVES[self._plan.family](**options)
+                unit = _PRIMITIVES[self._plan.family]()
                 primitives -= 1
             else:
                 unit = CarryChainMultiplier(late=self._late)
