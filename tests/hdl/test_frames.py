@@ -61,7 +61,7 @@ def test_receiver_takes_a_byte_every_ten_cycles(size):
 
 
 @pytest.mark.parametrize("size", [0, 1, 50, 248])
-def test_transmitter_takes_a_byte_in_nine_cycles_and_sends_one_in_two(size):
+def test_transmitter_takes_a_byte_in_ten_cycles_and_sends_one_in_two(size):
     dut, frame = FrameTransmitter(), some_frame(size)
     checked = []
 
@@ -72,8 +72,8 @@ def test_transmitter_takes_a_byte_in_nine_cycles_and_sends_one_in_two(size):
                 ctx.set(dut.i.payload.byte, byte)
                 ctx.set(dut.i.payload.last, int(place == len(content) - 1))
                 ctx.set(dut.i.valid, 1)
-                for waited in range(9 if place else 1):
-                    assert ctx.get(dut.i.ready) == (waited == 8 or not place)
+                for waited in range(10 if place else 1):
+                    assert ctx.get(dut.i.ready) == (waited == 9 or not place)
                     await ctx.tick()
             ctx.set(dut.i.valid, 0)
             ctx.set(dut.o.ready, 1)
@@ -84,7 +84,7 @@ def test_transmitter_takes_a_byte_in_nine_cycles_and_sends_one_in_two(size):
                 await ctx.tick()
                 cycle += 1
             line = encode_frame(frame)
-            cycles = [*range(48, 48 + 2 * (len(line) - 1), 2)]
+            cycles = [*range(53, 53 + 2 * (len(line) - 1), 2)]
             assert sent == list(zip([*cycles, cycles[-1] + 1], line, strict=True))
         checked.append(True)
 
