@@ -104,6 +104,22 @@ def test_an_identity_survives_the_line():
     assert Identity.decode(b"XXXX" + identity.encode()[4:]) is None
 
 
+def test_the_smallest_boards_keep_fewer_bytes():
+    config = config_from_mapping(
+        {
+            "base": "npu4x4",
+            "requantizer_bits": 1,
+            "requantizer_lanes": 1,
+            "vector_operations": False,
+            "profiles": ["tflm"],
+        },
+        default_name="least",
+    )
+    least = board_identity(config, "0.1.0", bytes(8)).receive_bytes
+    assert least < board_identity(PRESETS["npu4x4"], "0.1.0", bytes(8)).receive_bytes
+    assert least >= len(encode_frame(Frame(1, 2, bytes([1] * MAX_BODY))))
+
+
 def test_configurations_have_their_digests():
     digests = {config_digest(config) for config in PRESETS.values()}
     assert len(digests) == len(PRESETS)

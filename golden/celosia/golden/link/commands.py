@@ -18,6 +18,8 @@ MAX_WORDS = 60
 RECEIVE_BYTES = 2048
 """Bytes on the line that a board keeps while it is busy. A host must not have more of them under
 way, delimiters included, than IDENTITY says: those of the frames that it has no answer to."""
+LEAST_RECEIVE_BYTES = 512
+"""The same of the smallest boards: a frame of any length, and part of the next one."""
 
 
 class Request(IntEnum):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from celosia.golden.config import NpuConfig
-from celosia.golden.link.commands import PROTOCOL, RECEIVE_BYTES
+from celosia.golden.link.commands import LEAST_RECEIVE_BYTES, PROTOCOL, RECEIVE_BYTES
 from celosia.golden.memory_map import IDENTITY
 
 DIGEST_BYTES = 8
@@ -67,5 +67,5 @@ def board_identity(config: NpuConfig, version: str, build: bytes) -> Identity:
         (major, minor, patch),
         config_digest(config),
         build[:DIGEST_BYTES],
-        RECEIVE_BYTES,
+        LEAST_RECEIVE_BYTES if config.is_bit_serial else RECEIVE_BYTES,
     )
