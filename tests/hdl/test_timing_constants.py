@@ -11,6 +11,7 @@ from celosia.hdl.npu.depthwise_engine import READ_CYCLES
 from celosia.hdl.npu.depthwise_products import PIPELINE_CYCLES
 from celosia.hdl.npu.lane_feed import LaneFeed
 from celosia.hdl.npu.requantizer import Requantizer
+from celosia.hdl.npu.serial_drain import SerialDrain
 from celosia.hdl.npu.serial_requantizer import SerialRequantizer
 from celosia.hdl.npu.sum_feed import SumFeed
 from celosia.hdl.npu.systolic_array import SystolicArray
@@ -37,5 +38,7 @@ def test_latencies():
         vector_operations=False,
     )
     assert matrix.array_latency(small) == BroadcastArray.latency
+    tail = post.feed_latency(small) + post.requantizer_latency(small) + post.STORE_CYCLES
+    assert small.requantizer_cycles - 1 + tail == SerialDrain.LATENCY
     assert sums.UPDATE_CYCLES == accumulators.UPDATE_CYCLES
     assert depthwise.SUM_CYCLES == READ_CYCLES + PIPELINE_CYCLES

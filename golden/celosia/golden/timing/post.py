@@ -47,12 +47,12 @@ NEXT_DRAIN_CYCLES = 2
 """A DRAIN's vectors, and so many cycles, after its start the next one may start, where POST isn't
 bit-serial."""
 BIT_SERIAL_CYCLES = 49
-"""From the last bit of a product to that of the vector (`SerialDrain`), and what the feed takes."""
+"""Of a bit-serial POST's second half, which rounds and sends."""
 
 
 def requantizer_latency(config: NpuConfig) -> int:
-    """Cycles from a beat to its results (`latency` of the requantisers), or from the last cycle of
-    an output's first half to its result (of `SerialDrain`)."""
+    """Cycles from a beat to its results: `latency` of the requantisers, and what is left of
+    `SerialDrain.LATENCY` behind an output's first 65 cycles."""
     if config.is_bit_serial:
         return BIT_SERIAL_CYCLES
     if config.requantizer_cycles > 1:

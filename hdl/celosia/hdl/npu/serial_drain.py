@@ -15,7 +15,6 @@ from celosia.hdl.npu.tap_reducer import SUM_BITS
 
 __all__ = ["SerialDrain"]
 
-
 Scale = data.StructLayout(
     {"multiplier": unsigned(MULTIPLIER_BITS[RoundingMode.DOUBLE]), "exponent": signed(8)}
 )
@@ -31,10 +30,10 @@ class SerialDrain(wiring.Component):
     A drained vector of C sums gives one scratchpad vector for each address up to its pixel's end,
     as of `LaneFeed`. The parameter record stands in a block RAM.
 
-    Throughput: an output every `requantizer_cycles` = 65 cycles. Latency: ``LATENCY`` cycles from a
-    vector's last but first output to its write, 115 from the first. Back-pressure: all stops as the
-    next result is to leave while a vector waits. Reset empties it; settings are kept if nothing was
-    under way.
+    Throughput: an output every `requantizer_cycles` = 65 cycles. Latency: a vector is written
+    ``LATENCY`` cycles after its last output begins, which it does at once with sums that come
+    while there is none. Back-pressure: all stops as the next result is to leave while a vector
+    waits. Reset empties it; settings are kept if nothing was under way.
 
     Parameters
     ----------
@@ -63,6 +62,8 @@ class SerialDrain(wiring.Component):
     done : Out(1)
         A vector whose address says `last` is accepted in this cycle.
     """
+
+    LATENCY = 115
 
     accumulators: wiring.PureInterface
     addresses: stream.Interface
