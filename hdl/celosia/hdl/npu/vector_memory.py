@@ -184,6 +184,13 @@ class VectorMemory(wiring.Component):
                     m.d.comb += storage.read_address.eq(port.request.payload.address)
         m.d.comb += storage.read_enable.eq(taken[-1])
 
+        # Likewise for writes; whether there is one at all only the mask says.
+        last = self._writers - 1
+        payload = getattr(self, f"write_{last}").payload
+        m.d.comb += [
+            storage.write_address.eq(payload.address),
+            storage.write_vector.eq(payload.vector),
+        ]
         written = Signal(self._writers + 1)
         for i in range(self._writers):
             port = getattr(self, f"write_{i}")
@@ -192,11 +199,12 @@ class VectorMemory(wiring.Component):
                 written[i + 1].eq(written[i] | port.valid),
             ]
             with m.If(port.valid & port.ready):
-                m.d.comb += [
-                    storage.write_address.eq(port.payload.address),
-                    storage.write_vector.eq(port.payload.vector),
-                    storage.write_mask.eq(port.payload.mask),
-                ]
+                m.d.comb += storage.write_mask.eq(port.payload.mask)
+                if i < last:
+                    m.d.comb += [
+                        storage.write_address.eq(port.payload.address),
+                        storage.write_vector.eq(port.payload.vector),
+                    ]
         return m
 
 
