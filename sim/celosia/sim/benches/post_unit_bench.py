@@ -141,7 +141,7 @@ async def programs_run_as_on_the_golden_machine(dut: Any, stall: Stall | None) -
     bench = await BlockBench.start(dut, timeout_cycles=200_000)
     config = config_from_mapping(bench.parameters, default_name="bench")
     writer = PostProgramWriter(config, bench.rng)
-    for _ in range(15 if config.is_bit_serial else 40):
+    for _ in range(7 if config.is_bit_serial else 40):
         writer.random_step()
     stalls = {end: stall or bench.rng.choice(list(Stall)) for end in ENDS}
     await PostBench(bench, dut, writer.program, stalls).run()
