@@ -37,13 +37,20 @@ BITS = {Family.ECP5: 32, Family.ICE40: 1, Family.GOWIN: 16}
 
 #: Scratchpad and weights in RAMs at twice the clock, as on an iCE40UP5K.
 MEMORIES = {Family.ICE40: MemoryPlan(scratchpad=True, weights=True)}
-#: Without vector operations, and with the shortest queues, as small boards have them.
-SMALLEST = {Family.ICE40, Family.GOWIN}
+#: What small boards do without.
+SMALLEST = {
+    Family.GOWIN: {"vector_operations": False, "queue_depth": 1},
+    Family.ICE40: {
+        "vector_operations": False,
+        "queue_depth": 0,
+        "coordinate_bits": 9,
+        "profile_depth": 0,
+    },
+}
 
 
 def config_of(family):
-    less = {"vector_operations": False, "queue_depth": 1} if family in SMALLEST else {}
-    return replace(CONFIG, requantizer_bits=BITS[family], **less)
+    return replace(CONFIG, requantizer_bits=BITS[family], **SMALLEST.get(family, {}))
 
 
 def gates(family, *plusargs):
