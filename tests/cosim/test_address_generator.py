@@ -12,6 +12,7 @@ from celosia.sim.block_bench import run_block_bench
         ([0, 1], {}),
         ([3, 4], {}),
         ([0, 1], {"address_bits": 13, "coordinate_bits": 9, "block_memories": True}),
+        ([0, 1], {"registered": False}),
     ],
 )
 def test_address_generator(run_levels, more):

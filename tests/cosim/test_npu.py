@@ -22,6 +22,8 @@ from celosia.golden.isa import (
     Halt,
     LoadWeights,
     Matmul,
+    MatrixInput,
+    MatrixLoop,
     Mul,
     Pool,
     PostOutput,
@@ -30,6 +32,7 @@ from celosia.golden.isa import (
 from celosia.golden.machine import Machine
 from celosia.golden.memory_map import Counter, Region, Status
 from celosia.golden.rounding import RoundingProfile
+from celosia.golden.timing import model_cycles
 from celosia.runtime.host_schedule import Hung
 from celosia.runtime.rtl_device import RtlDevice
 from celosia.sim.host_script import HostScript, state_of
@@ -136,6 +139,36 @@ def test_without_vector_operations_memories_and_counters_are_right(config):
         program = compile_model(draining_network(), config, profile)
         counters = check_at_full_speed(simulation, loaded(program, 1), program.start)
         assert_counters_modelled(program, counters, Counter)
+
+
+@pytest.mark.parametrize(("passes", "rows", "settings"), [(20, 1, 80), (10, 4, 60), (3, 1, 20)])
+def test_without_queues_instructions_start_when_the_model_says(passes, rows, settings):
+    """Settings behind a MATMUL that waits for the one before it, which waits for its tiles."""
+    config = DRAINING[1]
+    loops = [
+        MatrixLoop(level=level, count=passes if level == 2 else 1, address_step=1)
+        for level in range(5)
+    ]
+    matmul = Matmul(address=0, y=0, x=0, accumulator=0, rows=rows, columns=1)
+    setting = PostOutput(column_step=1, row_step=1, mode=0, zero_point=0, low=-128, high=127)
+    program = [
+        *loops,
+        MatrixInput(height=9, width=9, padding=0),
+        LoadWeights(address=4000, tiles=2 * passes),
+        *[matmul] * 2,
+        *[setting] * settings,
+        Halt(),
+    ]
+    machine = Machine(config)
+    vectors = config.instruction_vectors
+    for number, instruction in enumerate(program):
+        word = instruction.encode().to_bytes(vectors * config.columns, "little")
+        machine.weights[number * vectors :][:vectors] = np.frombuffer(word, np.uint8).reshape(
+            vectors, -1
+        )
+    counters = check_at_full_speed(NpuSimulation(config), machine, 0)
+    modelled = model_cycles(config, program).counters
+    assert counters == {counter: modelled[counter] for counter in counters}
 
 
 def draining_network():

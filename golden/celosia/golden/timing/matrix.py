@@ -23,10 +23,10 @@ from celosia.golden.timing.depthwise import StripLoading
 from celosia.golden.timing.ordering import InstructionQueue, Semaphores
 from celosia.golden.timing.records import Records
 from celosia.golden.timing.runs import (
-    FIRST_VECTOR_CYCLES,
-    POSITIONS_AHEAD,
     READ_AHEAD_CYCLES,
     Run,
+    first_vector_cycles,
+    positions_ahead,
 )
 from celosia.golden.timing.sums import Standstill, Sums
 from celosia.golden.timing.weights import LoadedWeights
@@ -62,6 +62,7 @@ class MatrixTiming:
         records: Records,
     ) -> None:
         self._config = config
+        self._ahead = positions_ahead(config)
         self._latency = array_latency(config)
         self._queue = queue
         self._semaphores = semaphores
@@ -122,14 +123,15 @@ class MatrixTiming:
         if isinstance(instruction, Product):
             pixels = self._nest.count(3) * self._nest.count(4)
             taken = instruction.vectors * instruction.kernel_columns * self._nest.count(2)
-            return Run(instruction, begin, pixels, taken, waits)
+            return Run(instruction, begin, pixels, taken, waits, self._ahead)
         if isinstance(instruction, Matmul):
             passes = prod(self._nest.count(level) for level in PASS_LEVELS)
-            return Run(instruction, begin, passes, instruction.rows * instruction.columns, waits)
+            vectors = instruction.rows * instruction.columns
+            return Run(instruction, begin, passes, vectors, waits, self._ahead)
         if self._window is None:
             raise CelosiaError("the window must be set before this instruction")
         vectors = instruction.strip_rows * instruction.strip_columns
-        return Run(instruction, begin, 1, vectors, waits, self._window)
+        return Run(instruction, begin, 1, vectors, waits, self._ahead, self._window)
 
     def stream(self) -> Process:
         """Hand run after run to its engine."""
@@ -140,10 +142,10 @@ class MatrixTiming:
             run = self._runs.popleft()
             for reason, first, last in run.waits:
                 records.spend(reason, max(first, self._end), last)
-            offered = max(run.begin + FIRST_VECTOR_CYCLES, self._end)
+            offered = max(run.begin + first_vector_cycles(self._config), self._end)
             start = max(run.begin, self._end)
             if run.decisive < 0:
-                self._leave(run, self._end - POSITIONS_AHEAD)
+                self._leave(run, self._end - run.ahead)
             if isinstance(run.instruction, Matmul):
                 yield from self._multiply(run, offered)
             elif isinstance(run.instruction, Product):

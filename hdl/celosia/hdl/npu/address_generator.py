@@ -75,7 +75,7 @@ class AddressGenerator(wiring.Component):
     2^``coordinate_bits``. A position is inside where 0 <= y < height and 0 <= x < width.
 
     Throughput: a position every cycle, without a gap between runs. Latency: the first position is
-    offered 2 cycles after its run was taken.
+    offered 2 cycles after its run was taken, or 1 if not ``registered``.
 
     Back-pressure: ``runs`` and the settings are taken only between runs, that is in the cycle in
     which the last position leaves the counters or later, so that a setting never disturbs a run. A
@@ -101,6 +101,9 @@ class AddressGenerator(wiring.Component):
     block_memories : bool
         Whether what levels have is made for block RAMs: right for an FPGA whose lookup tables can't
         be memories.
+    registered : bool
+        Whether positions are offered out of a register, and not behind the comparison with the
+        image's size.
 
     Members
     -------
@@ -131,6 +134,7 @@ class AddressGenerator(wiring.Component):
         address_bits=ADDRESS_BITS,
         coordinate_bits=COORDINATE_BITS,
         block_memories=False,
+        registered=True,
     ):
         if len(set(run_levels)) != 2 or not set(run_levels) <= set(range(LOOP_LEVELS)):
             raise ValueError(
@@ -142,6 +146,7 @@ class AddressGenerator(wiring.Component):
         self._address_bits = address_bits
         self._coordinate_bits = coordinate_bits
         self._block_memories = block_memories
+        self._registered = registered
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
             {
@@ -346,20 +351,23 @@ class AddressGenerator(wiring.Component):
 
         valid = Signal()
         offered = Signal(position.payload.shape(), reset_less=True)
+        m.d.comb += [position.valid.eq(valid), position.payload.eq(offered)]
         inside = Signal()
         m.d.comb += inside.eq(_within(here.y, bounds.height) & _within(here.x, bounds.width))
+        now = [
+            offered.address.eq(Mux(inside, here.address, 0)),
+            offered.inside.eq(inside),
+            offered.first.eq(first),
+            offered.last.eq(last),
+            offered.tag.eq(tag),
+        ]
+        if not self._registered:
+            m.d.comb += [valid.eq(running), *now]
+            return m
         with m.If(position.ready):
             m.d.sync += valid.eq(0)
         with m.If(move):
-            m.d.sync += [
-                valid.eq(1),
-                offered.address.eq(Mux(inside, here.address, 0)),
-                offered.inside.eq(inside),
-                offered.first.eq(first),
-                offered.last.eq(last),
-                offered.tag.eq(tag),
-            ]
-        m.d.comb += [position.valid.eq(valid), position.payload.eq(offered)]
+            m.d.sync += [valid.eq(1), *now]
         return m
 
 

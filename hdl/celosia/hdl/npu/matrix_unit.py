@@ -100,7 +100,7 @@ class MatrixUnit(wiring.Component):
     Throughput: a request every cycle, without a gap between passes and between instructions whose
     semaphores are there; settings take a cycle each, and wait for the requests of the instruction
     before them, not for its vectors. Latency: the first request 2 cycles after its instruction was
-    taken; from response to activation 0.
+    taken, or 1 where instructions have no queue; from response to activation 0.
 
     Back-pressure: ``read.response.ready`` follows the ``ready`` of the vector's engine
     combinationally. Requests pause while the queue of jobs is full; it holds those of all the
@@ -176,6 +176,7 @@ class MatrixUnit(wiring.Component):
             address_bits=ceil_log2(self.config.scratchpad_depth),
             coordinate_bits=self.config.coordinate_bits,
             block_memories=self._block_memories,
+            registered=self.config.queue_depth > 0,
         )
         rows, columns = self.config.rows, self.config.columns
         passes_in_flight = -(-(rows + columns + MEMORY_CYCLES) // rows) + 2
