@@ -51,7 +51,7 @@ def test_operand_tables():
 class AddressRuns(wiring.Component):
     """The blocks that make runs of addresses, side by side."""
 
-    def __init__(self):
+    def __init__(self, family=None):
         self._blocks = {
             "output_addresses": OutputAddresses(vectors=MOST_VECTORS),
             "sum_reader": SumReader(),
@@ -91,10 +91,10 @@ def test_lane_feed(table):
 class Arithmetic(wiring.Component):
     """What has no flow control of its own, side by side behind one `enable`."""
 
-    def __init__(self):
+    def __init__(self, family=None):
         self._blocks = {
-            "multiplier_small": PipelinedMultiplier(a_bits=32, b_bits=31),
-            "multiplier_large": PipelinedMultiplier(a_bits=33, b_bits=53),
+            "multiplier_small": PipelinedMultiplier(a_bits=32, b_bits=31, family=family),
+            "multiplier_large": PipelinedMultiplier(a_bits=33, b_bits=53, family=family),
             "normalizer": Normalizer(rounds=True),
             "rounder_float32": ProductRounder(
                 product_bits=48, significant_bits=24, ties_to_even=True
@@ -103,14 +103,26 @@ class Arithmetic(wiring.Component):
                 product_bits=85, significant_bits=53, ties_to_even=False
             ),
         }
-        ports = {name: Out(block.signature) for name, block in self._blocks.items()}
+        ports = {
+            name: Out(
+                wiring.Signature(
+                    {port: m for port, m in block.signature.members.items() if port != "enable"}
+                )
+            )
+            for name, block in self._blocks.items()
+        }
         super().__init__({"enable": In(1), **ports})
 
     def elaborate(self, platform):
         m = Module()
         for name, block in self._blocks.items():
             m.submodules[name] = EnableInserter(self.enable)(block)
-            wiring.connect(m, wiring.flipped(getattr(self, name)), block)
+            if isinstance(block, PipelinedMultiplier):
+                m.d.comb += block.enable.eq(self.enable)
+            for port, member in getattr(self, name).signature.members.items():
+                inner, outer = getattr(block, port), getattr(getattr(self, name), port)
+                inwards = member.flow is wiring.In
+                m.d.comb += inner.eq(outer) if inwards else outer.eq(inner)
         return m
 
 

@@ -23,10 +23,10 @@ def make(*, lanes, modes, latency, values, cycles, bits=None):
 @pytest.mark.parametrize(
     ("lanes", "modes", "latency", "values"),
     [
-        (8, ["DOUBLE", "SINGLE", "AVERAGE", "FLOAT32", "FLOAT64"], 13, 120_000),
-        (3, ["DOUBLE", "AVERAGE", "FLOAT32"], 13, 9_000),
-        (2, ["DOUBLE", "AVERAGE", "FLOAT64"], 13, 9_000),
-        (1, ["DOUBLE", "AVERAGE"], 10, 9_000),
+        (8, ["DOUBLE", "SINGLE", "AVERAGE", "FLOAT32", "FLOAT64"], 14, 120_000),
+        (3, ["DOUBLE", "AVERAGE", "FLOAT32"], 14, 9_000),
+        (2, ["DOUBLE", "AVERAGE", "FLOAT64"], 14, 9_000),
+        (1, ["DOUBLE", "AVERAGE"], 11, 9_000),
     ],
 )
 def test_requantizer(lanes, modes, latency, values):

@@ -57,7 +57,7 @@ def requantizer_latency(config: NpuConfig) -> int:
         return BIT_SERIAL_CYCLES
     if config.requantizer_cycles > 1:
         return config.requantizer_cycles + 5
-    return 13 if config.modes & FLOAT_MODES else 10
+    return 14 if config.modes & FLOAT_MODES else 11
 
 
 def feed_latency(config: NpuConfig) -> int:

@@ -1,6 +1,6 @@
 """Cuts POST's vectors into the requantiser's beats and gives each lane its parameters."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,7 @@ from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.operand_tables import OperandTables, Terms
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.parameter_registers import parameters_layout
+from celosia.hdl.npu.piece_multiplier import PieceMultiplier
 from celosia.hdl.npu.requantizer_steps import RequantizerInput
 from celosia.hdl.npu.tap_reducer import SUM_BITS
 
@@ -51,6 +52,8 @@ class LaneFeed(wiring.Component):
         Sizes.
     multiplier_bits : int
         Of the requantiser.
+    family : Family, optional
+        Of the FPGA, whose multiplier primitives are to be used.
 
     Members
     -------
@@ -82,8 +85,9 @@ class LaneFeed(wiring.Component):
 
     LATENCY = 3
 
-    def __init__(self, config, *, multiplier_bits):
+    def __init__(self, config, *, multiplier_bits, family=None):
         self._config = config
+        self._family = family
         self._tag = feed_tag(config)
         parameters = parameters_layout(multiplier_bits)
         beat = RequantizerInput(
@@ -189,15 +193,23 @@ class LaneFeed(wiring.Component):
 
         # Third stage: complete operands. A product has a register of its own, so that what chooses
         # it stands behind that and not behind the multiplier.
-        products = Signal(vector(lanes, 2 * FACTOR_BITS), reset_less=True)
+        products = []
         beat = Signal.like(self.o.payload, reset_less=True)
         beat_valid = Signal()
         parameters = chosen(terms_slot, self.parameters, slots)
+        factor = Shape(FACTOR_BITS, signed=True)
+        for lane in range(lanes):
+            multiplier = PieceMultiplier(factor, factor, held=False, family=self._family)
+            m.submodules[f"multiplier_{lane}"] = multiplier
+            m.d.comb += [
+                multiplier.enable.eq(advance),
+                multiplier.a.eq(terms[lane][0][:FACTOR_BITS]),
+                multiplier.b.eq(terms[lane][1][:FACTOR_BITS]),
+            ]
+            products.append(multiplier.product)
         with m.If(advance):
             m.d.sync += [beat_valid.eq(looked_up), beat.tag.eq(terms_tag)]
             for lane in range(lanes):
-                factors = [term[:FACTOR_BITS].as_signed() for term in terms[lane]]
-                m.d.sync += products[lane].eq(factors[0] * factors[1])
                 own = data.View(self.scale.shape(), parameters[lane])
                 m.d.sync += beat.lanes[lane].acc.eq(terms[lane][0] + terms[lane][1])
                 m.d.sync += beat.lanes[lane].bias.eq(Mux(self.draining, own.bias, self.scale.bias))

@@ -10,7 +10,13 @@ from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.npu.multiplier_lane import multiplier_lane
 
-__all__ = ["Ecp5Multiplier", "GowinMultiplier", "Ice40MultiplierPair", "Ice40PairSum"]
+__all__ = [
+    "Ecp5Multiplier",
+    "GowinMultiplier",
+    "Ice40MultiplierPair",
+    "Ice40PairSum",
+    "mult18x18d",
+]
 
 
 class _Primitive(wiring.Component):
@@ -27,6 +33,49 @@ class _Primitive(wiring.Component):
         return register
 
 
+MULT18X18D_BITS = 18
+
+
+def mult18x18d(a, b, *, enables, registers):
+    """A MULT18X18D of an ECP5 and its product of 36 bits (Lattice FPGA-TN-02205).
+
+    Parameters
+    ----------
+    a, b : Value
+        Factors of at most 18 bits, each signed or not.
+    enables : tuple of Value
+        Up to four.
+    registers : mapping
+        Which of INPUTA, INPUTB and OUTPUT have a register, and the number of its enable.
+    """
+    product = Signal(2 * MULT18X18D_BITS)
+    ports = {}
+    for name, factor in (("A", a), ("B", b), ("C", Const(0, 1))):
+        for place in range(MULT18X18D_BITS):
+            bit = factor[min(place, len(factor) - 1)]
+            beyond = place >= len(factor) and not factor.shape().signed
+            ports[f"i_{name}{place}"] = Const(0) if beyond else bit
+    for place in range(len(product)):
+        ports[f"o_P{place}"] = product[place]
+    for number in range(4):
+        ports[f"i_CLK{number}"] = ClockSignal() if number == 0 else Const(0)
+        ports[f"i_RST{number}"] = Const(0)
+        ports[f"i_CE{number}"] = enables[number] if number < len(enables) else Const(0)
+    for register, enable in registers.items():
+        ports[f"p_REG_{register}_CLK"] = "CLK0"
+        ports[f"p_REG_{register}_CE"] = f"CE{enable}"
+        ports[f"p_REG_{register}_RST"] = "RST0"
+    cell = Instance(
+        "MULT18X18D",
+        **ports,
+        i_SIGNEDA=Const(a.shape().signed),
+        i_SIGNEDB=Const(b.shape().signed),
+        i_SOURCEA=Const(0),
+        i_SOURCEB=Const(0),
+    )
+    return cell, product
+
+
 class Ecp5Multiplier(_Primitive):
     """One product in a MULT18X18D, all of its registers inside.
 
@@ -37,31 +86,12 @@ class Ecp5Multiplier(_Primitive):
     def elaborate(self, platform):
         m = Module()
         lane = self.lane_0
-        product = Signal(36)
-        ports = {}
-        for name, value in (("A", lane.a), ("B", lane.b), ("C", Const(0, 8))):
-            for place in range(18):
-                ports[f"i_{name}{place}"] = value[place - 10] if place >= 10 else Const(0)
-        for place in range(36):
-            ports[f"o_P{place}"] = product[place]
-        for number in range(4):
-            ports[f"i_CLK{number}"] = ClockSignal() if number == 0 else Const(0)
-            ports[f"i_RST{number}"] = Const(0)
-            ports[f"i_CE{number}"] = Const(0)
-        ports["i_CE0"] = self.enable
-        ports["i_CE1"] = lane.take
-        registers = {"INPUTA": "CE0", "INPUTB": "CE1", "OUTPUT": "CE0"}
-        for register, enable in registers.items():
-            ports[f"p_REG_{register}_CLK"] = "CLK0"
-            ports[f"p_REG_{register}_CE"] = enable
-            ports[f"p_REG_{register}_RST"] = "RST0"
-        m.submodules.multiplier = Instance(
-            "MULT18X18D",
-            **ports,
-            i_SIGNEDA=Const(1),
-            i_SIGNEDB=Const(1),
-            i_SOURCEA=Const(0),
-            i_SOURCEB=Const(0),
+        zeros = Const(0, MULT18X18D_BITS - 8)
+        m.submodules.multiplier, product = mult18x18d(
+            Cat(zeros, lane.a).as_signed(),
+            Cat(zeros, lane.b).as_signed(),
+            enables=(self.enable, lane.take),
+            registers={"INPUTA": 0, "INPUTB": 1, "OUTPUT": 0},
         )
         m.d.comb += lane.product.eq(product[20:])
         return m

@@ -38,9 +38,9 @@ class Npu(wiring.Component):
     """An int8 systolic NPU, sized by its configuration alone.
 
     `multipliers` says of which cells the int8 multipliers are: the depthwise engine's first, then
-    the array's row by row. Its family also says of what cells small memories are. `memories` says
-    which of the large ones need the clock of twice the frequency (`DoublePumpedStorage`). They
-    change neither what is computed nor in which cycle.
+    the array's row by row. Its family is that of POST's multipliers too, and says of what cells
+    small memories are. `memories` says which of the large ones need the clock of twice the
+    frequency (`DoublePumpedStorage`). They change neither what is computed nor in which cycle.
 
     The host writes a program and its inputs through the bus, starts it, waits for STATUS to say
     done, and reads the outputs and counters (`celosia.golden.memory_map`). Throughput of the bus:
@@ -78,9 +78,9 @@ class Npu(wiring.Component):
         restarted = ResetInserter(start)
         m.submodules.host = host = HostPort(config)
         m.submodules.sequencer = sequencer = Sequencer(config)
-        in_block_rams = self._multipliers.family in WITHOUT_LUT_RAM
-        matrix = MatrixUnit(config, block_memories=in_block_rams)
-        load, post = LoadUnit(config), PostUnit(config)
+        family = self._multipliers.family
+        matrix = MatrixUnit(config, block_memories=family in WITHOUT_LUT_RAM)
+        load, post = LoadUnit(config), PostUnit(config, family)
         m.submodules.load = restarted(load)
         m.submodules.matrix = restarted(matrix)
         m.submodules.post = restarted(post)

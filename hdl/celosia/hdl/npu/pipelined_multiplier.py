@@ -4,6 +4,8 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from celosia.hdl.npu.piece_multiplier import PieceMultiplier
+
 __all__ = ["PipelinedMultiplier"]
 
 PIECE_BITS = 18
@@ -13,17 +15,21 @@ PIECE_BITS = 18
 class PipelinedMultiplier(wiring.Component):
     """A signed times an unsigned number, exactly.
 
-    Latency: ``LATENCY`` enabled cycles: the products of all pieces, their sums for each piece of
-    ``b``, the sum of these. Throughput: one each cycle. No flow control: whoever uses it stops all
-    its registers together (`EnableInserter`).
+    Latency: ``LATENCY`` enabled cycles: the pieces, the products of all, their sums for each piece
+    of ``b``, the sum of these. Throughput: one each cycle. No flow control: whoever uses it stops
+    all its registers together, by ``enable`` and `EnableInserter`, which doesn't reach primitives.
 
     Parameters
     ----------
     a_bits, b_bits : int
         Widths of the operands.
+    family : Family, optional
+        Of the FPGA, whose primitives are to be used.
 
     Members
     -------
+    enable : In(1)
+        The condition of `EnableInserter`.
     a : In(signed(a_bits))
         First operand.
     b : In(unsigned(b_bits))
@@ -32,17 +38,19 @@ class PipelinedMultiplier(wiring.Component):
         a * b of ``LATENCY`` cycles ago.
     """
 
-    LATENCY = 3
+    LATENCY = 4
 
     a: Signal
     b: Signal
     product: Signal
 
-    def __init__(self, *, a_bits, b_bits):
+    def __init__(self, *, a_bits, b_bits, family=None):
         self.a_bits = a_bits
         self.b_bits = b_bits
+        self._family = family
         super().__init__(
             {
+                "enable": In(1),
                 "a": In(signed(a_bits)),
                 "b": In(unsigned(b_bits)),
                 "product": Out(signed(a_bits + b_bits)),
@@ -59,10 +67,12 @@ class PipelinedMultiplier(wiring.Component):
 
         rows = []
         for b_place, b in _pieces(self.b):
-            products = [
-                register(a * b, f"product_{a_place}_{b_place}") << a_place
-                for a_place, a in _pieces(self.a)
-            ]
+            products = []
+            for a_place, a in _pieces(self.a):
+                piece = PieceMultiplier(a.shape(), b.shape(), held=True, family=self._family)
+                m.submodules[f"piece_{a_place}_{b_place}"] = piece
+                m.d.comb += [piece.enable.eq(self.enable), piece.a.eq(a), piece.b.eq(b)]
+                products.append(piece.product << a_place)
             rows.append(register(sum(products[1:], products[0]), f"row_{b_place}") << b_place)
         product = Signal.like(self.product, reset_less=True)
         m.d.sync += product.eq(sum(rows[1:], rows[0]))

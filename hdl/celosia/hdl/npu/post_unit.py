@@ -75,6 +75,8 @@ class PostUnit(wiring.Component):
     ----------
     config : NpuConfig
         Sizes, and the profiles whose rounding modes are built.
+    family : Family, optional
+        Of the FPGA, whose multiplier primitives are to be used.
 
     Members
     -------
@@ -107,8 +109,9 @@ class PostUnit(wiring.Component):
     state: Signal
     busy: Signal
 
-    def __init__(self, config):
+    def __init__(self, config, family=None):
         self.config = config
+        self._family = family
         members = {
             "instructions": In(InstructionStream),
             "semaphores": Out(SemaphoreSignature()),
@@ -189,8 +192,11 @@ class PostUnit(wiring.Component):
         config = self.config
         m.submodules.requantizer = requantizer = self._requantizer()
         bits = requantizer.multiplier_bits
-        feed_kind = LaneFeed if config.vector_operations else SumFeed
-        m.submodules.feed = feed = feed_kind(config, multiplier_bits=bits)
+        if config.vector_operations:
+            feed = LaneFeed(config, multiplier_bits=bits, family=self._family)
+        else:
+            feed = SumFeed(config, multiplier_bits=bits)
+        m.submodules.feed = feed
         m.submodules.collector = collector = LaneCollector(config)
         turn = 0 if config.vector_operations else parameter_turn(config)
         m.submodules.parameters = parameters = ParameterRegisters(
@@ -229,7 +235,7 @@ class PostUnit(wiring.Component):
             "tag": feed_tag(config),
         }
         if config.requantizer_cycles == 1:
-            return Requantizer(**common)
+            return Requantizer(family=self._family, **common)
         return SerialRequantizer(bits=config.requantizer_bits, **common)
 
     def _settings(self, m, word, start, feed, control, addresses):

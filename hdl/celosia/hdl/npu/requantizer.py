@@ -32,7 +32,7 @@ class Requantizer(wiring.Component):
     `requantize_float64_integer` for FLOAT64 (multiplier 0 or 2^52 to 2^53 - 1, any exponent). The
     clamp is to `low` .. `high`. A mode that isn't built gives any result.
 
-    Throughput: a beat every cycle. Latency: ``latency`` cycles, 10, or 13 with a float mode.
+    Throughput: a beat every cycle. Latency: ``latency`` cycles, 11, or 14 with a float mode.
     Back-pressure: the pipeline stops as a whole while its output waits; ``i.ready`` depends
     combinationally on ``o.ready``. Reset empties it.
 
@@ -44,6 +44,8 @@ class Requantizer(wiring.Component):
         Modes to build.
     tag : int or shape-like
         Shape of what travels with a beat.
+    family : Family, optional
+        Of the FPGA, whose multiplier primitives are to be used.
 
     Members
     -------
@@ -59,7 +61,7 @@ class Requantizer(wiring.Component):
     control: data.View
     o: stream.Interface
 
-    def __init__(self, *, lanes, modes, tag=0):
+    def __init__(self, *, lanes, modes, tag=0, family=None):
         if not isinstance(lanes, int) or lanes < 1:
             raise ValueError(f"requantizer lanes must be a positive integer, not {lanes!r}")
         modes = frozenset(modes)
@@ -67,6 +69,7 @@ class Requantizer(wiring.Component):
             raise ValueError(f"requantizer modes must be some RoundingMode, not {sorted(modes)!r}")
         self.lanes = lanes
         self.modes = modes
+        self._family = family
         self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in modes)
         self.latency = _stages(modes)[1]
         tag = unsigned(tag) if isinstance(tag, int) else tag
@@ -97,9 +100,10 @@ class Requantizer(wiring.Component):
             m.d.comb += self.o.payload.tag.eq(tag)
 
         for number in range(self.lanes):
-            lane = _Lane(self.modes)
+            lane = _Lane(self.modes, self._family)
             m.submodules[f"lane_{number}"] = EnableInserter(advance)(lane)
             m.d.comb += [
+                lane.enable.eq(advance),
                 lane.i.eq(self.i.payload.lanes[number]),
                 lane.control.eq(self.control),
                 self.o.payload.vector[number].eq(lane.o),
@@ -116,16 +120,18 @@ def _stages(modes):
 
 
 class _Lane(wiring.Component):
-    """One lane, without flow control."""
+    """One lane, stopped by `EnableInserter`, and by `enable` where that doesn't reach."""
 
-    def __init__(self, modes):
+    def __init__(self, modes, family):
         self.modes = modes
+        self._family = family
         self._product, _ = _stages(modes)
         self._normalize = self._product - PipelinedMultiplier.LATENCY - 2  # 0 without float modes
         self._operand_bits = 33 if RoundingMode.FLOAT64 in modes else 32
         self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in modes)
         super().__init__(
             {
+                "enable": In(1),
                 "i": In(lane_layout(self.multiplier_bits)),
                 "control": In(Control),
                 "o": Out(signed(8)),
@@ -156,9 +162,10 @@ class _Lane(wiring.Component):
             operand = Mux(self._is_float(), normalizer.operand, operand)
 
         m.submodules.multiplier = multiplier = PipelinedMultiplier(
-            a_bits=self._operand_bits, b_bits=self.multiplier_bits
+            a_bits=self._operand_bits, b_bits=self.multiplier_bits, family=self._family
         )
         m.d.comb += [
+            multiplier.enable.eq(self.enable),
             multiplier.a.eq(operand),
             multiplier.b.eq(
                 delayed(m, self.i.multiplier, product_stage - multiplier.LATENCY, "multiplier")

@@ -1,6 +1,7 @@
 """A memory of vectors with several readers and writers behind one read and one write port."""
 
 from enum import StrEnum
+from functools import reduce
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -140,13 +141,9 @@ class VectorMemory(wiring.Component):
         else:
             storage = self._storage(self._depth, self._lanes)
         m.submodules.storage = storage
-        address_bits = len(storage.read_address)
 
-        # The last client's address, unless another's is granted, which is late enough known.
-        last = len(self._tags) - 1
-        address = getattr(self, f"read_{last}").request.payload.address
-        m.d.comb += storage.read_address.eq(address[:address_bits])
         taken = Signal(len(self._tags) + 1)
+        wanted = []
         for i in range(len(self._tags)):
             port = getattr(self, f"read_{i}")
             arrival = Signal.like(port.response.payload, name=f"arrival_{i}")
@@ -179,10 +176,15 @@ class VectorMemory(wiring.Component):
                 arrival.vector.eq(storage.read_vector),
                 arrival.tag.eq(tag),
             ]
-            if i < last:
-                with m.If(grant):
-                    m.d.comb += storage.read_address.eq(port.request.payload.address)
-        m.d.comb += storage.read_enable.eq(taken[-1])
+            wanted.append((port.request.valid & free, port.request.payload.address))
+        m.d.comb += [
+            storage.read_enable.eq(taken[-1]),
+            # Of the first one that asks and has room. Whether others do is known later than that;
+            # the last one's stands there if nobody asks.
+            storage.read_address.eq(
+                reduce(lambda later, one: Mux(one[0], one[1], later), wanted[-2::-1], wanted[-1][1])
+            ),
+        ]
 
         # Likewise for writes; whether there is one at all only the mask says.
         last = self._writers - 1
