@@ -126,6 +126,8 @@ class Accumulators(wiring.Component):
 
         def locate(address):
             """Half of an address, and its offset there."""
+            if half_depth == 1 << offset_bits:  # synthesis would compare by a carry chain
+                return address[offset_bits:].any(), address[:offset_bits]
             half = address >= half_depth
             return half, Mux(half, address - half_depth, address)[:offset_bits]
 
@@ -298,7 +300,8 @@ def _pixels(job):
     """Sums of a job, or 4 where there are more; a job with neither side 1 has at least 4."""
 
     def up_to_4(count):
-        return Mux(count < UPDATE_CYCLES, count, UPDATE_CYCLES)
+        below = ceil_log2(UPDATE_CYCLES)  # no carry chain, as above
+        return Mux(count[below:].any(), UPDATE_CYCLES, count[:below])
 
     return Mux(
         job.rows == 1,

@@ -84,7 +84,9 @@ class DepthwiseWeights(wiring.Component):
             )
             write_port, read_port = bank.write_port(), bank.read_port()
             m.d.comb += [
-                write_port.en.eq(write & (tap == number)),
+                # What stands here before a vector comes is overwritten by it; whether it comes is
+                # known late.
+                write_port.en.eq(~self.complete & (tap == number)),
                 write_port.addr.eq(Cat(word, filled)),
                 write_port.data.eq(self.weights.payload.vector.as_value()[: shape.size]),
                 read_port.en.eq(self.enable),

@@ -1,6 +1,6 @@
 """Tables of ADD and MUL: what each operand contributes to the sum or product."""
 
-from amaranth.hdl import Module, signed, unsigned
+from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,8 +17,8 @@ class OperandTables(wiring.Component):
     """Two tables of 256 int32, one for each operand, copied for each lane.
 
     Throughput: a lookup in every lane each cycle, and a write each cycle. Latency: 1 cycle; while
-    `enable` is low the terms stay. A lookup in the cycle of a write to its entry gives any value.
-    Nothing is reset.
+    `enable` is low the terms stay. An entry is there two cycles after it was written; a
+    lookup before gives any value. Nothing is reset.
 
     Parameters
     ----------
@@ -55,6 +55,14 @@ class OperandTables(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # What is written comes from another memory.
+        enable = Signal(OPERANDS)
+        entry = Signal.like(self.write_entry, reset_less=True)
+        value = Signal.like(self.write_value, reset_less=True)
+        m.d.sync += [entry.eq(self.write_entry), value.eq(self.write_value)]
+        for operand in range(OPERANDS):
+            written = self.write_enable & (self.write_table == operand)
+            m.d.sync += enable[operand].eq(written)
         for lane in range(self.lanes):
             for operand in range(OPERANDS):
                 table = memory.Memory(
@@ -69,8 +77,8 @@ class OperandTables(wiring.Component):
                     read.en.eq(self.enable),
                     read.addr.eq(self.operands[lane][operand]),
                     self.terms[lane][operand].eq(read.data),
-                    write.en.eq(self.write_enable & (self.write_table == operand)),
-                    write.addr.eq(self.write_entry),
-                    write.data.eq(self.write_value),
+                    write.en.eq(enable[operand]),
+                    write.addr.eq(entry),
+                    write.data.eq(value),
                 ]
         return m

@@ -96,7 +96,7 @@ class VectorOperands(wiring.Component):
             response.ready.eq(reducer.i.ready),
         ]
         tag = request.payload.tag
-        with m.If(operands.o.valid):
+        with m.If(self.pairs):  # a register, where who asks is known later
             m.d.comb += request.payload.eq(operands.o.payload)
         with m.Else():
             m.d.comb += [

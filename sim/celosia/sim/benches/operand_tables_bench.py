@@ -15,7 +15,7 @@ CYCLES = 1500
 @cocotb.test()
 @cocotb.parametrize(lookups=[0.3, 1.0], writes=[0.0, 0.5])
 async def lookups_give_what_was_written(dut: Any, lookups: float, writes: float) -> None:
-    """Lookups and writes meet at few entries; what both touch in one cycle may be anything."""
+    """Lookups and writes meet at few entries; before a write is complete they may give anything."""
     dut.enable.value = dut.write_enable.value = 0
     bench = await BlockBench.start(dut)
     rng, lanes = bench.rng, bench.parameters["lanes"]
@@ -26,6 +26,9 @@ async def lookups_give_what_was_written(dut: Any, lookups: float, writes: float)
             await bench.cycles(1)
     entries = [0, TABLE_ENTRIES - 1, *rng.sample(range(TABLE_ENTRIES), 4)]
     due: list[list[int | None]] = [[None] * OPERANDS for _ in range(lanes)]
+    dut.write_enable.value = 0
+    await bench.cycles(1)
+    under_way: tuple[int, int] | None = None  # the write of the cycle before
     for _ in range(CYCLES):
         operands = [[rng.choice(entries) for _ in range(OPERANDS)] for _ in range(lanes)]
         if rng.random() < 0.1:
@@ -43,14 +46,13 @@ async def lookups_give_what_was_written(dut: Any, lookups: float, writes: float)
         for got, expected in zip(terms, due, strict=True):
             for term, one in zip(got, expected, strict=True):
                 assert one is None or term == one, f"term is {term}, expected {one}"
+        now = (table, entry) if writes_now else None
         if looks_up:
             due = [
-                [
-                    None if writes_now and (t, e) == (table, entry) else tables[t][e]
-                    for t, e in enumerate(pair)
-                ]
+                [None if (t, e) in (under_way, now) else tables[t][e] for t, e in enumerate(pair)]
                 for pair in operands
             ]
+        under_way = now
         if writes_now:
             tables[table][entry] = value
 
