@@ -9,7 +9,7 @@ from support.tflite_writer import ModelBuilder
 
 from celosia.boards.load import BOARDS, load_board
 from celosia.boards.plan import bitstream_name
-from celosia.golden.config import config_to_toml
+from celosia.golden.config import PRESETS, config_to_toml
 from celosia.runtime.models import CATALOGUE
 from celosia.runtime.references import GAP9_MS, published_ms
 
@@ -93,7 +93,7 @@ def test_times_are_cycles_by_what_the_builds_reached(run, builds):
 
 
 def test_the_configuration_is_the_builds(run, builds):
-    small = replace(load_board("icebreaker").config, name="small", weight_kib=1, scratchpad_kib=1)
+    small = replace(PRESETS["npu4x4"], name="small", weight_kib=1, scratchpad_kib=1)
     builds("icebreaker", 20.0, 18.0, config=small)
     time = timed(run, builds, "digits")["icebreaker"]
     assert time["config"] == "small"
@@ -118,7 +118,7 @@ def test_table_for_people(run, builds, monkeypatch):
     builds("ulx3s-85f", 94.54, 90.0)
     builds("icepi-zero", 69.25, 80.0)
     builds("tang-nano-20k", 33.5, 27.0, used=("BSRAM", "MULT9X9"))
-    small = replace(load_board("icebreaker").config, name="small", weight_kib=1, scratchpad_kib=1)
+    small = replace(PRESETS["npu4x4"], name="small", weight_kib=1, scratchpad_kib=1)
     builds("icebreaker", 20.0, 18.0, config=small)
     status, out, _ = run("boards", "digits", "--builds", builds.folder)
     assert status == 0

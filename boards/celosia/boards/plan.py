@@ -139,8 +139,8 @@ def memory_plan(device: Device, config: NpuConfig) -> MemoryPlan:
 
 
 def multiplier_plan(board: Board, config: NpuConfig) -> MultiplierPlan:
-    """The multipliers of the array and the depthwise engine: as many primitives as the requantiser,
-    whose multiplications are left to synthesis, leaves."""
+    """The multipliers of the array and the depthwise engine: as many primitives as POST's
+    multiplications leave."""
     device = board.device
     primitives = device.multipliers * _PRODUCTS[device.family]
     taken = config.requantizer_lanes * _REQUANTIZER_PRIMITIVES[device.family]
@@ -203,7 +203,8 @@ def bitstream_name(board: Board) -> str:
 _PRODUCTS = {Family.ECP5: 1, Family.ICE40: 1, Family.GOWIN: 2}
 """Primitives of `MultiplierPlan` in one of `Device.multipliers`: a MULT18X18 is two MULT9X9."""
 _REQUANTIZER_PRIMITIVES = {Family.ECP5: 5, Family.ICE40: 0, Family.GOWIN: 9}
-"""Primitives that Yosys 0.70 makes of one lane of the requantiser; none without `-dsp`."""
+"""Of a lane of the requantiser with its product of operands: `PieceMultiplier` on an ECP5, what
+Yosys 0.70 makes on a Gowin, none on an iCE40, whose synthesis has no `-dsp`."""
 
 Commands = tuple[str, Stage, Stage, str]
 """Options of the synthesis, place and route, packing, and the bitstream's name."""
