@@ -20,6 +20,7 @@ from celosia.golden.isa import (
     Depthwise,
     Drain,
     Halt,
+    LoadParameters,
     LoadWeights,
     Matmul,
     MatrixInput,
@@ -159,6 +160,25 @@ def test_without_queues_instructions_start_when_the_model_says(passes, rows, set
         *[setting] * settings,
         Halt(),
     ]
+    assert_instructions_modelled(config, program)
+
+
+@pytest.mark.parametrize("config", [*CONFIGS, DRAINING[3]], ids=lambda config: config.name)
+def test_drains_behind_each_other_start_when_the_model_says(config):
+    """Compiled networks hardly notice when one may start: it is the array that POST waits for."""
+    output = PostOutput(column_step=1, row_step=9, mode=0, zero_point=3, low=-128, high=127)
+    sizes = [(1, 1), (1, 1), (2, 3), (1, 4), (3, 2), (1, 1)]
+    drains = [
+        Drain(accumulator=0, output=9 * number, rows=rows, columns=columns, vectors=1)
+        for number, (rows, columns) in enumerate(sizes)
+    ]
+    planes = config.parameter_vectors  # of zeros, behind the program
+    parameters = LoadParameters(address=config.weight_depth - planes, planes=planes)
+    assert_instructions_modelled(config, [output, parameters, *drains, Halt()])
+
+
+def assert_instructions_modelled(config, program):
+    """It leaves what it leaves on the golden machine, and the counters of the cycle model."""
     machine = Machine(config)
     vectors = config.instruction_vectors
     for number, instruction in enumerate(program):

@@ -43,9 +43,6 @@ STORE_CYCLES = 1
 """From the last beat of a vector to its write (`LaneCollector`)."""
 WINDOW_LEVELS, VECTOR_LEVEL = (0, 1), 2
 """POOL's loop levels within a window, and the one that counts its vectors."""
-NEXT_DRAIN_CYCLES = 2
-"""A DRAIN's vectors, and so many cycles, after its start the next one may start, where POST isn't
-bit-serial."""
 BIT_SERIAL_CYCLES = 49
 """Of a bit-serial POST's second half, which rounds and sends."""
 
@@ -171,7 +168,8 @@ class PostTiming:
             first = max(first, self._next_output)
             self._next_output = first + beats + self._config.requantizer_cycles
         else:
-            self._next_drain = begin + beats + NEXT_DRAIN_CYCLES
+            # When the last vector has left the accumulators and taken its last address.
+            self._next_drain = first + beats
         return first + beats - 1 + self._tail
 
     def _elementwise(self, instruction: Elementwise, begin: int) -> Work:
