@@ -193,7 +193,7 @@ def boards() -> Iterator[str]:
             unbuilt.append(f"`{board}`")
             continue
         bound = "at most " if times[0]["fmax_is_bound"] else ""
-        clock = f"{bound}{times[0]['fmax_mhz']:.1f}, {times[0]['constraint_mhz']:g}"
+        clock = f"{bound}{times[0]['fmax_mhz']:.1f}, {times[0]['constraint_mhz']:.4g}"
         cells = (clock, *(shown_time(row) for row in times))
         yield f"| `{board}` | `{times[0]['config']}` | " + " | ".join(cells) + " |"
     published = (f"{row['gap9_ms']} ms" for row in rows[: len(models)])

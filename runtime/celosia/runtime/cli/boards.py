@@ -122,7 +122,7 @@ def _heading(time: "InferenceTime") -> str:
         return f"{what}unbuilt (celosia build --board {escape(time.board)})"
     bound = "at most " if time.fmax_is_bound else ""
     missed = ", which it missed" if time.fmax_mhz < time.constraint_mhz else ""
-    return f"{what}{bound}{time.fmax_mhz:.1f} MHz, built for {time.constraint_mhz:g}{missed}"
+    return f"{what}{bound}{time.fmax_mhz:.1f} MHz, built for {time.constraint_mhz:.4g}{missed}"
 
 
 def _record(board: Board) -> dict[str, Any]:
