@@ -285,7 +285,7 @@ PRESETS: Mapping[str, NpuConfig] = {
             columns=16,
             scratchpad_kib=96,
             weight_kib=288,
-            accumulator_depth=256,
+            accumulator_depth=512,
             requantizer_lanes=8,
             profiles=tuple(RoundingProfile),
         ),
