@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from support.mac_cell import MacCell
 
 from celosia.golden.config import config_from_mapping
+from celosia.hdl.family import Family
 from celosia.hdl.npu.constant_loader import ConstantLoader
 from celosia.hdl.npu.float_requantizer import Normalizer, ProductRounder
 from celosia.hdl.npu.lane_collector import LaneCollector
@@ -18,6 +19,7 @@ from celosia.hdl.npu.pipelined_multiplier import PipelinedMultiplier
 from celosia.hdl.npu.post_readers import OperandReader, SumReader
 from celosia.hdl.npu.tap_reducer import TapReducer
 from celosia.sim.block_bench import run_block_bench
+from celosia.sim.gate_level import with_cells
 
 SEED = 1
 MULTIPLIER_BITS = 53  # as in the benches
@@ -35,9 +37,9 @@ def config_of(table):
     return config_from_mapping(table, default_name="bench")
 
 
-def run(name, factory, parameters):
+def run(name, factory, parameters, **options):
     module = f"celosia.sim.benches.{name}_bench"
-    run_block_bench(factory, module, name=name, parameters=parameters, seed=SEED)
+    run_block_bench(factory, module, name=name, parameters=parameters, seed=SEED, **options)
 
 
 def test_tap_reducer():
@@ -51,7 +53,7 @@ def test_operand_tables():
 class AddressRuns(wiring.Component):
     """The blocks that make runs of addresses, side by side."""
 
-    def __init__(self, family=None):
+    def __init__(self):
         self._blocks = {
             "output_addresses": OutputAddresses(vectors=MOST_VECTORS),
             "sum_reader": SumReader(),
@@ -103,31 +105,24 @@ class Arithmetic(wiring.Component):
                 product_bits=85, significant_bits=53, ties_to_even=False
             ),
         }
-        ports = {
-            name: Out(
-                wiring.Signature(
-                    {port: m for port, m in block.signature.members.items() if port != "enable"}
-                )
-            )
-            for name, block in self._blocks.items()
-        }
+        ports = {name: Out(block.signature) for name, block in self._blocks.items()}
         super().__init__({"enable": In(1), **ports})
 
     def elaborate(self, platform):
         m = Module()
         for name, block in self._blocks.items():
             m.submodules[name] = EnableInserter(self.enable)(block)
-            if isinstance(block, PipelinedMultiplier):
-                m.d.comb += block.enable.eq(self.enable)
-            for port, member in getattr(self, name).signature.members.items():
-                inner, outer = getattr(block, port), getattr(getattr(self, name), port)
-                inwards = member.flow is wiring.In
-                m.d.comb += inner.eq(outer) if inwards else outer.eq(inner)
+            wiring.connect(m, wiring.flipped(getattr(self, name)), block)
         return m
 
 
 def test_arithmetic():
     run("arithmetic", Arithmetic, {})
+
+
+def test_arithmetic_in_multiplier_blocks():
+    ecp5 = Family.ECP5
+    run("arithmetic", lambda: Arithmetic(ecp5), {}, netlist=with_cells(ecp5))
 
 
 def test_processing_element():

@@ -4,6 +4,7 @@ from amaranth.hdl import Instance, Signal
 
 from celosia.boards.board import Board
 from celosia.boards.pll import ecp5, gowin, ice40
+from celosia.boards.pll.ice40 import doubled_instance as doubled_pll_instance
 from celosia.boards.pll.settings import PllSettings
 from celosia.hdl.family import Family
 
@@ -41,18 +42,3 @@ def pll_instance(
 ) -> Instance:
     """The PLL's primitive, between the oscillator's pin and the clock that it makes."""
     return _INSTANCES[board.family](board, settings, pin=pin, clock=clock, locked=locked)
-
-
-def doubled_pll_instance(
-    board: Board,
-    settings: PllSettings,
-    *,
-    pin: Signal,
-    clock: Signal,
-    double: Signal,
-    locked: Signal,
-) -> Instance:
-    """The primitive of `doubled` settings; `double` is the clock of twice the frequency."""
-    return ice40.doubled_instance(
-        board, settings, pin=pin, clock=clock, double=double, locked=locked
-    )

@@ -82,7 +82,10 @@ def doubled_instance(
     double: Signal,
     locked: Signal,
 ) -> Instance:
-    """The primitive with two outputs, neither of them shifted against the oscillator (VCO)."""
+    """The primitive of doubled settings; `double` is the clock of twice the frequency.
+
+    Neither output is shifted against the oscillator (VCO).
+    """
     return _primitive(
         board,
         settings,

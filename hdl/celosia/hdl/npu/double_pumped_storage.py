@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 
+from celosia.hdl.npu.pipeline import delayed
 from celosia.hdl.npu.vector_storage import StorageSignature
 
 __all__ = ["DOUBLE", "INFERRED", "DoublePumpedStorage", "MemoryPlan", "large_rams"]
@@ -87,11 +88,11 @@ class DoublePumpedStorage(wiring.Component):
         reads = Signal()  # the first half of a cycle
         m.d.comb += reads.eq(turn ^ seen)
 
-        read_address = _register(m, self.read_address, "held_read_address")
+        read_address = delayed(m, self.read_address, 1, "held_read_address")
         write = [self.write_address, self.write_vector.as_value(), self.write_mask]
         if self._held_writes:
             names = ("held_write_address", "held_vector", "held_mask")
-            write = [_register(m, *port) for port in zip(write, names, strict=True)]
+            write = [delayed(m, port, 1, name) for port, name in zip(write, names, strict=True)]
         write_address, vector, mask = write
 
         address = Signal.like(self.read_address)
@@ -116,16 +117,8 @@ class DoublePumpedStorage(wiring.Component):
             )
             words.append(word)
         read_vector = Cat(words)[: 8 * self._lanes]
-        if self._latency == 2:
-            read_vector = _register(m, read_vector, "fetched")
-        m.d.comb += self.read_vector.eq(read_vector)
+        m.d.comb += self.read_vector.eq(delayed(m, read_vector, self._latency - 1, "fetched"))
         return m
-
-
-def _register(m: Module, value: Value, name: str) -> Signal:
-    register = Signal(len(value), name=name, reset_less=True)
-    m.d.sync += register.eq(value)
-    return register
 
 
 def _padded(value: Value, width: int) -> Value:

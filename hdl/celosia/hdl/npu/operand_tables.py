@@ -1,8 +1,10 @@
 """Tables of ADD and MUL: what each operand contributes to the sum or product."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
+
+from celosia.hdl.npu.pipeline import delayed
 
 __all__ = ["TABLE_ENTRIES", "OperandTables", "Terms"]
 
@@ -56,13 +58,12 @@ class OperandTables(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # What is written comes from another memory.
-        enable = Signal(OPERANDS)
-        entry = Signal.like(self.write_entry, reset_less=True)
-        value = Signal.like(self.write_value, reset_less=True)
-        m.d.sync += [entry.eq(self.write_entry), value.eq(self.write_value)]
-        for operand in range(OPERANDS):
-            written = self.write_enable & (self.write_table == operand)
-            m.d.sync += enable[operand].eq(written)
+        written = Cat(
+            self.write_enable & (self.write_table == operand) for operand in range(OPERANDS)
+        )
+        enable = delayed(m, written, 1, "enable", reset_less=False)
+        entry = delayed(m, self.write_entry, 1, "entry")
+        value = delayed(m, self.write_value, 1, "value")
         for lane in range(self.lanes):
             for operand in range(OPERANDS):
                 table = memory.Memory(

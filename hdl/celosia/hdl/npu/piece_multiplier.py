@@ -1,11 +1,12 @@
 """One product of up to 18 x 18 bits, with the registers that multiplier blocks have."""
 
-from amaranth.hdl import Module, Shape, Signal
+from amaranth.hdl import Module, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.family import Family
 from celosia.hdl.npu.multiplier_primitives import mult18x18d
+from celosia.hdl.npu.pipeline import delayed_while
 
 __all__ = ["PieceMultiplier"]
 
@@ -59,16 +60,9 @@ class PieceMultiplier(wiring.Component):
             )
             m.d.comb += self.product.eq(product)
             return m
-        factors = self.a, self.b
-        if self._held:
-            factors = []
-            for name in ("a", "b"):
-                factor = Signal.like(getattr(self, name), name=f"held_{name}", reset_less=True)
-                with m.If(self.enable):
-                    m.d.sync += factor.eq(getattr(self, name))
-                factors.append(factor)
-        product = Signal.like(self.product, name="product_register", reset_less=True)
-        with m.If(self.enable):
-            m.d.sync += product.eq(factors[0] * factors[1])
-        m.d.comb += self.product.eq(product)
+        a, b = (
+            delayed_while(m, self.enable, factor, int(self._held), f"held_{name}")
+            for name, factor in (("a", self.a), ("b", self.b))
+        )
+        m.d.comb += self.product.eq(delayed_while(m, self.enable, a * b, 1, "product"))
         return m

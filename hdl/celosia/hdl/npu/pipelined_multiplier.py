@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.npu.piece_multiplier import PieceMultiplier
+from celosia.hdl.npu.pipeline import delayed
 
 __all__ = ["PipelinedMultiplier"]
 
@@ -59,12 +60,6 @@ class PipelinedMultiplier(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-
-        def register(value, name):
-            copy = Signal.like(value, name=name, reset_less=True)
-            m.d.sync += copy.eq(value)
-            return copy
-
         rows = []
         for b_place, b in _pieces(self.b):
             products = []
@@ -73,10 +68,8 @@ class PipelinedMultiplier(wiring.Component):
                 m.submodules[f"piece_{a_place}_{b_place}"] = piece
                 m.d.comb += [piece.enable.eq(self.enable), piece.a.eq(a), piece.b.eq(b)]
                 products.append(piece.product << a_place)
-            rows.append(register(sum(products[1:], products[0]), f"row_{b_place}") << b_place)
-        product = Signal.like(self.product, reset_less=True)
-        m.d.sync += product.eq(sum(rows[1:], rows[0]))
-        m.d.comb += self.product.eq(product)
+            rows.append(delayed(m, sum(products[1:], products[0]), 1, f"row_{b_place}") << b_place)
+        m.d.comb += self.product.eq(delayed(m, sum(rows[1:], rows[0]), 1, "product"))
         return m
 
 

@@ -9,6 +9,7 @@ from celosia.golden.rounding import BIAS_PLANES, RoundingMode
 from celosia.hdl.npu.bit_serial_lane import BYTE, BitSerialLane
 from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
 from celosia.hdl.npu.lane_collector import slice_mask
+from celosia.hdl.npu.lane_feed import feed_tag
 from celosia.hdl.npu.output_addresses import OutputAddress
 from celosia.hdl.npu.requantizer_steps import MULTIPLIER_BITS, Control
 from celosia.hdl.npu.tap_reducer import SUM_BITS
@@ -71,7 +72,6 @@ class SerialDrain(wiring.Component):
 
     def __init__(self, config: NpuConfig):
         self._config = config
-        slices = config.tile_slices
         super().__init__(
             {
                 "starts": In(1),
@@ -83,7 +83,7 @@ class SerialDrain(wiring.Component):
                 "sets_scale": In(1),
                 "scale": In(Scale),
                 "uniform": In(1),
-                "slice": In(slices.bit_length() if slices > 1 else 0),
+                "slice": In(feed_tag(config)["slice"].shape),
                 "write_enable": In(1),
                 "plane": In(range(config.parameter_vectors)),
                 "vector": In(vector(config.columns)),

@@ -1,11 +1,12 @@
 """What the NPU's memories of vectors are made of: block RAMs, and registers behind them."""
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.pipeline import delayed
 
 __all__ = ["BANK_VECTORS", "BankedStorage", "PlainStorage", "StorageSignature"]
 
@@ -79,22 +80,16 @@ class BankedStorage(wiring.Component):
         for number, start in enumerate(range(0, self._depth, BANK_VECTORS)):
             size = min(BANK_VECTORS, self._depth - start)
             read, write = _ports(m, f"bank_{number}", size, self._lanes)
-            vector_read = Signal(read.data.shape(), name=f"fetched_{number}", reset_less=True)
-            fetched.append(vector_read)
+            fetched.append(delayed(m, read.data, 1, f"fetched_{number}"))
             # Nobody looks at what a bank answers that wasn't asked: it needs no enable.
             m.d.comb += [
                 read.addr.eq(self.read_address[:bits]),
                 write.addr.eq(self.write_address[:bits]),
                 write.data.eq(self.write_vector),
             ]
-            m.d.sync += vector_read.eq(read.data)
             with m.If(self.write_address[bits:] == number):
                 m.d.comb += write.en.eq(self.write_mask)
-        asked, answering = (
-            Signal(range(len(fetched)), name=name, reset_less=True)
-            for name in ("asked", "answering")
-        )
-        m.d.sync += [asked.eq(self.read_address[bits:]), answering.eq(asked)]
+        answering = delayed(m, self.read_address[bits:], self.LATENCY, "answering")
         m.d.comb += self.read_vector.eq(Array(fetched)[answering])
         return m
 

@@ -157,7 +157,9 @@ async def results_come_after_the_latency_in_enabled_cycles(
         for name, value in inputs.items():
             getattr(dut, name).value = value
         dut.normalizer__to_float32.value = to_float32
-        dut.enable.value = enable
+        # Primitives have an enable of their own.
+        for port in (dut.enable, dut.multiplier_small__enable, dut.multiplier_large__enable):
+            port.value = enable
         await bench.cycles(1)  # sees what stood before this edge
         if due is not None:
             model.check(dut, due)
