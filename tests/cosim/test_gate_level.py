@@ -55,12 +55,12 @@ def test_an_array_with_one_broken_multiplier_is_found(family):
         )
 
 
-@pytest.mark.parametrize("form", ["primitives", "carry chains", "late carry chains"])
+@pytest.mark.parametrize("form", ["primitives", "carry chains"])
 @pytest.mark.parametrize("family", Family)
 def test_multipliers(family, form):
     def bank(products):
         plan = MultiplierPlan(family=family, primitives=None if form == "primitives" else 0)
-        return MultiplierBank(products=products, plan=plan, late=form.startswith("late"))
+        return MultiplierBank(products=products, plan=plan)
 
     def netlist(verilog, top):
         sources = mapped(family)(verilog, top)

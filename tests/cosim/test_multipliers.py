@@ -7,14 +7,13 @@ from celosia.hdl.family import Family
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank, MultiplierPlan
 from celosia.sim.block_bench import run_block_bench
 
-CARRY_CHAINS = MultiplierPlan(family=Family.ECP5, primitives=0)
+CARRY_CHAINS = MultiplierPlan(family=Family.GOWIN, primitives=0)
 
 
-@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("plan", [EXPRESSIONS, CARRY_CHAINS], ids=["expressions", "carry chains"])
-def test_products(plan, late):
+def test_products(plan):
     run_block_bench(
-        lambda products: MultiplierBank(products=products, plan=plan, late=late),
+        lambda products: MultiplierBank(products=products, plan=plan),
         "celosia.sim.benches.multiplier_bank_bench",
         name="multipliers",
         parameters={"products": 5},

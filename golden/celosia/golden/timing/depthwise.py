@@ -20,8 +20,8 @@ OPEN_CYCLES = 1
 """From opening a strip to its first vector, and from its last vector to opening the next one."""
 AVAILABLE_CYCLES = 2
 """From taking a column's last vector until it can be read (`StripLoader`)."""
-SUM_CYCLES = 5
-"""From an output's last step to its sum: one of reading, four of `DepthwiseProducts`."""
+SUM_CYCLES = 6
+"""From an output's last step to its sum: two of reading, four of `DepthwiseProducts`."""
 
 
 @dataclass(frozen=True)

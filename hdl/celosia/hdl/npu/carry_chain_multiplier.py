@@ -4,6 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from celosia.hdl.family import Family
+from celosia.hdl.npu.ecp5_product_row import ROW_BITS, Ecp5ProductRow
 from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS, multiplier_lane
 
 __all__ = ["CarryChainMultiplier"]
@@ -14,13 +16,14 @@ class CarryChainMultiplier(wiring.Component):
 
     Each pair of b's bits gives a row, a multiple of a from 0 to 3 (from -2 to 1 for the last pair,
     which has the sign); two rows make half a product, two halves the product. That is seven adders
-    on carry chains of 9 to 12 bits.
+    on carry chains of 9 to 12 bits. The first register stands behind the rows, so that the factors
+    should come from registers. On an ECP5 the rows are primitives (`Ecp5ProductRow`), elsewhere
+    expressions.
 
     Parameters
     ----------
-    late : bool
-        The first register stands behind the factors, and the whole tree before the second one.
-        Otherwise it stands behind the rows, for a higher clock where factors come from registers.
+    family : Family
+        Of the FPGA.
 
     Members
     -------
@@ -32,8 +35,8 @@ class CarryChainMultiplier(wiring.Component):
 
     LANES = 1
 
-    def __init__(self, *, late):
-        self._late = late
+    def __init__(self, family):
+        self._family = family
         super().__init__({"enable": In(1), "lane_0": In(multiplier_lane())})
 
     def elaborate(self, platform):
@@ -44,18 +47,12 @@ class CarryChainMultiplier(wiring.Component):
         with m.If(self.enable):
             m.d.sync += held.eq(b)
 
-        if self._late:
-            a = Signal(signed(8), reset_less=True)
+        rows = []
+        for number, value in enumerate(self._rows(m, lane.a, b)):
+            row = Signal(signed(ROW_BITS), name=f"row_{number}", reset_less=True)
             with m.If(self.enable):
-                m.d.sync += a.eq(lane.a)
-            rows = _rows(a, held)
-        else:
-            rows = []
-            for number, value in enumerate(_rows(lane.a, b)):
-                row = Signal(signed(10), name=f"row_{number}", reset_less=True)
-                with m.If(self.enable):
-                    m.d.sync += row.eq(value)
-                rows.append(row)
+                m.d.sync += row.eq(value)
+            rows.append(row)
 
         low = _sum(rows[0], rows[1], 2, 12)
         high = _sum(rows[2], rows[3], 2, 12)
@@ -65,14 +62,21 @@ class CarryChainMultiplier(wiring.Component):
         m.d.comb += lane.product.eq(product)
         return m
 
-
-def _rows(a, b):
-    """a times each two bits of b."""
-    multiples = [(a.as_unsigned() & bit.replicate(8)).as_signed() for bit in b]
-    rows = [_sum(*multiples[place : place + 2], 1, 10) for place in (0, 2, 4)]
-    one, two = multiples[6:]
-    upper = one[1:].as_signed() - two  # the sign counts -2
-    return [*rows, Cat(one[:1], upper).as_signed()]
+    def _rows(self, m, a, b):
+        """a times each two bits of b, of which the last one counts -2."""
+        if self._family is Family.ECP5:
+            rows = []
+            for number in range(4):
+                row = Ecp5ProductRow(negative=number == 3)
+                m.submodules[f"product_row_{number}"] = row
+                m.d.comb += [row.a.eq(a), row.b.eq(b[2 * number : 2 * number + 2])]
+                rows.append(row.row)
+            return rows
+        multiples = [(a.as_unsigned() & bit.replicate(8)).as_signed() for bit in b]
+        rows = [_sum(*multiples[place : place + 2], 1, ROW_BITS) for place in (0, 2, 4)]
+        one, two = multiples[6:]
+        upper = one[1:].as_signed() - two
+        return [*rows, Cat(one[:1], upper).as_signed()]
 
 
 def _sum(low, high, places, width):

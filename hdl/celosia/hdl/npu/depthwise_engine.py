@@ -19,8 +19,9 @@ __all__ = ["DepthwiseEngine"]
 
 WAITING_JOBS = 3
 """In front of the loader, and between it and the walker."""
-READ_CYCLES = 1
-"""From a step to its operands: a memory's register."""
+READ_CYCLES = 2
+"""From a step to its operands: a memory's register, and one behind it, since a block RAM takes half
+of a fast clock's cycle and multipliers lie where they are."""
 
 
 class DepthwiseEngine(wiring.Component):
@@ -28,7 +29,7 @@ class DepthwiseEngine(wiring.Component):
 
     Throughput: kernel rows * ceil(kernel columns / T) cycles for a sum, whatever the strides,
     without a gap between sums and between jobs, as long as columns, weights and jobs are there; a
-    vector is taken every cycle. Latency: the first sum of a strip in an empty buffer is offered 9
+    vector is taken every cycle. Latency: the first sum of a strip in an empty buffer is offered 10
     cycles after the last vector of its window's columns was taken, and as many more as its window
     has steps.
 
@@ -109,11 +110,12 @@ class DepthwiseEngine(wiring.Component):
             weights.enable.eq(advance),
             weights.word.eq(walker.word),
             weights.take.eq(walker.valid & walker.take),
-            products.vectors.eq(buffer.o),
-            products.weights.eq(weights.o),
             self.computing.eq(walker.valid & advance),
             self.waiting.eq(walker.wants_weights),
         ]
+        for name, memory in (("vectors", buffer), ("weights", weights)):
+            operands = delayed_while(m, advance, memory.o, READ_CYCLES - 1, name)
+            m.d.comb += getattr(products, name).eq(operands)
         for name in ("valid", "first", "final"):
             value = delayed_while(
                 m, advance, getattr(walker, name), READ_CYCLES, name, reset_less=name != "valid"

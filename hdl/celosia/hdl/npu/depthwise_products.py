@@ -80,7 +80,7 @@ class DepthwiseProducts(wiring.Component):
         total_bits = step_bits + ceil_log2(DEPTHWISE_WORDS)
         count = self.lanes * self.taps
         m.submodules.multipliers = multipliers = MultiplierBank(
-            products=count, plan=self._multipliers, late=True
+            products=count, plan=self._multipliers
         )
         m.d.comb += [multipliers.enable.eq(advance), multipliers.take.eq(advance.replicate(count))]
         for lane in range(self.lanes):

@@ -108,9 +108,6 @@ class MultiplierBank(wiring.Component):
         How many.
     plan : MultiplierPlan
         Their forms; the first products are the primitives.
-    late : bool
-        The factors arrive late in the cycle, as from a memory: products built of carry chains
-        have the first of their two registers right behind them, at the cost of a lower clock.
 
     Members
     -------
@@ -133,10 +130,9 @@ class MultiplierBank(wiring.Component):
     take: Signal
     product: data.View
 
-    def __init__(self, *, products, plan, late=False):
+    def __init__(self, *, products, plan):
         self._products = products
         self._plan = plan
-        self._late = late
         factors = data.ArrayLayout(signed(8), products)
         super().__init__(
             {
@@ -159,7 +155,7 @@ class MultiplierBank(wiring.Component):
                 unit = _PRIMITIVES[self._plan.family]()
                 primitives -= 1
             else:
-                unit = CarryChainMultiplier(late=self._late)
+                unit = CarryChainMultiplier(self._plan.family)
             m.submodules[f"unit_{place}"] = unit
             m.d.comb += unit.enable.eq(self.enable)
             for number in range(unit.LANES):
