@@ -225,6 +225,8 @@ class HostPort(wiring.Component):
                 with m.If(self.response.ready):
                     m.next = "ACCESS"
         held_up = [flag & ~self._writers()[memory].ready for memory, flag in writes.items()]
+        # A start takes two turns: the units are reset in the second one, and would forget a read.
+        held_up.append(self.start)
         if self._config.crossbar is not None:
             m.d.comb += [
                 self.crossbar_request.payload.eq(access),

@@ -274,8 +274,9 @@ class Npu(wiring.Component):
     ) -> None:
         """Start, step and status."""
         started = Signal()
+        # It resets all units, wherever they lie: a register at the begin of a long path.
+        m.d.sync += start.eq(host.start & (~sequencer.running | sequencer.illegal))
         m.d.comb += [
-            start.eq(host.start & (~sequencer.running | sequencer.illegal)),
             sequencer.start.eq(start),
             sequencer.program.eq(host.program),
             sequencer.step.eq(host.step),

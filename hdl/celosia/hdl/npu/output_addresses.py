@@ -78,15 +78,18 @@ class OutputAddresses(wiring.Component):
         row_start = Signal(ADDRESS_BITS, reset_less=True)
         vectors_left = Signal.like(run.vectors, reset_less=True)
         columns_left = Signal.like(run.columns, reset_less=True)
+        # Whether the vector at hand is its pixel's last, and that its row's, are registers, since
+        # much waits for them. All pixels may have one vector, and all rows one column.
+        pixel_end, row_end, last_row, one_vector, one_column = (
+            Signal(name=name, reset_less=True)
+            for name in ("pixel_end", "row_end", "last_row", "one_vector", "one_column")
+        )
         move = Signal()
-        pixel_end, row_end = Signal(), Signal()
         m.d.comb += [
-            pixel_end.eq((vectors_left == 1) | (self._vectors == 1)),
-            row_end.eq(columns_left == 1),
             self.o.valid.eq(running),
             self.o.payload.address.eq(run.address),
             self.o.payload.pixel_end.eq(pixel_end),
-            self.o.payload.last.eq(pixel_end & row_end & (run.rows == 1)),
+            self.o.payload.last.eq(pixel_end & row_end & last_row),
             move.eq(self.o.valid & self.o.ready),
             self.runs.ready.eq(~running),
         ]
@@ -99,28 +102,40 @@ class OutputAddresses(wiring.Component):
             m.d.sync += running.eq(0)
         with m.If(move):
             with m.If(~pixel_end):
-                m.d.sync += [run.address.eq(run.address + 1), vectors_left.eq(vectors_left - 1)]
+                m.d.sync += [
+                    run.address.eq(run.address + 1),
+                    vectors_left.eq(vectors_left - 1),
+                    pixel_end.eq(vectors_left == 2),
+                ]
             with m.Else():
                 start = Mux(row_end, next_row, next_column)
                 m.d.sync += [
                     run.address.eq(start),
                     column_start.eq(start),
                     vectors_left.eq(run.vectors),
+                    pixel_end.eq(one_vector),
                     columns_left.eq(columns_left - 1),
+                    row_end.eq(columns_left == 2),
                 ]
                 with m.If(row_end):
                     m.d.sync += [
                         row_start.eq(start),
                         columns_left.eq(run.columns),
+                        row_end.eq(one_column),
                         run.rows.eq(run.rows - 1),
+                        last_row.eq(run.rows == 2),
                     ]
+        first = self.runs.payload
         with m.If(self.runs.ready):  # whether there is a run is known later
             m.d.sync += [
                 running.eq(self.runs.valid),
-                run.eq(self.runs.payload),
-                column_start.eq(self.runs.payload.address),
-                row_start.eq(self.runs.payload.address),
-                vectors_left.eq(self.runs.payload.vectors),
-                columns_left.eq(self.runs.payload.columns),
+                run.eq(first),
+                column_start.eq(first.address),
+                row_start.eq(first.address),
+                vectors_left.eq(first.vectors),
+                columns_left.eq(first.columns),
+                *(end.eq(first.vectors == 1) for end in (pixel_end, one_vector)),
+                *(end.eq(first.columns == 1) for end in (row_end, one_column)),
+                last_row.eq(first.rows == 1),
             ]
         return m

@@ -1,14 +1,14 @@
 """A memory of vectors with several readers and writers behind one read and one write port."""
 
 from enum import StrEnum
-from functools import reduce
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Out
 
 from celosia.hdl.npu.double_pumped_storage import DoublePumpedStorage
 from celosia.hdl.npu.interfaces import MemoryReadSignature, MemoryWriteSignature, vector
+from celosia.hdl.npu.pipeline import delayed
 from celosia.hdl.npu.vector_storage import BankedStorage, PlainStorage
 
 __all__ = ["Answers", "ResponseBuffer", "VectorMemory"]
@@ -56,27 +56,30 @@ class ResponseBuffer(wiring.Component):
         m = Module()
         places = [Signal(self._shape, name=f"place_{i}", reset_less=True) for i in range(3)]
         held = Signal(range(4))
+        empty = Signal(init=1)  # whether none is held; it chooses for all bits of a vector
         taken = self.o.valid & self.o.ready
+        still_held = (held + self.arrives - taken)[: len(held)]
         free = Signal(init=1)
         under_way = Signal(range(4))  # held, or still to arrive
         m.d.comb += [
             self.free.eq(free),
-            self.o.valid.eq(held != 0),
+            self.o.valid.eq(~empty),
             self.o.payload.eq(places[0]),
         ]
         if self._passes:
             m.d.comb += [
-                self.o.valid.eq(self.arrives | (held != 0)),
-                self.o.payload.eq(Mux(held == 0, self.arrival, places[0])),
+                self.o.valid.eq(self.arrives | ~empty),
+                self.o.payload.eq(Mux(empty, self.arrival, places[0])),
             ]
         m.d.sync += [
-            held.eq(held + self.arrives - taken),
+            held.eq(still_held),
+            empty.eq(still_held == 0),
             under_way.eq(under_way + self.asked - taken),
             # All three may be under way without the reader taking any.
             free.eq(taken | ~((under_way == 3) | ((under_way == 2) & self.asked))),
         ]
         # Places that hold nothing take whatever there is: that needs less logic than to tell.
-        with m.If(taken | (held == 0)):
+        with m.If(taken | empty):
             m.d.sync += places[0].eq(Mux(held <= 1, self.arrival, places[1]))
         with m.If(taken | (held <= 1)):
             m.d.sync += places[1].eq(Mux(held == 3, places[2], self.arrival))
@@ -149,11 +152,9 @@ class VectorMemory(wiring.Component):
             arrival = Signal.like(port.response.payload, name=f"arrival_{i}")
             free = Const(1)
             grant = Signal(name=f"grant_{i}")
-            arrives, tag = grant, port.request.payload.tag
-            for cycle in range(1, self.latency + 1):
-                arrives = _delayed(m, arrives, f"arrives_{i}_{cycle}")
-                # Whether it arrives or not.
-                tag = _delayed(m, tag, f"tag_{i}_{cycle}", reset_less=True)
+            arrives = delayed(m, grant, self.latency, f"arrives_{i}", reset_less=False)
+            # Whether it arrives or not.
+            tag = delayed(m, port.request.payload.tag, self.latency, f"tag_{i}")
             if self._answers[i] == Answers.DIRECT:
                 m.d.comb += [
                     port.response.valid.eq(arrives),
@@ -177,14 +178,15 @@ class VectorMemory(wiring.Component):
                 arrival.tag.eq(tag),
             ]
             wanted.append((port.request.valid & free, port.request.payload.address))
+        # The address of the first one that asks and has room. Whether others do is known later than
+        # that; the last one's stands there if nobody asks.
         m.d.comb += [
             storage.read_enable.eq(taken[-1]),
-            # Of the first one that asks and has room. Whether others do is known later than that;
-            # the last one's stands there if nobody asks.
-            storage.read_address.eq(
-                reduce(lambda later, one: Mux(one[0], one[1], later), wanted[-2::-1], wanted[-1][1])
-            ),
+            storage.read_address.eq(wanted[-1][1]),
         ]
+        for asks, address in wanted[-2::-1]:
+            with m.If(asks):
+                m.d.comb += storage.read_address.eq(address)
 
         # Likewise for writes; whether there is one at all only the mask says.
         last = self._writers - 1
@@ -208,10 +210,3 @@ class VectorMemory(wiring.Component):
                         storage.write_vector.eq(port.payload.vector),
                     ]
         return m
-
-
-def _delayed(m: Module, value: Value, name: str, *, reset_less: bool = False) -> Signal:
-    """The value, a cycle later."""
-    later = Signal.like(value, name=name, reset_less=reset_less)
-    m.d.sync += later.eq(value)
-    return later
