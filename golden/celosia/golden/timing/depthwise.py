@@ -15,7 +15,11 @@ from celosia.golden.timing.sums import Standstill, Sums
 from celosia.golden.timing.weights import LoadedWeights
 
 JOB_CYCLES = 2
-"""From an instruction to its job at the loader, and from the loader to the walker: queues."""
+"""From an instruction to its job at the loader: a queue."""
+WALKER_CYCLES = 3
+"""From opening a strip to its job at the walker: a queue, and a register that holds one job."""
+NEXT_JOB_CYCLES = 2
+"""From a job's taking by the walker to the next one's, at least."""
 OPEN_CYCLES = 1
 """From opening a strip to its first vector, and from its last vector to opening the next one."""
 AVAILABLE_CYCLES = 2
@@ -118,6 +122,7 @@ class DepthwiseTiming:
         self._semaphores = semaphores
         self._records = records
         self._end = 0  # the cycle after the last step
+        self._taken = -NEXT_JOB_CYCLES  # when the last job was
         self.idle = 0
         """First cycle from which on nothing is under way, sums included."""
 
@@ -133,7 +138,8 @@ class DepthwiseTiming:
         depthwise, window = job.depthwise, job.window
         strips, records = self._strips, self._records
         steps = window.rows * window.groups
-        taken = max(job.opened + JOB_CYCLES, self._end - 1)
+        taken = max(job.opened + WALKER_CYCLES, self._end - 1, self._taken + NEXT_JOB_CYCLES)
+        self._taken = taken
         step = taken + 1
         column = job.column
         still = Standstill(0, 0)  # where the sums of what came before take longer

@@ -37,6 +37,8 @@ TAP_CYCLES = 3
 `TapReducer`, to what that made of it."""
 CONSTANT_CYCLES = 2
 """From reading a plane or table entries until they are written; 1 where POST is bit-serial."""
+REQUEST_CYCLES = 2
+"""From offering a read to asking the scratchpad: a queue."""
 GENERATOR_CYCLES = 1
 """What POOL's address generator takes beside the cycle of any reader."""
 STORE_CYCLES = 1
@@ -184,7 +186,7 @@ class PostTiming:
 
     def _reduce(self, begin: int, vectors: int, taps: int, delay: int) -> Work:
         """Windows of `taps` reads, in the cycles that MATRIX leaves of the scratchpad's port."""
-        first = begin + 1 + delay
+        first = begin + 1 + delay + REQUEST_CYCLES
         end = first + (vectors - 1) * max(taps, self._beats) + taps
         yield end
         if not self._scratchpad.taken(first, end):

@@ -28,10 +28,10 @@ class DepthwiseEngine(wiring.Component):
     """Sums of products over windows in min(R, C) lanes, T taps a cycle.
 
     Throughput: kernel rows * ceil(kernel columns / T) cycles for a sum, whatever the strides,
-    without a gap between sums and between jobs, as long as columns, weights and jobs are there; a
-    vector is taken every cycle. Latency: the first sum of a strip in an empty buffer is offered 10
-    cycles after the last vector of its window's columns was taken, and as many more as its window
-    has steps.
+    without a gap between sums and between jobs, as long as columns, weights and jobs are there, but
+    a cycle behind a job of one step; a vector is taken every cycle. Latency: the first sum of a
+    strip in an empty buffer is offered 10 cycles after the last vector of its window's columns was
+    taken, and as many more as its window has steps.
 
     Back-pressure: ``vectors`` are taken while the strip buffer has a free column: it has 8, or 16
     where T > 4, and keeps those of the window at hand. While ``sums`` offers a beat that is not
@@ -74,6 +74,8 @@ class DepthwiseEngine(wiring.Component):
         m.submodules.jobs = jobs = StreamFifo(shape=DepthwiseJob, depth=WAITING_JOBS)
         m.submodules.loader = loader = StripLoader(config)
         m.submodules.opened = opened = StreamFifo(shape=DepthwiseJob, depth=WAITING_JOBS)
+        # That the walker takes a job is known at the end of a long path from `sums.ready`.
+        m.submodules.next_job = next_job = StreamFifo(shape=DepthwiseJob, depth=1)
         m.submodules.walker = walker = WindowWalker(taps=taps, columns=columns)
         m.submodules.buffer = buffer = StripBuffer(
             taps=taps, columns=columns, rows=DEPTHWISE_STRIP_ROWS, lanes=lanes
@@ -90,7 +92,8 @@ class DepthwiseEngine(wiring.Component):
         wiring.connect(m, jobs.o, loader.jobs)
         wiring.connect(m, wiring.flipped(self.vectors), loader.vectors)
         wiring.connect(m, loader.opened, opened.i)
-        wiring.connect(m, opened.o, walker.jobs)
+        wiring.connect(m, opened.o, next_job.i)
+        wiring.connect(m, next_job.o, walker.jobs)
         wiring.connect(m, wiring.flipped(self.weights), weights.weights)
         wiring.connect(m, products.sums, wiring.flipped(self.sums))
 

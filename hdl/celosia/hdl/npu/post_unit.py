@@ -66,7 +66,7 @@ class PostUnit(wiring.Component):
     Throughput, without stalls: DRAIN r = R / L * `requantizer_cycles` cycles for each vector, ADD
     and MUL max(2, r), POOL max(taps, r), LOAD_PARAMETERS 1 for each vector, LOAD_TABLE 256 in all;
     a setting 1 cycle.
-    Latency of the pipeline: that of the requantiser and 6 to 12 cycles, or that of `SerialDrain`.
+    Latency of the pipeline: that of the requantiser and 6 to 14 cycles, or that of `SerialDrain`.
 
     Back-pressure: all memories may refuse requests and answer as late as they like; the pipeline
     waits for the slowest. Reset forgets all but settings, parameters and tables.

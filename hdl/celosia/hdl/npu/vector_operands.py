@@ -12,13 +12,16 @@ from celosia.hdl.npu.interfaces import (
     instruction_layout,
     vector,
 )
-from celosia.hdl.npu.post_readers import OperandReader
+from celosia.hdl.npu.post_readers import OperandReader, OperandRequest
 from celosia.hdl.npu.tap_reducer import SUM_BITS, Tap, TapReducer
+from celosia.hdl.stream import StreamFifo
 
 __all__ = ["VectorOperands"]
 
 WINDOW_LEVELS = 0b11
 """Loop levels that walk a window."""
+WAITING_REQUESTS = 3
+"""Between what asks and the scratchpad: whether MATRIX leaves it a cycle is known late in that."""
 VECTOR_LEVEL = 2
 """The loop level that walks the channel vectors."""
 COLUMN_LEVEL, ROW_LEVEL = 3, 4
@@ -84,7 +87,9 @@ class VectorOperands(wiring.Component):
         self._start(m, operands, windows, reducer)
 
         # Only one of both asks at a time.
-        request, response = self.scratchpad.request, self.scratchpad.response
+        m.submodules.requests = requests = StreamFifo(shape=OperandRequest, depth=WAITING_REQUESTS)
+        wiring.connect(m, requests.o, wiring.flipped(self.scratchpad.request))
+        request, response = requests.i, self.scratchpad.response
         position = windows.positions
         m.d.comb += [
             request.valid.eq(operands.o.valid | position.valid),

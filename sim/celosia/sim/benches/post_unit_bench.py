@@ -129,7 +129,7 @@ class PostBench:
 
 DRAIN_TO_DRAIN = 2
 """Cycles without a beat between DRAINs."""
-OVERHEAD = 21
+OVERHEAD = 23
 """Cycles from an instruction's start to its last write, besides those that its vectors take and
 those in which the last one goes through the lanes."""
 ENDS = ("instructions", "weights", "accumulators", "scratchpad", "write", "semaphores")
