@@ -57,7 +57,7 @@ def gates(family, *plusargs):
     """The same build with and without a fault in one of the array's multipliers."""
     return NpuSimulation(
         config_of(family),
-        netlist=with_broken_multiplier(family, "engine.multipliers.", switched=True),
+        netlist=with_broken_multiplier(family, "engine.multipliers", switched=True),
         multipliers=MultiplierPlan(family=family, primitives=PRIMITIVES[family]),
         memories=MEMORIES.get(family, INFERRED),
         plusargs=plusargs,

@@ -8,6 +8,7 @@ from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
 from celosia.hdl.npu.multipliers import MultiplierBank
 from celosia.hdl.npu.pipeline import delayed, delayed_while
 from celosia.hdl.npu.processing_element import ProcessingElement
+from celosia.hdl.npu.register_copies import RegisterCopies
 
 __all__ = ["SystolicArray"]
 
@@ -30,8 +31,9 @@ class SystolicArray(MatrixArray):
 
     # What is handed in and out moves with `advance`, which depends on `sums.ready`. The cells, all
     # over the chip, would get it too late in the cycle: they move one cycle later, with `moves`, a
-    # register. While they don't move they show the next beat already, so the one on offer is held.
-    # The cycle is made up for at the top, where row 1 adds the products of row 0 to its own.
+    # register for each row and one for each edge. While they don't move they show the next beat
+    # already, so the one on offer is held. The cycle is made up for at the top, where row 1 adds
+    # the products of row 0 to its own.
     #
     # Time in the array is skewed. A vector that enters in cycle t is at the input of cell (r, c) in
     # cycle t + s(r) + c, with s(r) = max(r - 1, 0), counted in cycles of the cells. There, if it is
@@ -47,8 +49,9 @@ class SystolicArray(MatrixArray):
         m = Module()
         rows, columns = self.rows, self.columns
         advance, take_first, selected_row = self._handshake(m)
-        moves = Signal()
-        m.d.sync += moves.eq(advance)
+        m.submodules.moves = copies = RegisterCopies(rows + 2, self._multipliers.family)
+        m.d.comb += copies.i.eq(advance)
+        *moves, top, bottom = copies.o
 
         skews = [max(r - 1, 0) for r in range(rows)]
         takes, swap = [], take_first
@@ -59,52 +62,52 @@ class SystolicArray(MatrixArray):
         weights, loads, activations = [], [], []
         for c in range(columns):
             weight = delayed(m, self.weights.payload[c], 1, f"weight_{c}")
-            weights.append(delayed_while(m, moves, weight, c, f"weight_{c}_moved"))
+            weights.append(delayed_while(m, top, weight, c, f"weight_{c}_moved"))
             loads.append(load)
-            load = delayed_while(m, moves, load, 1, f"load_{c}", reset_less=False)
+            load = delayed_while(m, top, load, 1, f"load_{c}", reset_less=False)
         for r in range(rows):
             activation = delayed(m, self.activations.payload.vector[r], 1, f"activation_{r}")
             activations.append(
-                delayed_while(m, moves, activation, skews[r], f"activation_{r}_moved")
+                delayed_while(m, moves[r], activation, skews[r], f"activation_{r}_moved")
             )
 
-        m.submodules.multipliers = multipliers = MultiplierBank(
-            products=rows * columns, plan=self._multipliers
-        )
-        m.d.comb += multipliers.enable.eq(moves)
+        plan = self._multipliers
         sums = []
         for r in range(rows):
             # No wider than r + 1 products need: wider registers would hold copies of the sign.
             sum_bits = PRODUCT_BITS + ceil_log2(r + 1)
             activation = activations[r]
+            multipliers = MultiplierBank(products=columns, plan=plan)
+            m.submodules[f"multipliers_{r}"] = multipliers
+            plan = plan.after(columns)
+            m.d.comb += multipliers.enable.eq(moves[r])
             for c in range(columns):
                 m.submodules[f"pe_{r}_{c}"] = element = ProcessingElement(sum_bits=sum_bits)
-                place = r * columns + c
                 m.d.comb += [
-                    multipliers.a[place].eq(activation),
-                    multipliers.b[place].eq(element.shadow),
-                    multipliers.take[place].eq(takes[skews[r] + c]),
-                    element.enable.eq(moves),
+                    multipliers.a[c].eq(activation),
+                    multipliers.b[c].eq(element.shadow),
+                    multipliers.take[c].eq(takes[skews[r] + c]),
+                    element.enable.eq(moves[r]),
                     element.i_activation.eq(activation),
                     element.load.eq(loads[c][r]),
                     element.weight.eq(weights[c]),
                 ]
                 activation = element.o_activation
                 if r == 0:  # its products are the sums, without a register
-                    sums.append(multipliers.product[place])
+                    sums.append(multipliers.product[c])
                 else:
                     m.d.comb += [
-                        element.product.eq(multipliers.product[place]),
+                        element.product.eq(multipliers.product[c]),
                         element.i_sum.eq(sums[c]),
                     ]
                     sums[c] = element.o_sum
 
         for c in range(columns):
-            aligned = delayed_while(m, moves, sums[c], columns - 1 - c, f"sum_{c}")
+            aligned = delayed_while(m, bottom, sums[c], columns - 1 - c, f"sum_{c}")
             held = Signal.like(aligned, name=f"held_{c}", reset_less=True)
             offered = Signal.like(aligned, name=f"offered_{c}")
             m.d.comb += [
-                offered.eq(Mux(moves, aligned, held)),
+                offered.eq(Mux(bottom, aligned, held)),
                 self.sums.payload[c].eq(offered),
             ]
             m.d.sync += held.eq(offered)
