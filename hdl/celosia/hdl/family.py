@@ -19,6 +19,9 @@ ECP5_WIRE_PS = 1000
 """What Yosys is to take a wire of an ECP5 for, in picoseconds: about what routing turns out to
 take. By its own 300 ten LUTs behind each other seem to be as quick as a block RAM, and it makes
 such chains to save a few LUTs."""
+ECP5_PATH_PS = 8000
+"""How long a path of LUTs and such wires may be, in picoseconds. Without it Yosys makes all paths
+as short as the longest one can be, of a sixth more LUTs."""
 
 
 def synthesis_commands(family: Family, top: str, options: str = "") -> list[str]:
@@ -37,7 +40,7 @@ def synthesis_commands(family: Family, top: str, options: str = "") -> list[str]
     if family is Family.ECP5:
         return [
             f"{command} -run begin:map_luts -top {top}",
-            f"abc9 -W {ECP5_WIRE_PS}",
+            f"abc9 -W {ECP5_WIRE_PS} -D {ECP5_PATH_PS}",
             "clean",
             f"{command} -run map_cells: -top {top}",
         ]

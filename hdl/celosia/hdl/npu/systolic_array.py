@@ -31,9 +31,9 @@ class SystolicArray(MatrixArray):
 
     # What is handed in and out moves with `advance`, which depends on `sums.ready`. The cells, all
     # over the chip, would get it too late in the cycle: they move one cycle later, with `moves`, a
-    # register for each row and one for each edge. While they don't move they show the next beat
-    # already, so the one on offer is held. The cycle is made up for at the top, where row 1 adds
-    # the products of row 0 to its own.
+    # register for each row, each edge and the multiplier blocks. While they don't move they show
+    # the next beat already, so the one on offer is held. The cycle is made up for at the top, where
+    # row 1 adds the products of row 0 to its own.
     #
     # Time in the array is skewed. A vector that enters in cycle t is at the input of cell (r, c) in
     # cycle t + s(r) + c, with s(r) = max(r - 1, 0), counted in cycles of the cells. There, if it is
@@ -49,9 +49,9 @@ class SystolicArray(MatrixArray):
         m = Module()
         rows, columns = self.rows, self.columns
         advance, take_first, selected_row = self._handshake(m)
-        m.submodules.moves = copies = RegisterCopies(rows + 2, self._multipliers.family)
+        m.submodules.moves = copies = RegisterCopies(rows + 3, self._multipliers.family)
         m.d.comb += copies.i.eq(advance)
-        *moves, top, bottom = copies.o
+        *moves, top, bottom, blocks = copies.o
 
         skews = [max(r - 1, 0) for r in range(rows)]
         takes, swap = [], take_first
@@ -79,8 +79,10 @@ class SystolicArray(MatrixArray):
             activation = activations[r]
             multipliers = MultiplierBank(products=columns, plan=plan)
             m.submodules[f"multipliers_{r}"] = multipliers
+            # Multiplier blocks that lie beside each other share the wires of their enables, so that
+            # those of different rows would hardly find places.
+            m.d.comb += multipliers.enable.eq(blocks if plan.used(columns) else moves[r])
             plan = plan.after(columns)
-            m.d.comb += multipliers.enable.eq(moves[r])
             for c in range(columns):
                 m.submodules[f"pe_{r}_{c}"] = element = ProcessingElement(sum_bits=sum_bits)
                 m.d.comb += [
