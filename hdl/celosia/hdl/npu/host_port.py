@@ -48,14 +48,14 @@ class HostPort(wiring.Component):
     """Serves the host's reads and writes one at a time, in order.
 
     An access has its turn in the cycle after it was accepted; the next one is accepted in the cycle
-    in which it ends. Writes take one cycle, more where the NPU's own writes keep a memory busy. The
-    answer to a register's read is offered one cycle after its turn has come, or a counter is
-    `current`, to a memory's one cycle after the memory has answered; the read ends in the cycle
-    that takes it. The scratchpad is read once for the words of a vector that are asked for one
-    behind the other, upwards and with no other access between: all but the first are answered like
-    registers. Unmapped addresses, vectors beyond a memory's depth among them, read as zero and
-    ignore writes; bits 0-1 of an address are not looked at. Reset forgets the access in hand, step
-    mode and program.
+    in which it ends. Writes take one cycle, START two, more where the NPU's own writes keep a
+    memory busy. The answer to a register's read is offered one cycle after its turn has come, or a
+    counter is `current`, to a memory's one cycle after the memory has answered; the read ends in
+    the cycle that takes it. The scratchpad is read once for the words of a vector that are asked
+    for one behind the other, upwards and with no other access between: all but the first are
+    answered like registers. Unmapped addresses, vectors beyond a memory's depth among them, read as
+    zero and ignore writes; bits 0-1 of an address are not looked at. Reset forgets the access in
+    hand, step mode and program.
 
     Members:
         request: stream of `HostRequest`. response: one 32-bit word for each read, in order.
