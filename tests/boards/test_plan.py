@@ -63,7 +63,7 @@ def test_ecp5():
     assert plan.files["synthesis.ys"] == (
         "read_verilog celosia_board.v\n"
         "synth_ecp5 -run begin:map_luts -top celosia_board\n"
-        "abc9 -W 1000 -D 8000\n"
+        "abc9 -W 1000 -D 10000\n"
         "clean\n"
         "synth_ecp5 -run map_cells: -top celosia_board\n"
         "write_json netlist.json\n"

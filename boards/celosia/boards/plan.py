@@ -167,7 +167,7 @@ def plan_build(
     pll = pll_settings(board, doubled)
     constraints = constraint_files(board, pll)
     options, route, pack, bitstream = _COMMANDS[board.family](board, seed)
-    synthesis = synthesis_commands(board.family, MODULE, options)
+    synthesis = synthesis_commands(board.family, MODULE, options, mhz=board.frequency_mhz)
     files = {
         f"{MODULE}.v": emit(lambda: BoardTop(board, pll, core()), MODULE),
         "synthesis.ys": "".join(

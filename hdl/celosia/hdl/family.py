@@ -19,12 +19,14 @@ ECP5_WIRE_PS = 1000
 """What Yosys is to take a wire of an ECP5 for, in picoseconds: about what routing turns out to
 take. By its own 300 ten LUTs behind each other seem to be as quick as a block RAM, and it makes
 such chains to save a few LUTs."""
-ECP5_PATH_PS = 8000
-"""How long a path of LUTs and such wires may be, in picoseconds. Without it Yosys makes all paths
-as short as the longest one can be, of a sixth more LUTs."""
+ECP5_PATH_SHARE = 0.6
+"""What paths of LUTs and such wires may take of a clock's period. Without a limit Yosys makes all
+of them as short as the longest one can be: `npu8x8` takes a sixth more LUTs than with 8 ns."""
 
 
-def synthesis_commands(family: Family, top: str, options: str = "") -> list[str]:
+def synthesis_commands(
+    family: Family, top: str, options: str = "", *, mhz: float | None = None
+) -> list[str]:
     """Yosys' commands that map a design; whatever is made for a family is made by them.
 
     Parameters
@@ -35,12 +37,15 @@ def synthesis_commands(family: Family, top: str, options: str = "") -> list[str]
         Name of the top module.
     options : str
         Of the ``synth_...`` command.
+    mhz : float, optional
+        Of the clock, for a family that minds; None asks for all that is possible.
     """
     command = f"synth_{family} {options}".rstrip()
     if family is Family.ECP5:
+        limit = "" if mhz is None else f" -D {ECP5_PATH_SHARE * 1e6 / mhz:.0f}"
         return [
             f"{command} -run begin:map_luts -top {top}",
-            f"abc9 -W {ECP5_WIRE_PS} -D {ECP5_PATH_PS}",
+            f"abc9 -W {ECP5_WIRE_PS}{limit}",
             "clean",
             f"{command} -run map_cells: -top {top}",
         ]
