@@ -30,6 +30,7 @@ def test_host_port(rows, columns, crossbar, profile):
         ),
         ("self.request.valid & (region == Region.CROSSBAR)", "(region == Region.CROSSBAR)"),
         ("Const(crossbar_word(config), 32)", "Const(0, 32)"),
+        ("held_up.append(self.start)", "held_up.append(self.start & 0)"),
     ],
 )
 def test_the_bench_finds(change):

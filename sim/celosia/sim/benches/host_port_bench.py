@@ -307,6 +307,25 @@ async def one_write_a_cycle(dut: Any) -> None:
 
 
 @cocotb.test()
+async def what_follows_a_start_waits_a_cycle(dut: Any) -> None:
+    # The units are reset in that cycle, and would forget a read.
+    bench = await BlockBench.start(dut)
+    host = Host(dut, bench)
+    request, response = bench.source("request"), bench.sink("response")
+    scratchpad = host.golden.geometry[Region.SCRATCHPAD].address(0)
+    await bench.cycles(2)
+    host.write_cycles.clear()
+    accesses = [
+        host.access(True, Register.CONTROL, Control.STEP),
+        host.access(True, Register.CONTROL, Control.START),
+        host.access(False, scratchpad),
+    ]
+    await request.send(accesses)
+    await response.check([host.golden.read(scratchpad)])
+    assert list(np.diff(host.write_cycles)) == [1, 2]  # cycles in which they were accepted
+
+
+@cocotb.test()
 async def reads_take_the_cycles_promised(dut: Any) -> None:
     bench = await BlockBench.start(dut)
     host = Host(dut, bench)
