@@ -24,8 +24,8 @@ OPEN_CYCLES = 1
 """From opening a strip to its first vector, and from its last vector to opening the next one."""
 AVAILABLE_CYCLES = 2
 """From taking a column's last vector until it can be read (`StripLoader`)."""
-SUM_CYCLES = 6
-"""From an output's last step to its sum: two of reading, four of `DepthwiseProducts`."""
+SUM_CYCLES = 7
+"""From an output's last step to its sum: two of reading, five of `DepthwiseProducts`."""
 
 
 @dataclass(frozen=True)

@@ -278,8 +278,10 @@ class Accumulators(wiring.Component):
             halves = [bank(f"half_{number}", half_depth) for number in range(HALVES)]
             at_port = Array(read_port.data for read_port, _ in halves)
             m.d.sync += old.eq(at_port[half_of[1]])
+            read = Signal(lanes, reset_less=True)
+            m.d.comb += response.payload.vector.eq(read)
             with m.If(answers):
-                m.d.sync += response.payload.vector.eq(at_port[reading_half])
+                m.d.sync += read.eq(at_port[reading_half])
             for number, (read_port, write_port) in enumerate(halves):
                 accumulate_here = take & (half == number)
                 m.d.comb += [

@@ -30,7 +30,7 @@ class DepthwiseEngine(wiring.Component):
     Throughput: kernel rows * ceil(kernel columns / T) cycles for a sum, whatever the strides,
     without a gap between sums and between jobs, as long as columns, weights and jobs are there, but
     a cycle behind a job of one step; a vector is taken every cycle. Latency: the first sum of a
-    strip in an empty buffer is offered 10 cycles after the last vector of its window's columns was
+    strip in an empty buffer is offered 11 cycles after the last vector of its window's columns was
     taken, and as many more as its window has steps.
 
     Back-pressure: ``vectors`` are taken while the strip buffer has a free column: it has 8, or 16
@@ -107,17 +107,17 @@ class DepthwiseEngine(wiring.Component):
             walker.written.eq(loader.written),
             walker.complete.eq(weights.complete),
             walker.ready.eq(advance),
-            buffer.enable.eq(advance),
+            buffer.enable.eq(products.moves),
             buffer.column.eq(walker.column),
             buffer.row.eq(walker.row),
-            weights.enable.eq(advance),
+            weights.enable.eq(products.moves),
             weights.word.eq(walker.word),
-            weights.take.eq(walker.valid & walker.take),
+            weights.take.eq(walker.valid & walker.take & advance),
             self.computing.eq(walker.valid & advance),
             self.waiting.eq(walker.wants_weights),
         ]
         for name, memory in (("vectors", buffer), ("weights", weights)):
-            operands = delayed_while(m, advance, memory.o, READ_CYCLES - 1, name)
+            operands = delayed_while(m, products.moves, memory.o, READ_CYCLES - 1, name)
             m.d.comb += getattr(products, name).eq(operands)
         for name in ("valid", "first", "final"):
             value = delayed_while(

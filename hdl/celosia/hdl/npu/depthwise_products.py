@@ -6,24 +6,26 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from celosia.golden.config import DEPTHWISE_WORDS
+from celosia.hdl.npu.clock_network import ClockNetwork
 from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank
-from celosia.hdl.npu.pipeline import delayed_while
+from celosia.hdl.npu.pipeline import delayed, delayed_while
 
 __all__ = ["DepthwiseProducts"]
 
-PIPELINE_CYCLES = 4
+PIPELINE_CYCLES = 5
 
 
 class DepthwiseProducts(wiring.Component):
     """Multiplies T vectors with T weight vectors, lane by lane, and adds up the steps of an output.
 
-    Exact: a window has at most 32 T products. Throughput: a step every enabled cycle. Latency: a
-    sum is offered 4 enabled cycles after its final step.
+    Exact: a window has at most 32 T products. Throughput: a step every cycle with ``advance``.
+    Latency: a sum is offered 5 such cycles after its final step.
 
-    Back-pressure: while ``sums`` offers a beat that is not taken nothing moves; ``advance`` is low
-    then and depends combinationally on ``sums.ready``. Reset forgets what is under way.
+    Back-pressure: while ``sums`` offers a beat that is not taken no step is taken; ``advance`` is
+    low then and depends combinationally on ``sums.ready``. What is computed stands still a cycle
+    later. Reset forgets what is under way.
 
     Parameters
     ----------
@@ -39,11 +41,13 @@ class DepthwiseProducts(wiring.Component):
     Members
     -------
     advance : Out(1)
-        Everything moves at this clock edge.
+        A step is taken at this clock edge.
+    moves : Out(1)
+        ``advance`` in the cycle before, for enables of registers and memories only: operands move.
     valid, first, final : In(1)
         There is a step; it is the first or the last one of its output.
     vectors, weights : In(T x vector(lanes))
-        Its operands.
+        Operands of the step in the cycle before.
     sums : Out(stream.Signature(vector(columns, 32)))
         A sum for each output.
     """
@@ -57,6 +61,7 @@ class DepthwiseProducts(wiring.Component):
         super().__init__(
             {
                 "advance": Out(1),
+                "moves": Out(1),
                 "valid": In(1),
                 "first": In(1),
                 "final": In(1),
@@ -70,11 +75,19 @@ class DepthwiseProducts(wiring.Component):
         m = Module()
         advance = self.advance
         m.d.comb += advance.eq(~self.sums.valid | self.sums.ready)
+        # As in the array: what is all over the chip moves one cycle later, and shows the next sum
+        # already while it stands still.
+        moves = delayed(m, advance, 1, "moves", reset_less=False)
+        m.submodules.enables = network = ClockNetwork(self._multipliers.family)
+        enable = network.o
+        m.d.comb += [network.i.eq(moves), self.moves.eq(enable)]
         valid = delayed_while(m, advance, self.valid, 3, "valid", reset_less=False)
-        first = delayed_while(m, advance, self.first, 3, "first")
+        accumulate = delayed(m, valid & advance, 1, "accumulate")
+        first = delayed(m, delayed_while(m, advance, self.first, 3, "first"), 1, "first_moved")
         final = delayed_while(m, advance, self.final, 3, "final")
+        ended = delayed_while(m, advance, valid & final, 1, "ended", reset_less=False)
         with m.If(advance):
-            m.d.sync += self.sums.valid.eq(valid & final)
+            m.d.sync += self.sums.valid.eq(ended)
 
         step_bits = PRODUCT_BITS + ceil_log2(self.taps)
         total_bits = step_bits + ceil_log2(DEPTHWISE_WORDS)
@@ -82,7 +95,7 @@ class DepthwiseProducts(wiring.Component):
         m.submodules.multipliers = multipliers = MultiplierBank(
             products=count, plan=self._multipliers
         )
-        m.d.comb += [multipliers.enable.eq(advance), multipliers.take.eq(advance.replicate(count))]
+        m.d.comb += [multipliers.enable.eq(enable), multipliers.take.eq(enable.replicate(count))]
         for lane in range(self.lanes):
             products = []
             for tap in range(self.taps):
@@ -94,9 +107,15 @@ class DepthwiseProducts(wiring.Component):
                 products.append(multipliers.product[place])
             of_step = Signal(signed(step_bits), name=f"of_step_{lane}", reset_less=True)
             total = Signal(signed(total_bits), name=f"total_{lane}", reset_less=True)
-            with m.If(advance):
+            with m.If(enable):
                 m.d.sync += of_step.eq(sum(products))
-                with m.If(valid):
-                    m.d.sync += total.eq(Mux(first, 0, total) + of_step)
-            m.d.comb += self.sums.payload[lane].eq(total)
+            with m.If(accumulate):
+                m.d.sync += total.eq(Mux(first, 0, total) + of_step)
+            held = Signal.like(total, name=f"held_{lane}", reset_less=True)
+            offered = Signal.like(total, name=f"offered_{lane}")
+            m.d.comb += [
+                offered.eq(Mux(moves, total, held)),
+                self.sums.payload[lane].eq(offered),
+            ]
+            m.d.sync += held.eq(offered)
         return m

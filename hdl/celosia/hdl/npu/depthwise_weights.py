@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from celosia.golden.config import DEPTHWISE_WORDS, NpuConfig
 from celosia.hdl.npu.interfaces import DepthwiseEngineSignature, vector
+from celosia.hdl.npu.pipeline import delayed
 
 __all__ = ["DepthwiseWeights"]
 
@@ -13,11 +14,11 @@ __all__ = ["DepthwiseWeights"]
 class DepthwiseWeights(wiring.Component):
     """Two sets of up to 32 words of T weight vectors each.
 
-    The vectors of a set arrive tap by tap, word by word, into the set that isn't in use; a read
-    with ``take`` takes it into use, once ``complete``.
+    The vectors of a set arrive tap by tap, word by word, into the set that isn't in use; ``take``
+    takes it into use, once ``complete``.
 
     Throughput: a vector written and a word read every cycle. Latency: ``o`` is the word that was
-    read in the enabled cycle before. Back-pressure: ``weights.ready`` is low while a complete set
+    read at the enabled edge before. Back-pressure: ``weights.ready`` is low while a complete set
     waits; it depends on registers only. Reset forgets both sets.
 
     Parameters
@@ -32,11 +33,11 @@ class DepthwiseWeights(wiring.Component):
     complete : Out(1)
         The next set is there.
     take : In(1)
-        With ``enable``: this read and those after it are of the next set.
-    enable : In(1)
-        Move at this clock edge.
+        This word and those after it are of the next set.
     word : In
         Word to read.
+    enable : In(1)
+        Read the word of the cycle before at this clock edge.
     o : Out(T x vector(lanes))
         What was read.
     """
@@ -72,8 +73,9 @@ class DepthwiseWeights(wiring.Component):
                 m.d.sync += [tap.eq(0), word.eq(word + 1)]
             with m.If(self.weights.payload.last):
                 m.d.sync += [tap.eq(0), word.eq(0), self.complete.eq(1)]
-        with m.If(self.take & self.enable):
+        with m.If(self.take):
             m.d.sync += [filled.eq(~filled), self.complete.eq(0)]
+        read_word = delayed(m, Cat(self.word, ~(filled ^ self.take)), 1, "read_word")
 
         for number in range(taps):
             m.submodules[f"bank_{number}"] = bank = memory.Memory(
@@ -90,7 +92,7 @@ class DepthwiseWeights(wiring.Component):
                 write_port.addr.eq(Cat(word, filled)),
                 write_port.data.eq(self.weights.payload.vector.as_value()[: shape.size]),
                 read_port.en.eq(self.enable),
-                read_port.addr.eq(Cat(self.word, ~(filled ^ self.take))),
+                read_port.addr.eq(read_word),
                 self.o[number].eq(read_port.data),
             ]
         return m

@@ -34,7 +34,7 @@ class ProcessingElement(wiring.Component):
     i_sum, o_sum : In(signed(sum_bits)), Out(signed(sum_bits))
         From the neighbour above, to the one below.
     load : In(1)
-        The shadow takes ``weight``.
+        The shadow takes ``weight``. Must be low at edges that aren't enabled.
     weight : In(signed(8))
         Weight of the next tile.
     shadow : Out(signed(8))
@@ -79,8 +79,8 @@ class ProcessingElement(wiring.Component):
                 activation.eq(self.i_activation),
                 total.eq(self.i_sum + self.product),
             ]
-            with m.If(self.load):
-                m.d.sync += shadow.eq(self.weight)
+        with m.If(self.load):
+            m.d.sync += shadow.eq(self.weight)
         m.d.comb += [
             self.o_activation.eq(activation),
             self.o_sum.eq(total),

@@ -1,11 +1,12 @@
 """The columns of input vectors that the depthwise engine works on."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from celosia.hdl.npu.interfaces import vector
+from celosia.hdl.npu.pipeline import delayed, delayed_while
 
 __all__ = ["StripBuffer"]
 
@@ -16,7 +17,7 @@ class StripBuffer(wiring.Component):
     Neighbouring columns lie in different banks, each a memory with one write and one read port:
     column c in bank c modulo the number of banks, a power of two.
 
-    Throughput: a write and a read every cycle. Latency: ``o`` is what was read in the enabled cycle
+    Throughput: a write and a read every cycle. Latency: ``o`` is what was read at the enabled edge
     before, late in the cycle. A read sees the writes of the cycles before it. Nothing is reset.
 
     Parameters
@@ -35,7 +36,7 @@ class StripBuffer(wiring.Component):
     write_column, write_row, vector : In
         What and where.
     enable : In(1)
-        Move at this clock edge: take the next read.
+        Read from where ``column`` and ``row`` pointed in the cycle before, at this clock edge.
     column, row : In
         Read row ``row`` of the columns ``column`` to ``column`` + T - 1, around the ring's end.
     o : Out(T x vector(lanes))
@@ -80,18 +81,19 @@ class StripBuffer(wiring.Component):
             )
             write_port, read_port = bank.write_port(), bank.read_port()
             # Banks before the first one hold columns of the next slot.
+            place = Cat(self.row, (slot + (number < first_bank))[: len(slot)])
             m.d.comb += [
                 write_port.en.eq(self.write & (write_bank == number)),
                 write_port.addr.eq(Cat(self.write_row, write_slot)),
                 write_port.data.eq(self.vector),
                 read_port.en.eq(self.enable),
-                read_port.addr.eq(Cat(self.row, (slot + (number < first_bank))[: len(slot)])),
+                read_port.addr.eq(delayed(m, place, 1, f"place_{number}")),
             ]
             at_port.append(read_port.data)
 
-        rotation = Signal.like(first_bank, reset_less=True)
-        with m.If(self.enable):
-            m.d.sync += rotation.eq(first_bank)
+        rotation = delayed_while(
+            m, self.enable, delayed(m, first_bank, 1, "first_bank"), 1, "rotation"
+        )
         for tap in range(self.taps):
             chosen = at_port[tap]
             for amount in range(1, banks):

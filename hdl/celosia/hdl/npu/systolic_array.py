@@ -3,12 +3,12 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
+from celosia.hdl.npu.clock_network import ClockNetwork
 from celosia.hdl.npu.matrix_array import MatrixArray
 from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
 from celosia.hdl.npu.multipliers import MultiplierBank
 from celosia.hdl.npu.pipeline import delayed, delayed_while
 from celosia.hdl.npu.processing_element import ProcessingElement
-from celosia.hdl.npu.register_copies import RegisterCopies
 
 __all__ = ["SystolicArray"]
 
@@ -30,10 +30,9 @@ class SystolicArray(MatrixArray):
         return self.rows + self.columns + 1
 
     # What is handed in and out moves with `advance`, which depends on `sums.ready`. The cells, all
-    # over the chip, would get it too late in the cycle: they move one cycle later, with `moves`, a
-    # register for each row, each edge and the multiplier blocks. While they don't move they show
-    # the next beat already, so the one on offer is held. The cycle is made up for at the top, where
-    # row 1 adds the products of row 0 to its own.
+    # over the chip, would get it too late in the cycle: they move one cycle later, with `moves`.
+    # While they don't move they show the next beat already, so the one on offer is held. The cycle
+    # is made up for at the top, where row 1 adds the products of row 0 to its own.
     #
     # Time in the array is skewed. A vector that enters in cycle t is at the input of cell (r, c) in
     # cycle t + s(r) + c, with s(r) = max(r - 1, 0), counted in cycles of the cells. There, if it is
@@ -49,9 +48,10 @@ class SystolicArray(MatrixArray):
         m = Module()
         rows, columns = self.rows, self.columns
         advance, take_first, selected_row = self._handshake(m)
-        m.submodules.moves = copies = RegisterCopies(rows + 3, self._multipliers.family)
-        m.d.comb += copies.i.eq(advance)
-        *moves, top, bottom, blocks = copies.o
+        moves = delayed(m, advance, 1, "moves", reset_less=False)
+        m.submodules.enables = network = ClockNetwork(self._multipliers.family)
+        m.d.comb += network.i.eq(moves)
+        enable = network.o
 
         skews = [max(r - 1, 0) for r in range(rows)]
         takes, swap = [], take_first
@@ -62,13 +62,13 @@ class SystolicArray(MatrixArray):
         weights, loads, activations = [], [], []
         for c in range(columns):
             weight = delayed(m, self.weights.payload[c], 1, f"weight_{c}")
-            weights.append(delayed_while(m, top, weight, c, f"weight_{c}_moved"))
+            weights.append(delayed_while(m, enable, weight, c, f"weight_{c}_moved"))
             loads.append(load)
-            load = delayed_while(m, top, load, 1, f"load_{c}", reset_less=False)
+            load = delayed_while(m, enable, load, 1, f"load_{c}", reset_less=False)
         for r in range(rows):
             activation = delayed(m, self.activations.payload.vector[r], 1, f"activation_{r}")
             activations.append(
-                delayed_while(m, moves[r], activation, skews[r], f"activation_{r}_moved")
+                delayed_while(m, enable, activation, skews[r], f"activation_{r}_moved")
             )
 
         plan = self._multipliers
@@ -79,9 +79,7 @@ class SystolicArray(MatrixArray):
             activation = activations[r]
             multipliers = MultiplierBank(products=columns, plan=plan)
             m.submodules[f"multipliers_{r}"] = multipliers
-            # Multiplier blocks that lie beside each other share the wires of their enables, so that
-            # those of different rows would hardly find places.
-            m.d.comb += multipliers.enable.eq(blocks if plan.used(columns) else moves[r])
+            m.d.comb += multipliers.enable.eq(enable)
             plan = plan.after(columns)
             for c in range(columns):
                 m.submodules[f"pe_{r}_{c}"] = element = ProcessingElement(sum_bits=sum_bits)
@@ -89,9 +87,9 @@ class SystolicArray(MatrixArray):
                     multipliers.a[c].eq(activation),
                     multipliers.b[c].eq(element.shadow),
                     multipliers.take[c].eq(takes[skews[r] + c]),
-                    element.enable.eq(moves[r]),
+                    element.enable.eq(enable),
                     element.i_activation.eq(activation),
-                    element.load.eq(loads[c][r]),
+                    element.load.eq(loads[c][r] & moves),
                     element.weight.eq(weights[c]),
                 ]
                 activation = element.o_activation
@@ -105,11 +103,11 @@ class SystolicArray(MatrixArray):
                     sums[c] = element.o_sum
 
         for c in range(columns):
-            aligned = delayed_while(m, bottom, sums[c], columns - 1 - c, f"sum_{c}")
+            aligned = delayed_while(m, enable, sums[c], columns - 1 - c, f"sum_{c}")
             held = Signal.like(aligned, name=f"held_{c}", reset_less=True)
             offered = Signal.like(aligned, name=f"offered_{c}")
             m.d.comb += [
-                offered.eq(Mux(bottom, aligned, held)),
+                offered.eq(Mux(moves, aligned, held)),
                 self.sums.payload[c].eq(offered),
             ]
             m.d.sync += held.eq(offered)

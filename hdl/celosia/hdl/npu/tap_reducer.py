@@ -66,7 +66,8 @@ class TapReducer(wiring.Component):
         tap = Signal(Tap, reset_less=True)
         values = Signal(vector(self.lanes), reset_less=True)
         pair, maximum = Signal(reset_less=True), Signal(reset_less=True)
-        partial = Signal(vector(self.lanes, SUM_BITS))  # 0 before a first tap
+        partial = Signal(vector(self.lanes, SUM_BITS), reset_less=True)  # 0 before a first tap
+        was_reset = Signal(init=1)  # a net to each of the partial's bits less
         result = Signal(vector(self.lanes, SUM_BITS), reset_less=True)
         full, move = Signal(), Signal()
         m.d.comb += [
@@ -114,8 +115,11 @@ class TapReducer(wiring.Component):
             m.d.sync += full.eq(0)
         with m.If(~full | self.o.ready):  # whatever is there
             m.d.sync += result.eq(reduced)
+        m.d.sync += was_reset.eq(0)
         with m.If(taken & move):
             m.d.sync += partial.eq(following)
             with m.If(tap.final):
-                m.d.sync += [partial.eq(0), full.eq(1)]
+                m.d.sync += full.eq(1)
+        with m.If(was_reset | (taken & move & tap.final)):
+            m.d.sync += partial.eq(0)
         return m

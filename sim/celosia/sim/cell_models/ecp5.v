@@ -1,4 +1,4 @@
-// Behaviour of the ECP5's multiplier and block RAM, which Yosys has as black boxes only.
+// Behaviour of the ECP5's multiplier, block RAM and clock buffer, which Yosys has as black boxes only.
 //
 // Multiplier: Lattice's FPGA-TN-02205, ECP5 sysDSP usage guide. RAM: what Yosys' mapping to it
 // states (share/lattice/brams_16kd.txt, brams_map_16kd.v). Settings that neither Yosys nor our
@@ -153,4 +153,10 @@ module DP16KD #(
         DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
         DOB4, DOB3, DOB2, DOB1, DOB0}
         = DATA_WIDTH_B == 36 ? q_b[35:18] : q_b[17:0];
+endmodule
+
+// Buffer of a clock network; that it can stop a clock isn't modelled.
+module DCCA (input CLKI, CE, output CLKO);
+    always @(CE) if (CE !== 1'b1) $fatal(1, "DCCA: a clock that stops has no model");
+    assign CLKO = CLKI;
 endmodule
