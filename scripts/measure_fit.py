@@ -30,7 +30,7 @@ from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.errors import CelosiaError
 from celosia.golden.link.identity import board_identity
 from celosia.hdl.emit import emit_verilog
-from celosia.hdl.family import Family, synthesis_commands
+from celosia.hdl.family import Family, synthesis_commands, synthesis_files
 from celosia.hdl.link.linked_npu import UartNpu
 from celosia.hdl.link.uart import phase_step
 from celosia.hdl.npu.double_pumped_storage import INFERRED, MemoryPlan
@@ -125,11 +125,11 @@ def tool(name: str) -> list[str]:
     return shlex.split(os.environ.get(variable, f"yowasp-{name}"))
 
 
-def run(command: list[str], log: Path) -> None:
+def run(command: list[str], log: Path, folder: Path | None = None) -> None:
     """Run a tool with its messages in a file, the end of which says what went wrong."""
     try:
         with log.open("w") as messages:
-            done = subprocess.run(command, stdout=messages, stderr=subprocess.STDOUT)
+            done = subprocess.run(command, stdout=messages, stderr=subprocess.STDOUT, cwd=folder)
     except FileNotFoundError:
         sys.exit(f"{command[0]} must be installed, or an environment variable name another one")
     if done.returncode:
@@ -148,10 +148,13 @@ def write_verilog(config: NpuConfig, device: Device, folder: Path) -> Path:
 
 
 def synthesize(device: Device, verilog: Path, netlist: Path) -> None:
-    """Run Yosys."""
+    """Run Yosys; the netlist comes to lie beside the Verilog."""
+    folder = verilog.parent
+    for name, text in synthesis_files(device.family).items():
+        (folder / name).write_text(text)
     mapping = synthesis_commands(device.family, TOP, device.synthesis)
-    script = "; ".join((f"read_verilog {verilog}", *mapping, f"write_json {netlist}"))
-    run([*tool("yosys"), "-q", "-p", script], verilog.with_name("yosys.log"))
+    script = "; ".join((f"read_verilog {verilog.name}", *mapping, f"write_json {netlist.name}"))
+    run([*tool("yosys"), "-q", "-p", script], folder / "yosys.log", folder)
 
 
 def area(netlist: Path) -> Iterator[str]:

