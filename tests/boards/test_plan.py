@@ -66,6 +66,15 @@ def test_ecp5():
         "abc9 -W 1000 -D 10000\n"
         "clean\n"
         "synth_ecp5 -run map_cells: -top celosia_board\n"
+        "techmap -map ecp5_carry.v\n"
+        "opt_clean\n"
+        "select -set carry t:CCU2C\n"
+        "select -set carried @carry %co1:+CCU2C[COUT] @carry %d\n"
+        "select -set read c:* %ci1 w:* %i\n"
+        "select -set last @carried @read %d %ci1:+CCU2C[COUT] @carry %i\n"
+        "setparam -set LAST 1 @last\n"
+        "techmap -map ecp5_carry.v @last\n"
+        "opt_clean\n"
         "write_json netlist.json\n"
     )
     assert plan.clocks == {"clk": 60.0}
@@ -73,7 +82,7 @@ def test_ecp5():
         "yosys -q -l synthesis.log synthesis.ys",
         "nextpnr-ecp5 -q --log placement.log --json netlist.json --report report.json --seed 7 "
         "--timing-allow-fail --85k --package CSFBGA285 --speed 8 --lpf board.lpf "
-        "--textcfg board.config",
+        "--textcfg board.config --sdf delays.sdf",
         "ecppack --compress board.config mine.bit",
     ]
     assert plan.bitstream == "mine.bit"

@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from support.routed_designs import Design, route
+from support.routed_designs import Design, EnabledBits, route
 
+from celosia.boards.networks import NETWORK_NS, REGISTER_NS, read_networks, write_networks
 from celosia.boards.paths import clock_name, module_and_signal
 from celosia.boards.report import BuildReport, ClockTiming, Resource, read_report
 from celosia.golden.errors import CelosiaError
@@ -118,6 +119,30 @@ def test_two_clocks_of_which_one_has_no_constraint(tmp_path):
     assert sorted(between[:2]) == [("clk", "clk"), ("fast_clk", "fast_clk")]
     assert between[2:] == [("clk", "fast_clk")]
     assert report.critical_paths[2].start == "stage: o"
+
+
+def test_enables_over_a_clock_network(tmp_path):
+    """The parts of the path that nextpnr times are those that it prints; and its delays of the
+    network's wires, which it doesn't add, are no longer than ours."""
+    options = "--freq 60 --sdf delays.sdf --detailed-timing-report"
+    run = route("ecp5", tmp_path, EnabledBits(), options)
+    assert run.status == 0, run.output
+    write_networks(tmp_path / "delays.sdf", tmp_path / "networks.json")
+    (path,) = read_networks(tmp_path / "networks.json")
+    assert path.signal == "top: moves"
+    content = json.loads(run.report.read_text())
+    (network,) = (net for net in content["detailed_net_timings"] if net["port"] == "CLKO")
+    assert len(network["endpoints"]) == 100
+    assert {end["port"] for end in network["endpoints"]} == {"CE"}
+    assert 1 < max(max(end["delay"]) for end in network["endpoints"]) < NETWORK_NS
+
+    starts = [step for part in content["critical_paths"] for step in part["path"]]
+    (register,) = {step["delay"] for step in starts if step["type"] == "clk-to-q"}
+    assert register == pytest.approx(REGISTER_NS, abs=0.01)
+    routed = read_report(run.report, run.log, {"clk": 60.0}, (path,))
+    assert routed.npu_clock.fmax_mhz == pytest.approx(
+        min(routed.clocks["clk"].fmax_mhz, 1e3 / (register + path.wire_ns + NETWORK_NS)), rel=0.01
+    )
 
 
 def test_paths_between_clocks(routed, tmp_path, capsys):

@@ -58,12 +58,19 @@ def test_a_small_core_is_really_built(name, core, cache, tmp_path):
     assert paths[-1] == output / f"{name}{suffix}"
     assert paths[-1].read_bytes().startswith(head)
     names = {path.name for path in paths}
-    assert names == {*plan.files, "report.json", "synthesis.log", "placement.log", paths[-1].name}
+    kept = {"report.json", "synthesis.log", "placement.log", paths[-1].name}
+    if suffix == ".bit":  # an ECP5's
+        kept.add("networks.json")
+    assert names == {*plan.files, *kept}
     again = build(plan)
     assert again.ran == ()
     assert hand_over(again, output) == paths
 
 
+YOSYS = """
+open("synthesis.log", "w")
+open("netlist.json", "w").write('{"modules": {\\n "celosia_board": {\\n "cells": {}}}}')
+"""
 NEXTPNR = """
 import json, sys
 arguments = sys.argv[1:]
@@ -73,9 +80,13 @@ log = {log!r}
 open(after("--log"), "w").write(log)
 if {status}:
     sys.exit({status})
+netlist = json.load(open(after("--json")))["modules"]["celosia_board"]
+assert netlist == {{"settings": {{"placer1/minBelsForGridPick": "256"}}, "cells": {{}}}}
 json.dump({report!r}, open(after("--report"), "w"))
 open(after("--textcfg"), "w").write("config")
+open(after("--sdf"), "w").write({delays!r})
 """
+DELAYS = r"(INTERCONNECT npu\.moves_1_TRELLIS_FF_Q/Q npu\.buffer/CLKI (1003:1175:{ps}) (1:1:1))"
 LOG = (
     "Info: Routing..\n"
     "Info: Max frequency for clock '$glbnet$clk': {fmax:.2f} MHz (PASS at 50 MHz)\n"
@@ -106,12 +117,17 @@ def tools(tmp_path, monkeypatch):
         path.write_text(f"#!{sys.executable}\n{note}{textwrap.dedent(text)}")
         path.chmod(0o755)
 
-    def nextpnr(log=None, fmax=60.0, constraint=50.0, status=0):
+    def nextpnr(log=None, fmax=60.0, constraint=50.0, status=0, ps=1000):
         log = LOG.format(fmax=fmax) if log is None else log
-        filled = NEXTPNR.format(log=log, report=report(fmax, constraint), status=status)
+        filled = NEXTPNR.format(
+            log=log,
+            report=report(fmax, constraint),
+            status=status,
+            delays=DELAYS.format(ps=ps),
+        )
         write("nextpnr-ecp5", filled)
 
-    write("yosys", "open('netlist.json', 'w'); open('synthesis.log', 'w')")
+    write("yosys", YOSYS)
     nextpnr()
     write("ecppack", "import sys; open(sys.argv[-1], 'w').write('bits')")
     write.nextpnr = nextpnr
@@ -134,7 +150,7 @@ def test_stages_run_again_only_where_something_changed(cache, tools):
     assert build(plan(seed=2)).ran == ("place and route", "packing")
     tools("ecppack", "import sys; open(sys.argv[-1], 'w').write('other bits')")
     assert build(plan()).ran == ("place and route", "packing")
-    tools("yosys", "open('netlist.json', 'w'); open('synthesis.log', 'w')  # a newer one")
+    tools("yosys", YOSYS + "# a newer one")
     assert build(plan()).ran == ("synthesis", "place and route", "packing")
     assert len(tools.ran()) == 3 + 2 + 2 + 3
 
@@ -145,6 +161,18 @@ def test_a_clock_that_is_too_slow_is_reported_with_its_bitstream(cache, tools, t
     assert not built.report.met
     assert (hand_over(built, tmp_path / "out")[-1]).read_text() == "bits"
     assert build(plan()).ran == ()  # it won't get faster
+
+
+def test_a_clock_network_that_is_too_slow(cache, tools):
+    """The tool adds nothing for the network, and says that 60 MHz are possible."""
+    tools.nextpnr(ps=17_600)
+    report = build(plan()).report
+    assert not report.met
+    assert report.npu_clock.fmax_mhz == pytest.approx(1e3 / (17.6 + 0.53 + 1.9))
+    (path,) = report.to_json()["networks"]
+    assert path == {"signal": "npu: moves_1", "ns": pytest.approx(20.03)}
+    tools.nextpnr(ps=17_500)
+    assert build(plan()).report.met
 
 
 @pytest.mark.parametrize(
@@ -283,6 +311,9 @@ def test_command_for_people(run, cache, tools, echo, desk, tmp_path):
     assert status == 1
     lines = [line.split() for line in out.splitlines()]
     assert ["clk", "43.2", "MHz", "50.0", "MHz", "-14%", "missed"] in lines
+    assert (
+        "npu: moves_1 takes 3.4 ns of 20.0 ns over a clock network to what it enables: met" in out
+    )
     assert ["LUTs", "TRELLIS_COMB", "7", "24,288", "24,281", "0%"] in lines
     assert str(tmp_path / "o" / "desk.bit") in out
     assert "timing missed: lower frequency_mhz" in err

@@ -150,6 +150,7 @@ def test_table_for_people(run, builds, monkeypatch):
         ("npu.toml", "rows = 3\n", r"build '.*icepi-zero': configuration '.*npu.toml': a value"),
         ("npu.toml", None, r"build '.*icepi-zero': can't read configuration '.*npu.toml'"),
         ("placement.log", None, r"build '.*icepi-zero': placement.log: No such file"),
+        ("networks.json", "[1]", r"build '.*icepi-zero': networks.json must be what a build wrote"),
     ],
 )
 def test_builds_that_cant_be_read(file, text, sentence, run, builds):

@@ -11,6 +11,8 @@ from amaranth.lib.wiring import Component, In, Out
 from support.installed import PATH
 
 from celosia.hdl.emit import emit_verilog
+from celosia.hdl.family import Family
+from celosia.hdl.npu.clock_network import ClockNetwork
 
 #: Package, options of nextpnr and of its constraints for each family.
 FAMILIES = {
@@ -83,6 +85,25 @@ class Design(Component):
             m.d.fast += [counter.eq(counter + stage.o), self.o.eq(counter[-1])]
         else:
             m.d.comb += self.o.eq(stage.o)
+        return m
+
+
+class EnabledBits(Component):
+    """Bits in, the oldest of them out; what enables them comes over a clock network."""
+
+    i: In(1)
+    enable: In(1)
+    o: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.enables = enables = ClockNetwork(Family.ECP5)
+        moves = Signal()
+        bits = Signal(100)
+        m.d.sync += moves.eq(self.enable)
+        m.d.comb += [enables.i.eq(moves), self.o.eq(bits[-1])]
+        with m.If(enables.o):
+            m.d.sync += bits.eq(bits ^ Cat(self.i, bits))
         return m
 
 

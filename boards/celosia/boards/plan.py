@@ -1,7 +1,9 @@
 """What a build does: the files that it starts from, and the commands, in order."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from celosia.boards.board import Board
 from celosia.boards.constraints import constrained_clocks, constraint_files
@@ -12,11 +14,14 @@ from celosia.boards.top import BoardTop, Core
 from celosia.golden.config import NpuConfig, config_to_toml
 from celosia.golden.errors import CelosiaError
 from celosia.hdl.emit import emit_verilog
-from celosia.hdl.family import Family, synthesis_commands
+from celosia.hdl.family import Family, synthesis_commands, synthesis_files
 from celosia.hdl.npu.double_pumped_storage import MemoryPlan, large_rams
 from celosia.hdl.npu.multipliers import MultiplierPlan
 
 __all__ = [
+    "DELAYS",
+    "NETLIST",
+    "NETWORKS",
     "PLACEMENT_LOG",
     "REPORT",
     "BuildPlan",
@@ -27,11 +32,15 @@ __all__ = [
     "multiplier_plan",
     "plan_build",
     "plan_npu",
+    "write_settings",
 ]
 
 MODULE = "celosia_board"
 NETLIST = "netlist.json"
 REPORT = "report.json"
+DELAYS = "delays.sdf"
+"""Every wire's delay, on an ECP5; a build picks `NETWORKS` out of it."""
+NETWORKS = "networks.json"
 CONFIGURATION = "npu.toml"
 SYNTHESIS_LOG = "synthesis.log"
 PLACEMENT_LOG = "placement.log"
@@ -46,14 +55,14 @@ class Stage:
         tool: what it is called (`celosia.boards.tools` finds it).
         arguments: of the command line.
         products: files that it makes.
-        passing: the one of them that only the next stage wants.
+        passing: those of them that only the build itself wants.
     """
 
     title: str
     tool: str
     arguments: tuple[str, ...]
     products: tuple[str, ...]
-    passing: str | None = None
+    passing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class BuildPlan:
         clocks: the clocks that drive registers, and the MHz that they must reach.
         files: contents of the files that the commands start from, by name.
         stages: the commands: synthesis, place and route, packing.
+        settings: nextpnr's that have no option; a netlist brings them along (`write_settings`).
         bitstream: the product that a programmer takes.
     """
 
@@ -73,6 +83,7 @@ class BuildPlan:
     files: Mapping[str, str]
     stages: tuple[Stage, ...]
     bitstream: str
+    settings: Mapping[str, str]
 
 
 Emit = Callable[[Callable[[], BoardTop], str], str]
@@ -174,6 +185,7 @@ def plan_build(
             f"{line}\n"
             for line in (f"read_verilog {MODULE}.v", *synthesis, f"write_json {NETLIST}")
         ),
+        **synthesis_files(board.family),
         **constraints,
     }
     first = Stage(
@@ -181,9 +193,23 @@ def plan_build(
         "yosys",
         ("-q", "-l", SYNTHESIS_LOG, "synthesis.ys"),
         (NETLIST, SYNTHESIS_LOG),
-        NETLIST,
+        (NETLIST,),
     )
-    return BuildPlan(board, constrained_clocks(board, pll), files, (first, route, pack), bitstream)
+    return BuildPlan(
+        board,
+        constrained_clocks(board, pll),
+        files,
+        (first, route, pack),
+        bitstream,
+        _SETTINGS.get(board.family, {}),
+    )
+
+
+def write_settings(netlist: Path, settings: Mapping[str, str]) -> None:
+    """Put nextpnr's settings into a netlist that Yosys wrote."""
+    text = netlist.read_text()
+    begin = f'"{MODULE}": {{'
+    netlist.write_text(text.replace(begin, f'{begin} "settings": {json.dumps(settings)},', 1))
 
 
 def build_tools(board: Board) -> tuple[str, ...]:
@@ -202,6 +228,10 @@ def bitstream_name(board: Board) -> str:
 
 _PRODUCTS = {Family.ECP5: 1, Family.ICE40: 1, Family.GOWIN: 2}
 """Primitives of `MultiplierPlan` in one of `Device.multipliers`: a MULT18X18 is two MULT9X9."""
+_SETTINGS = {Family.ECP5: {"placer1/minBelsForGridPick": "256"}}
+"""Cells of a kind that the FPGA has fewer of than so many (by default 64) may change places across
+the whole chip as placing is refined, others only with their neighbours: block RAMs and multipliers
+of an ECP5-45F, 25 places apart, would stay where they were first put."""
 _REQUANTIZER_PRIMITIVES = {Family.ECP5: 5, Family.ICE40: 0, Family.GOWIN: 9}
 """Of a lane of the requantiser with its product of operands: `PieceMultiplier` on an ECP5, what
 Yosys 0.70 makes on a Gowin, none on an iCE40, whose synthesis has no `-dsp`."""
@@ -218,7 +248,7 @@ def _place_and_route(tool: str, product: str, seed: int, *arguments: str) -> Sta
         tool,
         ("-q", "--log", PLACEMENT_LOG, *common, *arguments),
         (product, REPORT, PLACEMENT_LOG),
-        product,
+        (product,),
     )
 
 
@@ -233,7 +263,9 @@ def _ecp5(board: Board, seed: int) -> Commands:
         seed,
         *(f"--{board.device.nextpnr}", "--package", board.device.packages[board.package]),
         *("--speed", board.speed, "--lpf", "board.lpf", "--textcfg", "board.config"),
+        *("--sdf", DELAYS),
     )
+    route = replace(route, products=(*route.products, DELAYS), passing=(*route.passing, DELAYS))
     bitstream = bitstream_name(board)
     pack = _pack("ecppack", bitstream, "--compress", "board.config", bitstream)
     return "", route, pack, bitstream

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from celosia.boards.networks import NetworkPath
 from celosia.boards.paths import CriticalPath, clock_name, read_paths
 from celosia.golden.errors import CelosiaError
 
@@ -101,20 +102,30 @@ class BuildReport:
     multipliers_untimed : bool
         Whether the design has multipliers whose delay nextpnr doesn't know and takes for nothing,
         which is so for Gowin's: every `fmax_mhz` is then an upper bound.
+    networks : tuple of NetworkPath
+        What nextpnr doesn't time whole; all of it has the NPU's clock.
     """
 
     clocks: Mapping[str, ClockTiming]
     utilisation: Mapping[str, Resource]
     critical_paths: tuple[CriticalPath, ...]
     multipliers_untimed: bool
+    networks: tuple[NetworkPath, ...] = ()
 
     @property
     def met(self) -> bool:
         """Whether all clocks may run at what was asked for, as far as nextpnr knows, and all paths
-        between them have the time that they take."""
-        return all(clock.met for clock in self.clocks.values()) and all(
-            crossing.met for crossing in self.crossings
+        between them and over clock networks have the time that they take."""
+        return (
+            all(clock.met for clock in self.clocks.values())
+            and all(crossing.met for crossing in self.crossings)
+            and all(path.ns <= self.period_ns for path in self.networks)
         )
+
+    @property
+    def period_ns(self) -> float:
+        """Time between two edges of the NPU's clock, as asked for."""
+        return 1e3 / min(clock.constraint_mhz for clock in self.clocks.values())
 
     @property
     def crossings(self) -> tuple[Crossing, ...]:
@@ -138,6 +149,7 @@ class BuildReport:
         asked = min(clock.constraint_mhz for clock in self.clocks.values())
         speeds = [clock.fmax_mhz * (asked / clock.constraint_mhz) for clock in self.clocks.values()]
         speeds += [asked * (crossing.limit_ns / crossing.ns) for crossing in self.crossings]
+        speeds += [1e3 / path.ns for path in self.networks]
         return ClockTiming(min(speeds), asked)
 
     def to_json(self) -> dict[str, Any]:
@@ -149,6 +161,7 @@ class BuildReport:
                 for name, clock in self.clocks.items()
             },
             "crossings": [asdict(crossing) for crossing in self.crossings],
+            "networks": [{"signal": path.signal, "ns": path.ns} for path in self.networks],
             "utilisation": {
                 name: {"used": resource.used, "available": resource.available}
                 for name, resource in self.utilisation.items()
@@ -158,7 +171,12 @@ class BuildReport:
         }
 
 
-def read_report(report: Path, log: str, constraints: Mapping[str, float] | None) -> BuildReport:
+def read_report(
+    report: Path,
+    log: str,
+    constraints: Mapping[str, float] | None,
+    networks: tuple[NetworkPath, ...] = (),
+) -> BuildReport:
     """Read what nextpnr reports of a design that it routed, and check that it is what was asked.
 
     Parameters
@@ -171,6 +189,8 @@ def read_report(report: Path, log: str, constraints: Mapping[str, float] | None)
         Every clock of the design that drives registers, and the MHz asked of it. A clock is named
         as its signal is in the gateware: nextpnr's additions and the path of modules don't count.
         None for a build that was checked when it was made, whose board may ask for others by now.
+    networks : tuple of NetworkPath
+        The design's paths over clock networks.
 
     Raises
     ------
@@ -204,6 +224,7 @@ def read_report(report: Path, log: str, constraints: Mapping[str, float] | None)
             resource.used and _GOWIN_MULTIPLIER.match(name)
             for name, resource in utilisation.items()
         ),
+        networks=networks,
     )
 
 

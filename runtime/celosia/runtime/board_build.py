@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from celosia.boards.board import Board
 from celosia.boards.failures import explain_failure
+from celosia.boards.networks import read_networks, write_networks
 from celosia.boards.plan import (
     CONFIGURATION,
+    DELAYS,
+    NETLIST,
+    NETWORKS,
     PLACEMENT_LOG,
     REPORT,
     BuildPlan,
@@ -23,6 +28,7 @@ from celosia.boards.plan import (
     build_tools,
     emit_now,
     plan_npu,
+    write_settings,
 )
 from celosia.boards.report import BuildReport, read_report
 from celosia.boards.tools import Tool, find_tool
@@ -94,13 +100,15 @@ def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
     """
     tools = [find_tool(stage.tool) for stage in plan.stages]
     synthesis, *rest = zip(plan.stages, tools, strict=True)
-    key = content_key([plan.files, _identity(*synthesis)])
+    key = content_key([plan.files, dict(plan.settings), _identity(*synthesis)])
     ran: list[str] = []
 
     def synthesise(folder: Path) -> None:
         for name, text in plan.files.items():
             (folder / name).write_text(text)
         _run(*synthesis, folder, say)
+        if plan.settings:
+            write_settings(folder / NETLIST, plan.settings)
         ran.append(synthesis[0].title)
 
     netlist, _ = cached("board-netlist", key, synthesise)
@@ -110,9 +118,10 @@ def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
         for stage, tool in rest:
             _run(stage, tool, folder, say)
             ran.append(stage.title)
-        for stage in plan.stages:
-            if stage.passing is not None:
-                (folder / stage.passing).unlink()
+        if (folder / DELAYS).exists():
+            write_networks(folder / DELAYS, folder / NETWORKS)
+        for name in chain.from_iterable(stage.passing for stage in plan.stages):
+            (folder / name).unlink()
         _report(plan, folder)  # raises where a constraint was ignored: nothing is kept then
 
     key = content_key([key, [_identity(*entry) for entry in rest]])
@@ -162,9 +171,8 @@ def kept_build(board: Board, folder: Path) -> KeptBuild | None:
         return None
     try:
         log = (folder / PLACEMENT_LOG).read_text(encoding="utf-8", errors="replace")
-        return KeptBuild(
-            load_config(folder / CONFIGURATION), read_report(folder / REPORT, log, None)
-        )
+        report = read_report(folder / REPORT, log, None, read_networks(folder / NETWORKS))
+        return KeptBuild(load_config(folder / CONFIGURATION), report)
     except OSError as error:
         raise CelosiaError(f"build {str(folder)!r}: {PLACEMENT_LOG}: {error.strerror}") from error
     except CelosiaError as error:
@@ -191,7 +199,7 @@ def _run(stage: Stage, tool: Tool, folder: Path, say: Say) -> None:
 
 def _report(plan: BuildPlan, folder: Path) -> BuildReport:
     log = (folder / PLACEMENT_LOG).read_text(errors="replace")
-    return read_report(folder / REPORT, log, plan.clocks)
+    return read_report(folder / REPORT, log, plan.clocks, read_networks(folder / NETWORKS))
 
 
 @contextmanager

@@ -40,6 +40,14 @@ def print_report(report: BuildReport) -> None:
             f"{'[green]met[/]' if crossing.met else '[bold red]missed[/]'}",
             soft_wrap=True,
         )
+    for network in report.networks:
+        met = network.ns <= report.period_ns
+        results.print(
+            f"{escape(network.signal)} takes {network.ns:.1f} ns of {report.period_ns:.1f} ns over "
+            "a clock network to what it enables: "
+            f"{'[green]met[/]' if met else '[bold red]missed[/]'}",
+            soft_wrap=True,
+        )
     results.print()
     results.print(_utilisation(report))
     for path in report.critical_paths:
