@@ -37,7 +37,7 @@ async def sums_take_the_weight_of_their_activation(dut: Any, moving: float) -> N
         dut.i_activation.value = activation
         dut.i_sum.value = total
         dut.weight.value = weight
-        dut.swap.value, dut.load.value = swap, load
+        dut.swap.value, dut.load.value = swap, load and enable
         await bench.cycles(1)  # sees the outputs of before this edge
         if len(sums) >= 3:
             expected = sums[-1] + products[-3]
