@@ -125,11 +125,11 @@ def tool(name: str) -> list[str]:
     return shlex.split(os.environ.get(variable, f"yowasp-{name}"))
 
 
-def run(command: list[str], log: Path, folder: Path | None = None) -> None:
+def run(command: list[str], log: Path) -> None:
     """Run a tool with its messages in a file, the end of which says what went wrong."""
     try:
         with log.open("w") as messages:
-            done = subprocess.run(command, stdout=messages, stderr=subprocess.STDOUT, cwd=folder)
+            done = subprocess.run(command, stdout=messages, stderr=subprocess.STDOUT)
     except FileNotFoundError:
         sys.exit(f"{command[0]} must be installed, or an environment variable name another one")
     if done.returncode:
@@ -148,13 +148,12 @@ def write_verilog(config: NpuConfig, device: Device, folder: Path) -> Path:
 
 
 def synthesize(device: Device, verilog: Path, netlist: Path) -> None:
-    """Run Yosys; the netlist comes to lie beside the Verilog."""
-    folder = verilog.parent
+    """Run Yosys."""
     for name, text in synthesis_files(device.family).items():
-        (folder / name).write_text(text)
+        verilog.with_name(name).write_text(text)
     mapping = synthesis_commands(device.family, TOP, device.synthesis)
-    script = "; ".join((f"read_verilog {verilog.name}", *mapping, f"write_json {netlist.name}"))
-    run([*tool("yosys"), "-q", "-p", script], folder / "yosys.log", folder)
+    script = "; ".join((f"read_verilog {verilog}", *mapping, f"write_json {netlist}"))
+    run([*tool("yosys"), "-q", "-p", script], verilog.with_name("yosys.log"))
 
 
 def area(netlist: Path) -> Iterator[str]:

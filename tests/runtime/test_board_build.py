@@ -58,10 +58,13 @@ def test_a_small_core_is_really_built(name, core, cache, tmp_path):
     assert paths[-1] == output / f"{name}{suffix}"
     assert paths[-1].read_bytes().startswith(head)
     names = {path.name for path in paths}
-    kept = {"report.json", "synthesis.log", "placement.log", paths[-1].name}
+    written = {"report.json", "synthesis.log", "placement.log", paths[-1].name}
     if suffix == ".bit":  # an ECP5's
-        kept.add("networks.json")
-    assert names == {*plan.files, *kept}
+        written.add("networks.json")
+    assert names == {*plan.files, *written}
+    (netlist,) = kept(cache, "board-netlist")
+    module = json.loads((netlist / "netlist.json").read_text())["modules"]["celosia_board"]
+    assert module.get("settings", {}) == plan.settings
     again = build(plan)
     assert again.ran == ()
     assert hand_over(again, output) == paths

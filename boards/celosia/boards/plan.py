@@ -240,15 +240,17 @@ Commands = tuple[str, Stage, Stage, str]
 """Options of the synthesis, place and route, packing, and the bitstream's name."""
 
 
-def _place_and_route(tool: str, product: str, seed: int, *arguments: str) -> Stage:
+def _place_and_route(
+    tool: str, product: str, seed: int, *arguments: str, details: tuple[str, ...] = ()
+) -> Stage:
     # A clock that is too slow isn't the tool's failure: the report says so, and the caller.
     common = ("--json", NETLIST, "--report", REPORT, "--seed", str(seed), "--timing-allow-fail")
     return Stage(
         "place and route",
         tool,
         ("-q", "--log", PLACEMENT_LOG, *common, *arguments),
-        (product, REPORT, PLACEMENT_LOG),
-        (product,),
+        (product, REPORT, PLACEMENT_LOG, *details),
+        (product, *details),
     )
 
 
@@ -264,8 +266,8 @@ def _ecp5(board: Board, seed: int) -> Commands:
         *(f"--{board.device.nextpnr}", "--package", board.device.packages[board.package]),
         *("--speed", board.speed, "--lpf", "board.lpf", "--textcfg", "board.config"),
         *("--sdf", DELAYS),
+        details=(DELAYS,),
     )
-    route = replace(route, products=(*route.products, DELAYS), passing=(*route.passing, DELAYS))
     bitstream = bitstream_name(board)
     pack = _pack("ecppack", bitstream, "--compress", "board.config", bitstream)
     return "", route, pack, bitstream

@@ -4,10 +4,11 @@
 // chip: one net to thousands of places. So inputs that are zero become ones, with tables that don't
 // look at them. A chain begins with a cell that makes its carry of nothing, where nextpnr would
 // put one that takes it from such a wire. And where nobody takes a chain's last carry, its wire has
-// to go as well: nextpnr would put another cell behind it, to bring the carry out.
+// to go as well: nextpnr would put another cell behind it, to bring the carry out. Such cells come with
+// LAST.
 
 (* techmap_celltype = "CCU2C" *)
-module _celosia_constant_carry (
+module _celosia_carry (
     input CIN, A0, B0, C0, D0, A1, B1, C1, D1,
     output S0, S1, COUT
 );
@@ -35,7 +36,7 @@ module _celosia_constant_carry (
         _TECHMAP_CONSTVAL_B1_ === 1'b0, _TECHMAP_CONSTVAL_A1_ === 1'b0};
     localparam BEGINS = _TECHMAP_CONSTVAL_CIN_ === 1'b0 || _TECHMAP_CONSTVAL_CIN_ === 1'b1;
 
-    wire _TECHMAP_FAIL_ = ZEROS0 == 0 && ZEROS1 == 0 && !BEGINS || LAST;
+    wire _TECHMAP_FAIL_ = ZEROS0 == 0 && ZEROS1 == 0 && !BEGINS && !LAST;
 
     // An entry of a table is that of the same inputs with those that are zero taken as zeros.
     function [15:0] without(input [15:0] table_, input [3:0] zeros);
@@ -68,29 +69,6 @@ module _celosia_constant_carry (
         .C0(ZEROS0[2] ? 1'b1 : C0), .D0(ZEROS0[3] ? 1'b1 : D0),
         .A1(ZEROS1[0] ? 1'b1 : A1), .B1(ZEROS1[1] ? 1'b1 : B1),
         .C1(ZEROS1[2] ? 1'b1 : C1), .D1(ZEROS1[3] ? 1'b1 : D1),
-        .S0(S0), .S1(S1), .COUT(COUT)
-    );
-endmodule
-
-// With LAST, the last cell of a chain.
-(* techmap_celltype = "CCU2C" *)
-module _celosia_last_carry (
-    input CIN, A0, B0, C0, D0, A1, B1, C1, D1,
-    output S0, S1, COUT
-);
-    parameter [15:0] INIT0 = 0;
-    parameter [15:0] INIT1 = 0;
-    parameter INJECT1_0 = "YES";
-    parameter INJECT1_1 = "YES";
-    parameter LAST = 0;
-
-    wire _TECHMAP_FAIL_ = !LAST;
-
-    CCU2C #(
-        .INIT0(INIT0), .INJECT1_0(INJECT1_0), .INIT1(INIT1), .INJECT1_1(INJECT1_1)
-    ) _TECHMAP_REPLACE_ (
-        .CIN(CIN),
-        .A0(A0), .B0(B0), .C0(C0), .D0(D0), .A1(A1), .B1(B1), .C1(C1), .D1(D1),
-        .S0(S0), .S1(S1), .COUT(1'bx)
+        .S0(S0), .S1(S1), .COUT(LAST ? 1'bx : COUT)
     );
 endmodule

@@ -53,15 +53,13 @@ def synthesis_commands(
             f"abc9 -W {ECP5_WIRE_PS}{limit}",
             "clean",
             f"{command} -run map_cells: -top {top}",
-            f"techmap -map {_ECP5_CARRY}",
-            "opt_clean",
             # Carries that no cell reads: their drivers end their chains.
             "select -set carry t:CCU2C",
             "select -set carried @carry %co1:+CCU2C[COUT] @carry %d",
             "select -set read c:* %ci1 w:* %i",
             "select -set last @carried @read %d %ci1:+CCU2C[COUT] @carry %i",
             "setparam -set LAST 1 @last",
-            f"techmap -map {_ECP5_CARRY} @last",
+            f"techmap -map {_ECP5_CARRY}",
             "opt_clean",
         ]
     if family is Family.GOWIN:

@@ -5,8 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from celosia.hdl.family import Family
+from celosia.hdl.npu.pipeline import delayed
 
-__all__ = ["ClockNetwork"]
+__all__ = ["ClockNetwork", "moved_later"]
 
 
 class ClockNetwork(wiring.Component):
@@ -47,3 +48,11 @@ class ClockNetwork(wiring.Component):
             return m
         m.submodules.buffer = Instance("DCCA", i_CLKI=self.i, i_CE=Const(1), o_CLKO=self.o)
         return m
+
+
+def moved_later(m: Module, advance: Signal, family: Family | None) -> tuple[Signal, Signal]:
+    """``advance`` of the cycle before: from its register, and over a network, for enables only."""
+    moves = delayed(m, advance, 1, "moves", reset_less=False)
+    m.submodules.enables = network = ClockNetwork(family)
+    m.d.comb += network.i.eq(moves)
+    return moves, network.o

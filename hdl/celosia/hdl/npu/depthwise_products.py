@@ -6,11 +6,11 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from celosia.golden.config import DEPTHWISE_WORDS
-from celosia.hdl.npu.clock_network import ClockNetwork
+from celosia.hdl.npu.clock_network import moved_later
 from celosia.hdl.npu.interfaces import vector
 from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
 from celosia.hdl.npu.multipliers import EXPRESSIONS, MultiplierBank
-from celosia.hdl.npu.pipeline import delayed, delayed_while
+from celosia.hdl.npu.pipeline import delayed, delayed_while, held_unless
 
 __all__ = ["DepthwiseProducts"]
 
@@ -77,10 +77,8 @@ class DepthwiseProducts(wiring.Component):
         m.d.comb += advance.eq(~self.sums.valid | self.sums.ready)
         # As in the array: what is all over the chip moves one cycle later, and shows the next sum
         # already while it stands still.
-        moves = delayed(m, advance, 1, "moves", reset_less=False)
-        m.submodules.enables = network = ClockNetwork(self._multipliers.family)
-        enable = network.o
-        m.d.comb += [network.i.eq(moves), self.moves.eq(enable)]
+        moves, enable = moved_later(m, advance, self._multipliers.family)
+        m.d.comb += self.moves.eq(enable)
         valid = delayed_while(m, advance, self.valid, 3, "valid", reset_less=False)
         accumulate = delayed(m, valid & advance, 1, "accumulate")
         first = delayed(m, delayed_while(m, advance, self.first, 3, "first"), 1, "first_moved")
@@ -111,11 +109,5 @@ class DepthwiseProducts(wiring.Component):
                 m.d.sync += of_step.eq(sum(products))
             with m.If(accumulate):
                 m.d.sync += total.eq(Mux(first, 0, total) + of_step)
-            held = Signal.like(total, name=f"held_{lane}", reset_less=True)
-            offered = Signal.like(total, name=f"offered_{lane}")
-            m.d.comb += [
-                offered.eq(Mux(moves, total, held)),
-                self.sums.payload[lane].eq(offered),
-            ]
-            m.d.sync += held.eq(offered)
+            m.d.comb += self.sums.payload[lane].eq(held_unless(m, moves, total, lane))
         return m

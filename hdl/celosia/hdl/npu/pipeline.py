@@ -1,8 +1,8 @@
 """Plumbing for pipelines."""
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Mux, Signal
 
-__all__ = ["delayed", "delayed_while"]
+__all__ = ["delayed", "delayed_while", "held_unless"]
 
 
 def delayed(m, value, cycles, name, *, reset_less=True):
@@ -22,3 +22,12 @@ def delayed_while(m, enable, value, cycles, name, *, reset_less=True):
             m.d.sync += copy.eq(value)
         value = copy
     return value
+
+
+def held_unless(m, moves, value, number):
+    """``value`` as it was in the last cycle with ``moves``, which may be this one."""
+    held = Signal.like(value, name=f"held_{number}", reset_less=True)
+    offered = Signal.like(value, name=f"offered_{number}")
+    m.d.comb += offered.eq(Mux(moves, value, held))
+    m.d.sync += held.eq(offered)
+    return offered

@@ -1,13 +1,13 @@
 """The systolic array: the exact matrix engine."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module
 from amaranth.utils import ceil_log2
 
-from celosia.hdl.npu.clock_network import ClockNetwork
+from celosia.hdl.npu.clock_network import moved_later
 from celosia.hdl.npu.matrix_array import MatrixArray
 from celosia.hdl.npu.multiplier_lane import PRODUCT_BITS
 from celosia.hdl.npu.multipliers import MultiplierBank
-from celosia.hdl.npu.pipeline import delayed, delayed_while
+from celosia.hdl.npu.pipeline import delayed, delayed_while, held_unless
 from celosia.hdl.npu.processing_element import ProcessingElement
 
 __all__ = ["SystolicArray"]
@@ -48,10 +48,7 @@ class SystolicArray(MatrixArray):
         m = Module()
         rows, columns = self.rows, self.columns
         advance, take_first, selected_row = self._handshake(m)
-        moves = delayed(m, advance, 1, "moves", reset_less=False)
-        m.submodules.enables = network = ClockNetwork(self._multipliers.family)
-        m.d.comb += network.i.eq(moves)
-        enable = network.o
+        moves, enable = moved_later(m, advance, self._multipliers.family)
 
         skews = [max(r - 1, 0) for r in range(rows)]
         takes, swap = [], take_first
@@ -104,11 +101,5 @@ class SystolicArray(MatrixArray):
 
         for c in range(columns):
             aligned = delayed_while(m, enable, sums[c], columns - 1 - c, f"sum_{c}")
-            held = Signal.like(aligned, name=f"held_{c}", reset_less=True)
-            offered = Signal.like(aligned, name=f"offered_{c}")
-            m.d.comb += [
-                offered.eq(Mux(moves, aligned, held)),
-                self.sums.payload[c].eq(offered),
-            ]
-            m.d.sync += held.eq(offered)
+            m.d.comb += self.sums.payload[c].eq(held_unless(m, moves, aligned, c))
         return m

@@ -120,6 +120,6 @@ class TapReducer(wiring.Component):
             m.d.sync += partial.eq(following)
             with m.If(tap.final):
                 m.d.sync += full.eq(1)
-        with m.If(was_reset | (taken & move & tap.final)):
+        with m.If(was_reset | (taken & move & tap.final)):  # one reset for all of them
             m.d.sync += partial.eq(0)
         return m

@@ -41,11 +41,10 @@ def print_report(report: BuildReport) -> None:
             soft_wrap=True,
         )
     for network in report.networks:
-        met = network.ns <= report.period_ns
         results.print(
             f"{escape(network.signal)} takes {network.ns:.1f} ns of {report.period_ns:.1f} ns over "
             "a clock network to what it enables: "
-            f"{'[green]met[/]' if met else '[bold red]missed[/]'}",
+            f"{'[green]met[/]' if report.in_time(network) else '[bold red]missed[/]'}",
             soft_wrap=True,
         )
     results.print()
