@@ -19,7 +19,9 @@ from celosia.hdl.npu.double_pumped_storage import MemoryPlan, large_rams
 from celosia.hdl.npu.multipliers import MultiplierPlan
 
 __all__ = [
+    "CONFIGURATION",
     "DELAYS",
+    "MODULE",
     "NETLIST",
     "NETWORKS",
     "PLACEMENT_LOG",

@@ -65,14 +65,13 @@ class Built:
     ran: tuple[str, ...]
 
 
-def build_npu(
+def npu_plan(
     board: Board, config: NpuConfig, *, seed: int = 1, say: Say = lambda text: None
-) -> Built:
-    """Build the NPU's bitstream; `say` is told what happens.
+) -> BuildPlan:
+    """The plan of the NPU's bitstream; `say` is told what happens.
 
     Raises:
-        CelosiaError: a tool is missing or fails, the device lacks something, or the plan can't be
-            made.
+        CelosiaError: a tool is missing, the device lacks something, or the plan can't be made.
     """
 
     for name in build_tools(board):
@@ -89,32 +88,57 @@ def build_npu(
         what = [module, asdict(board), config_to_mapping(config), version("celosia")]
         return emitted_once(what, written, "celosia.boards", "celosia.golden.link")
 
-    return build(plan_npu(board, config, digest, seed, emit), say=say)
+    return plan_npu(board, config, digest, seed, emit)
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A finished synthesis.
+
+    Attributes:
+        folder: where all its files are, `NETLIST` among them; the cache's, not to be written to.
+        key: names what it was made of.
+        ran: whether it was made just now; else it was found in the cache.
+    """
+
+    folder: Path
+    key: str
+    ran: bool
+
+
+def synthesise(plan: BuildPlan, *, say: Say = lambda text: None) -> Netlist:
+    """Run a plan's synthesis, or find what it made before from the same files with the same tool.
+
+    Raises:
+        CelosiaError: the tool is missing or fails.
+    """
+    stage = plan.stages[0]
+    tool = find_tool(stage.tool)
+
+    def fill(folder: Path) -> None:
+        for name, text in plan.files.items():
+            (folder / name).write_text(text)
+        _run(stage, tool, folder, say)
+        if plan.settings:
+            write_settings(folder / NETLIST, plan.settings)
+
+    key = content_key([plan.files, dict(plan.settings), _identity(stage, tool)])
+    folder, ran = cached("board-netlist", key, fill)
+    return Netlist(folder, key, ran)
 
 
 def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
     """Run a plan's stages, or find what they made before from the same files with the same tools.
 
     Raises:
-        As `build_npu`.
+        CelosiaError: a tool is missing or fails.
     """
-    tools = [find_tool(stage.tool) for stage in plan.stages]
-    synthesis, *rest = zip(plan.stages, tools, strict=True)
-    key = content_key([plan.files, dict(plan.settings), _identity(*synthesis)])
-    ran: list[str] = []
-
-    def synthesise(folder: Path) -> None:
-        for name, text in plan.files.items():
-            (folder / name).write_text(text)
-        _run(*synthesis, folder, say)
-        if plan.settings:
-            write_settings(folder / NETLIST, plan.settings)
-        ran.append(synthesis[0].title)
-
-    netlist, _ = cached("board-netlist", key, synthesise)
+    first, *rest = ((stage, find_tool(stage.tool)) for stage in plan.stages)
+    netlist = synthesise(plan, say=say)
+    ran = [first[0].title] if netlist.ran else []
 
     def finish(folder: Path) -> None:
-        shutil.copytree(netlist, folder, dirs_exist_ok=True)
+        shutil.copytree(netlist.folder, folder, dirs_exist_ok=True)
         for stage, tool in rest:
             _run(stage, tool, folder, say)
             ran.append(stage.title)
@@ -124,9 +148,20 @@ def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
             (folder / name).unlink()
         _report(plan, folder)  # raises where a constraint was ignored: nothing is kept then
 
-    key = content_key([key, [_identity(*entry) for entry in rest]])
+    key = content_key([netlist.key, [_identity(*entry) for entry in rest]])
     folder, _ = cached("board-bitstream", key, finish)
     return Built(plan, folder, _report(plan, folder), tuple(ran))
+
+
+def build_npu(
+    board: Board, config: NpuConfig, *, seed: int = 1, say: Say = lambda text: None
+) -> Built:
+    """Build the NPU's bitstream; `say` is told what happens.
+
+    Raises:
+        CelosiaError: as `npu_plan` and `build`.
+    """
+    return build(npu_plan(board, config, seed=seed, say=say), say=say)
 
 
 def output_folder(board: Board) -> Path:
