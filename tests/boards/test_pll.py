@@ -161,7 +161,9 @@ def test_frequencies_out_of_reach_are_refused():
     assert pll_settings(own) is None
     with pytest.raises(CelosiaError, match=r"from 12 MHz, from 16 to 137.5, not 12; the nearest"):
         pll_settings(own, doubled=True)
-    fast = board_from_mapping({"base": "ulx3s-85f", "clock": {"mhz": 5}}, default_name="fast")
+    fast = board_from_mapping(
+        {"base": "ulx3s-85f", "frequency_mhz": 40, "clock": {"mhz": 5}}, default_name="fast"
+    )
     with pytest.raises(CelosiaError, match=r"from 5 MHz, from 3.125 to 400, not 40$"):
         pll_settings(fast)
 
