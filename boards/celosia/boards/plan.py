@@ -17,6 +17,7 @@ from celosia.hdl.emit import emit_verilog
 from celosia.hdl.family import Family, synthesis_commands, synthesis_files
 from celosia.hdl.npu.double_pumped_storage import MemoryPlan, large_rams
 from celosia.hdl.npu.multipliers import MultiplierPlan
+from celosia.hdl.npu.requantizer import Requantizer
 
 __all__ = [
     "CONFIGURATION",
@@ -156,8 +157,18 @@ def multiplier_plan(board: Board, config: NpuConfig) -> MultiplierPlan:
     multiplications leave."""
     device = board.device
     primitives = device.multipliers * _PRODUCTS[device.family]
-    taken = config.requantizer_lanes * _REQUANTIZER_PRIMITIVES[device.family]
+    taken = config.requantizer_lanes * _lane_primitives(device.family, config)
     return MultiplierPlan(family=device.family, primitives=max(0, primitives - taken))
+
+
+def _lane_primitives(family: Family, config: NpuConfig) -> int:
+    """Of a lane of POST: `PieceMultiplier` of the requantiser and of the product of operands on an
+    ECP5, what Yosys 0.70 makes on a Gowin, none on an iCE40, whose synthesis has no `-dsp`."""
+    if family is not Family.ECP5:
+        return {Family.ICE40: 0, Family.GOWIN: 9}[family]
+    serial = config.requantizer_cycles > 1
+    scaling = 0 if serial else Requantizer.lane_products(config.modes)
+    return scaling + int(config.vector_operations)
 
 
 def plan_build(
@@ -234,9 +245,6 @@ _SETTINGS = {Family.ECP5: {"placer1/minBelsForGridPick": "256"}}
 """Cells of a kind that the FPGA has fewer of than so many (by default 64) may change places across
 the whole chip as placing is refined, others only with their neighbours: block RAMs and multipliers
 of an ECP5-45F, 25 places apart, would stay where they were first put."""
-_REQUANTIZER_PRIMITIVES = {Family.ECP5: 5, Family.ICE40: 0, Family.GOWIN: 9}
-"""Of a lane of the requantiser with its product of operands: `PieceMultiplier` on an ECP5, what
-Yosys 0.70 makes on a Gowin, none on an iCE40, whose synthesis has no `-dsp`."""
 
 Commands = tuple[str, Stage, Stage, str]
 """Options of the synthesis, place and route, packing, and the bitstream's name."""

@@ -58,6 +58,11 @@ class PipelinedMultiplier(wiring.Component):
             }
         )
 
+    @staticmethod
+    def pieces(a_bits: int, b_bits: int) -> int:
+        """How many products of small pieces it is made of: multiplier blocks, on an FPGA."""
+        return _count(a_bits) * _count(b_bits)
+
     def elaborate(self, platform):
         m = Module()
         rows = []
@@ -73,11 +78,14 @@ class PipelinedMultiplier(wiring.Component):
         return m
 
 
+def _count(width: int) -> int:
+    return -(-width // PIECE_BITS)
+
+
 def _pieces(operand):
     """Pieces of an operand from the lowest up, each with its place; the last takes the sign."""
     width = len(operand)
-    count = -(-width // PIECE_BITS)
-    size = -(-width // count)
+    size = -(-width // _count(width))
     pieces = [(place, operand[place : place + size]) for place in range(0, width, size)]
     if operand.shape().signed:
         place, piece = pieces.pop()

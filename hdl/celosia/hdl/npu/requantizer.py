@@ -1,5 +1,7 @@
 """The requantiser: int32 sums to int8, in every rounding mode that a configuration needs."""
 
+from collections.abc import Collection
+
 from amaranth.hdl import Cat, EnableInserter, Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -70,7 +72,7 @@ class Requantizer(wiring.Component):
         self.lanes = lanes
         self.modes = modes
         self._family = family
-        self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in modes)
+        self.multiplier_bits = _multiplier_bits(modes)
         self.latency = _stages(modes)[1]
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
@@ -84,6 +86,11 @@ class Requantizer(wiring.Component):
                 "o": Out(stream.Signature(RequantizerOutput(lanes=lanes, tag=tag))),
             }
         )
+
+    @staticmethod
+    def lane_products(modes: Collection[RoundingMode]) -> int:
+        """How many products of at most 18 x 18 bits a lane makes: multiplier blocks, on an FPGA."""
+        return PipelinedMultiplier.pieces(_operand_bits(modes), _multiplier_bits(modes))
 
     def elaborate(self, platform):
         m = Module()
@@ -119,6 +126,14 @@ def _stages(modes):
     return product, product + 5
 
 
+def _operand_bits(modes):
+    return 33 if RoundingMode.FLOAT64 in modes else 32
+
+
+def _multiplier_bits(modes):
+    return max(MULTIPLIER_BITS[mode] for mode in modes)
+
+
 class _Lane(wiring.Component):
     """One lane, stopped by `EnableInserter`, and by `enable` where that doesn't reach."""
 
@@ -127,8 +142,7 @@ class _Lane(wiring.Component):
         self._family = family
         self._product, _ = _stages(modes)
         self._normalize = self._product - PipelinedMultiplier.LATENCY - 2  # 0 without float modes
-        self._operand_bits = 33 if RoundingMode.FLOAT64 in modes else 32
-        self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in modes)
+        self.multiplier_bits = _multiplier_bits(modes)
         super().__init__(
             {
                 "enable": In(1),
@@ -162,7 +176,7 @@ class _Lane(wiring.Component):
             operand = Mux(self._is_float(), normalizer.operand, operand)
 
         m.submodules.multiplier = multiplier = PipelinedMultiplier(
-            a_bits=self._operand_bits, b_bits=self.multiplier_bits, family=self._family
+            a_bits=_operand_bits(self.modes), b_bits=self.multiplier_bits, family=self._family
         )
         m.d.comb += [
             multiplier.enable.eq(self.enable),
