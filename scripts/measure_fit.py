@@ -86,7 +86,7 @@ def speed(board: Board, config: NpuConfig, seeds: list[int]) -> Iterator[str]:
         for names in RESOURCES.values()
     ]
     median, best = statistics.median(frequencies), max(frequencies)
-    bound = "at most " if report.multipliers_untimed else ""
+    bound = "at most " if report.untimed else ""
     yield f"| board | NPU | {' | '.join(RESOURCES)} | median MHz | best MHz |"
     yield "|---|---|" + "--:|" * (len(RESOURCES) + 2)
     row = (*columns, f"{bound}{median:.1f}", f"{bound}{best:.1f}")

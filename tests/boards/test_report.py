@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from support.routed_designs import Design, EnabledBits, route
+from support.routed_designs import Design, EnabledBits, MemoryDesign, route
 
 from celosia.boards.networks import NETWORK_NS, REGISTER_NS, read_networks, write_networks
 from celosia.boards.paths import clock_name, module_and_signal
@@ -38,7 +38,7 @@ def test_report_of_each_family(family, routed, capsys):
     run = routed(family)
     report = read_report(run.report, run.log, {"clk": CONSTRAINTS[family]})
     assert report.met
-    assert report.multipliers_untimed is (family == "gowin")
+    assert report.untimed == (("multipliers",) if family == "gowin" else ())
 
     # The last figure of the log is the one after routing; the one before is an estimate.
     *_, estimate, final = re.findall(r"Max frequency for clock.*': ([\d.]+) MHz", run.log)
@@ -88,6 +88,21 @@ def test_report_of_each_family(family, routed, capsys):
     assert ("at most" in out) is (family == "gowin")
     assert (" not known\n" in out) is (family == "gowin")
     assert (" met\n" in out) is (family != "gowin")
+
+
+@pytest.mark.parametrize("family", CONSTRAINTS)
+def test_a_path_behind_a_block_ram(family, tmp_path, capsys):
+    """The longest path is from the memory's answer to its parity, where nextpnr knows of it."""
+    run = route(family, tmp_path, MemoryDesign(), f"--freq {CONSTRAINTS[family]}")
+    report = read_report(run.report, run.log, {"clk": CONSTRAINTS[family]})
+    (path,) = report.critical_paths
+    assert path.end.endswith(": o") is (family != "gowin")
+    assert report.untimed == (("block RAMs",) if family == "gowin" else ())
+    assert report.to_json()["untimed"] == list(report.untimed)
+    print_report(report)
+    out = capsys.readouterr().out
+    assert ("knows no delay of this FPGA's block RAMs, so that" in out) is (family == "gowin")
+    assert ("at most" in out) is (family == "gowin")
 
 
 def test_missed_timing_is_a_report_that_says_so(tmp_path, capsys):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 from support.installed import PATH
 
@@ -85,6 +86,39 @@ class Design(Component):
             m.d.fast += [counter.eq(counter + stage.o), self.o.eq(counter[-1])]
         else:
             m.d.comb += self.o.eq(stage.o)
+        return m
+
+
+class Words(Component):
+    """The parity of an old word of bits, by way of a block RAM."""
+
+    i: In(16)
+    o: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.words = words = Memory(shape=16, depth=1024, init=[])
+        write, read = words.write_port(), words.read_port()
+        m.d.comb += [
+            Cat(write.addr, read.addr).eq(Cat(self.i[:10], self.i[6:])),
+            Cat(write.data, write.en).eq(Cat(self.i, 1)),
+        ]
+        m.d.sync += self.o.eq(read.data.xor())
+        return m
+
+
+class MemoryDesign(Component):
+    """Bits in, the parity of an old word of them out."""
+
+    i: In(1)
+    o: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.stage = stage = Words()
+        bits = Signal(16)
+        m.d.sync += bits.eq(Cat(self.i, bits))
+        m.d.comb += [stage.i.eq(bits), self.o.eq(stage.o)]
         return m
 
 

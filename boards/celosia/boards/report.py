@@ -28,8 +28,11 @@ _ROUNDING_MHZ = 0.0051
 #: Constraints pass through periods of whole picoseconds.
 _SAME_CONSTRAINT = 2e-3
 
-#: Elements of Gowin's multiplier blocks.
-_GOWIN_MULTIPLIER = re.compile(r"MULT|PADD|ALU54D")
+#: Elements of a Gowin FPGA whose delays nextpnr 0.11.1 doesn't know; only they bear these names.
+_UNTIMED = {
+    "multipliers": re.compile(r"MULT(ADD)?(ALU)?\d+X\d+|PADD\d*|ALU54D"),
+    "block RAMs": re.compile("BSRAM"),
+}
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,10 @@ class BuildReport:
         By nextpnr's name of the element, such as ``TRELLIS_COMB``.
     critical_paths : tuple of CriticalPath
         The longest path of each pair of clocks; first those inside one clock.
-    multipliers_untimed : bool
-        Whether the design has multipliers whose delay nextpnr doesn't know and takes for nothing,
-        which is so for Gowin's: every `fmax_mhz` is then an upper bound.
+    untimed : tuple of str
+        Kinds of elements in the design from which nextpnr follows no path since it doesn't know
+        their delay, which is so for a Gowin FPGA's ``multipliers`` and ``block RAMs``: every
+        `fmax_mhz` is an upper bound where there are any.
     networks : tuple of NetworkPath
         What nextpnr doesn't time whole; all of it has the NPU's clock.
     """
@@ -109,7 +113,7 @@ class BuildReport:
     clocks: Mapping[str, ClockTiming]
     utilisation: Mapping[str, Resource]
     critical_paths: tuple[CriticalPath, ...]
-    multipliers_untimed: bool
+    untimed: tuple[str, ...]
     networks: tuple[NetworkPath, ...] = ()
 
     @property
@@ -171,7 +175,7 @@ class BuildReport:
                 for name, resource in self.utilisation.items()
             },
             "critical_paths": [path.to_json() for path in self.critical_paths],
-            "multipliers_untimed": self.multipliers_untimed,
+            "untimed": list(self.untimed),
         }
 
 
@@ -223,10 +227,10 @@ def read_report(
         clocks=clocks,
         utilisation=utilisation,
         critical_paths=paths,
-        multipliers_untimed="BSRAM" in utilisation
-        and any(
-            resource.used and _GOWIN_MULTIPLIER.match(name)
-            for name, resource in utilisation.items()
+        untimed=tuple(
+            kind
+            for kind, names in _UNTIMED.items()
+            if any(names.fullmatch(name) and used.used for name, used in utilisation.items())
         ),
         networks=networks,
     )

@@ -133,7 +133,7 @@ def _time(
         model=model,
         fmax_mhz=None if clock is None else clock.fmax_mhz,
         constraint_mhz=None if clock is None else clock.constraint_mhz,
-        fmax_is_bound=build is not None and build.report.multipliers_untimed,
+        fmax_is_bound=build is not None and bool(build.report.untimed),
         cycles=cycles,
         pieces=None if isinstance(cost, str) else cost.pieces,
         ms=None if clock is None else _ms(cycles, clock.fmax_mhz),

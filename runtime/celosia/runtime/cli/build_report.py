@@ -52,10 +52,10 @@ def print_report(report: BuildReport) -> None:
     for path in report.critical_paths:
         results.print()
         _print_path(path)
-    if report.multipliers_untimed:
+    if report.untimed:
         results.print(
-            "\nnextpnr knows no delay of this FPGA's multipliers and takes it for nothing, so that "
-            "the frequencies are upper bounds, and whether the constraints are met is not known",
+            f"\nnextpnr knows no delay of this FPGA's {' and '.join(report.untimed)}, so that the "
+            "frequencies are upper bounds, and whether the constraints are met is not known",
             soft_wrap=True,
         )
 
@@ -69,11 +69,11 @@ def _clocks(report: BuildReport) -> Table:
     for name, clock in report.clocks.items():
         if not clock.met:
             verdict = "[bold red]missed[/]"
-        elif report.multipliers_untimed:
+        elif report.untimed:
             verdict = "[yellow]not known[/]"
         else:
             verdict = "[green]met[/]"
-        bound = "at most " if report.multipliers_untimed else ""
+        bound = "at most " if report.untimed else ""
         table.add_row(
             escape(name),
             f"{bound}{clock.fmax_mhz:,.1f} MHz",
