@@ -25,7 +25,7 @@ from celosia.golden.config import NpuConfig, load_config
 from celosia.golden.errors import CelosiaError
 from celosia.runtime.board_build import build_npu, npu_plan, synthesise
 
-MODULE_LEVELS = 4
+MODULE_LEVELS = 5
 LEAST_LUTS = 50
 """Modules of fewer aren't shown."""
 CELLS = {
