@@ -5,7 +5,7 @@ The logs are cut from runs of Yosys 0.70 and nextpnr 0.11.1 on designs made to f
 """
 
 import pytest
-from support.routed_designs import Design, route
+from support.routed_designs import Design, Stage, route
 
 from celosia.boards.failures import explain_failure
 
@@ -238,7 +238,7 @@ def test_enough_memory_is_not_short_of_it():
     [("ecp5", 30, "30 MULT18X18D of 28"), ("gowin", 100, "100 MULT9X9 of 96")],
 )
 def test_design_that_does_not_fit(family, multipliers, lacking, tmp_path):
-    run = route(family, tmp_path, Design(multipliers=multipliers), "--freq 25")
+    run = route(family, tmp_path, Design(Stage(multipliers)), "--freq 25")
     assert run.status != 0
     assert not run.report.exists()
     sentence = f"the design doesn't fit: it needs {lacking}; {SMALLER}"

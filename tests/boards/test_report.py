@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from support.routed_designs import Design, EnabledBits, MemoryDesign, route
+from support.routed_designs import Design, EnabledBits, Words, route
 
 from celosia.boards.networks import NETWORK_NS, REGISTER_NS, read_networks, write_networks
 from celosia.boards.paths import clock_name, module_and_signal
@@ -93,7 +93,7 @@ def test_report_of_each_family(family, routed, capsys):
 @pytest.mark.parametrize("family", CONSTRAINTS)
 def test_a_path_behind_a_block_ram(family, tmp_path, capsys):
     """The longest path is from the memory's answer to its parity, where nextpnr knows of it."""
-    run = route(family, tmp_path, MemoryDesign(), f"--freq {CONSTRAINTS[family]}")
+    run = route(family, tmp_path, Design(Words()), f"--freq {CONSTRAINTS[family]}")
     report = read_report(run.report, run.log, {"clk": CONSTRAINTS[family]})
     (path,) = report.critical_paths
     assert path.end.endswith(": o") is (family != "gowin")

@@ -24,13 +24,6 @@ FIRST_BYTES = {
 }
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("CELOSIA_CACHE", str(folder))
-    return folder
-
-
 @pytest.mark.parametrize(
     ("name", "core"), [*((name, EchoCore) for name in FIRST_BYTES), ("icebreaker", PumpedCore)]
 )
@@ -251,17 +244,6 @@ def test_the_first_run_of_a_yowasp_tool_is_announced(cache, tools, tmp_path, mon
     build(plan(), say=said.append)
     assert (
         said[-1] == "yowasp-ecppack runs for the first time and is compiled, which can take minutes"
-    )
-
-
-@pytest.fixture
-def echo(monkeypatch):
-    """The command builds the small core in place of the NPU, whose Verilog takes its time."""
-    monkeypatch.setattr(board_build, "design_verilog", lambda config: "")
-    monkeypatch.setattr(
-        board_build,
-        "plan_npu",
-        lambda board, config, digest, seed, emit: plan_build(board, EchoCore, seed, emit),
     )
 
 

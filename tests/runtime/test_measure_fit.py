@@ -1,44 +1,22 @@
 """The measuring script of `scripts/`, with a small core in place of the NPU and real tools."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
-from support.echo_core import EchoCore
+from support.routed_designs import skip_without
+from support.scripts import load_script
 
-from celosia.boards.load import load_board
-from celosia.boards.plan import plan_build
-from celosia.boards.tools import find_tool
-from celosia.golden.errors import CelosiaError
-from celosia.runtime import board_build
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_fit.py"
 BOARD = "icebreaker"
 
 
 @pytest.fixture
-def measure(tmp_path, monkeypatch, capsys):
+def measure(cache, echo, monkeypatch, capsys):
     """Runs the script with arguments; what it prints, or ends with."""
-    for stage in plan_build(load_board(BOARD), EchoCore).stages:
-        try:
-            find_tool(stage.tool)
-        except CelosiaError as error:
-            pytest.skip(str(error))
-    monkeypatch.setenv("CELOSIA_CACHE", str(tmp_path))
-    monkeypatch.setattr(
-        board_build,
-        "plan_npu",
-        lambda board, config, digest, seed, emit: plan_build(board, EchoCore, seed),
-    )
-    spec = importlib.util.spec_from_file_location("measure_fit", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    skip_without("ice40")
+    script = load_script("measure_fit")
 
     def run(*arguments):
-        monkeypatch.setattr("sys.argv", [SCRIPT.name, *arguments])
+        monkeypatch.setattr("sys.argv", ["measure_fit.py", *arguments])
         script.main()
         return capsys.readouterr().out.splitlines()
 

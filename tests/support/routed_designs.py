@@ -65,20 +65,23 @@ class Stage(Component):
 
 
 class Design(Component):
-    """Bits in, a parity of products out; with `fast`, the parity goes through another clock."""
+    """Bits in, what a stage makes of them out: by default a parity of a product.
+
+    With `fast` it goes through another clock.
+    """
 
     i: In(1)
     o: Out(1)
 
-    def __init__(self, *, multipliers=1, fast=False):
+    def __init__(self, stage=None, *, fast=False):
         super().__init__()
-        self._multipliers = multipliers
+        self._stage = stage or Stage(1)
         self._fast = fast
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.stage = stage = Stage(self._multipliers)
-        bits = Signal(16 * self._multipliers)
+        m.submodules.stage = stage = self._stage
+        bits = Signal.like(stage.i)
         m.d.sync += bits.eq(Cat(self.i, bits))
         m.d.comb += stage.i.eq(bits)
         if self._fast:
@@ -104,21 +107,6 @@ class Words(Component):
             Cat(write.data, write.en).eq(Cat(self.i, 1)),
         ]
         m.d.sync += self.o.eq(read.data.xor())
-        return m
-
-
-class MemoryDesign(Component):
-    """Bits in, the parity of an old word of them out."""
-
-    i: In(1)
-    o: Out(1)
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.stage = stage = Words()
-        bits = Signal(16)
-        m.d.sync += bits.eq(Cat(self.i, bits))
-        m.d.comb += [stage.i.eq(bits), self.o.eq(stage.o)]
         return m
 
 

@@ -162,8 +162,8 @@ def multiplier_plan(board: Board, config: NpuConfig) -> MultiplierPlan:
 
 
 def _lane_primitives(family: Family, config: NpuConfig) -> int:
-    """Of a lane of POST: `PieceMultiplier` of the requantiser and of the product of operands on an
-    ECP5, what Yosys 0.70 makes on a Gowin, none on an iCE40, whose synthesis has no `-dsp`."""
+    """What a lane of POST takes: on an ECP5 the `PieceMultiplier` of its requantiser and of its
+    product of operands, on a Gowin what Yosys 0.70 makes, on an iCE40, without `-dsp`, none."""
     if family is not Family.ECP5:
         return {Family.ICE40: 0, Family.GOWIN: 9}[family]
     serial = config.requantizer_cycles > 1

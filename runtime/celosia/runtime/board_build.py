@@ -133,9 +133,10 @@ def build(plan: BuildPlan, *, say: Say = lambda text: None) -> Built:
     Raises:
         CelosiaError: a tool is missing or fails.
     """
-    first, *rest = ((stage, find_tool(stage.tool)) for stage in plan.stages)
+    synthesis, *stages = plan.stages
+    rest = [(stage, find_tool(stage.tool)) for stage in stages]
     netlist = synthesise(plan, say=say)
-    ran = [first[0].title] if netlist.ran else []
+    ran = [synthesis.title] if netlist.ran else []
 
     def finish(folder: Path) -> None:
         shutil.copytree(netlist.folder, folder, dirs_exist_ok=True)

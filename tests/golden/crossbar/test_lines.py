@@ -2,11 +2,11 @@
 
 import importlib.util
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.linalg import solve
+from support.scripts import load_script
 from support.spice import NGSPICE, column_currents
 
 from celosia.golden.crossbar.array.lines import Lines, transfer
@@ -18,8 +18,6 @@ RESISTANCES = [
     Lines(row=5.6, column=1.9),  # 22 nm of the notes' list
     Lines(row=2.0, column=50.0, driver=100.0, sense=30.0),
 ]
-
-BADCROSSBAR = Path(__file__).parents[3] / "scripts" / "badcrossbar_currents.py"
 
 
 def an_array(rows, columns, seed):
@@ -54,9 +52,7 @@ def test_ngspice_finds_the_same_currents(size, lines, tmp_path):
 def test_badcrossbar_finds_the_same_currents(size, row, column):
     if importlib.util.find_spec("badcrossbar") is None:
         pytest.skip("badcrossbar isn't installed (pip install celosia[badcrossbar])")
-    spec = importlib.util.spec_from_file_location(BADCROSSBAR.stem, BADCROSSBAR)
-    referee = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(referee)
+    referee = load_script("badcrossbar_currents")
     conductance, volts = an_array(size, size, size)
     expected = referee.column_currents(conductance, volts, row, column)
     found = transfer(conductance, Lines(row=row, column=column)) @ volts

@@ -18,6 +18,7 @@ from celosia.hdl.npu.requantizer_steps import (
     RequantizerOutput,
     clamped,
     lane_layout,
+    multiplier_bits,
     shifts,
     zero_point_added,
 )
@@ -72,7 +73,7 @@ class Requantizer(wiring.Component):
         self.lanes = lanes
         self.modes = modes
         self._family = family
-        self.multiplier_bits = _multiplier_bits(modes)
+        self.multiplier_bits = multiplier_bits(modes)
         self.latency = _stages(modes)[1]
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
@@ -90,7 +91,7 @@ class Requantizer(wiring.Component):
     @staticmethod
     def lane_products(modes: Collection[RoundingMode]) -> int:
         """How many products of at most 18 x 18 bits a lane makes: multiplier blocks, on an FPGA."""
-        return PipelinedMultiplier.pieces(_operand_bits(modes), _multiplier_bits(modes))
+        return PipelinedMultiplier.pieces(_operand_bits(modes), multiplier_bits(modes))
 
     def elaborate(self, platform):
         m = Module()
@@ -130,10 +131,6 @@ def _operand_bits(modes):
     return 33 if RoundingMode.FLOAT64 in modes else 32
 
 
-def _multiplier_bits(modes):
-    return max(MULTIPLIER_BITS[mode] for mode in modes)
-
-
 class _Lane(wiring.Component):
     """One lane, stopped by `EnableInserter`, and by `enable` where that doesn't reach."""
 
@@ -142,7 +139,7 @@ class _Lane(wiring.Component):
         self._family = family
         self._product, _ = _stages(modes)
         self._normalize = self._product - PipelinedMultiplier.LATENCY - 2  # 0 without float modes
-        self.multiplier_bits = _multiplier_bits(modes)
+        self.multiplier_bits = multiplier_bits(modes)
         super().__init__(
             {
                 "enable": In(1),

@@ -16,6 +16,7 @@ __all__ = [
     "RequantizerOutput",
     "clamped",
     "lane_layout",
+    "multiplier_bits",
     "shifts",
     "zero_point_added",
 ]
@@ -29,6 +30,12 @@ MULTIPLIER_BITS = {
     RoundingMode.FLOAT64: 53,
 }
 """Bits of the multiplier that a mode uses."""
+
+
+def multiplier_bits(modes):
+    """Bits of the multiplier where these modes are built."""
+    return max(MULTIPLIER_BITS[mode] for mode in modes)
+
 
 Control = data.StructLayout(
     {"mode": MODE_BITS, "zero_point": signed(8), "low": signed(8), "high": signed(8)}

@@ -8,12 +8,12 @@ from celosia.hdl.npu.float_requantizer import RESULT_BITS
 from celosia.hdl.npu.pipeline import delayed
 from celosia.hdl.npu.product_scaler import ProductScaler
 from celosia.hdl.npu.requantizer_steps import (
-    MULTIPLIER_BITS,
     Control,
     RequantizerInput,
     RequantizerOutput,
     clamped,
     lane_layout,
+    multiplier_bits,
     shifts,
     zero_point_added,
 )
@@ -58,7 +58,7 @@ class SerialRequantizer(wiring.Component):
         self.lanes = lanes
         self.modes = frozenset(modes)
         self.bits = bits
-        self.multiplier_bits = max(MULTIPLIER_BITS[mode] for mode in self.modes)
+        self.multiplier_bits = multiplier_bits(self.modes)
         self.latency = 1 + WIDTH // bits + ROUNDING
         tag = unsigned(tag) if isinstance(tag, int) else tag
         super().__init__(
