@@ -45,6 +45,8 @@ def test_a_small_core_is_really_built(name, core, cache, tmp_path):
     titles = ("synthesis", "place and route", "packing")
     assert built.ran == titles
     assert [line.split(":")[0] for line in said if ":" in line] == list(titles)
+    (placing,) = (line for line in said if line.startswith("placing "))
+    assert said.index(placing) < said.index("routed 100 % of the connections")
     suffix, head = FIRST_BYTES[name]
     output = tmp_path / "out"
     paths = hand_over(built, output)
@@ -245,6 +247,18 @@ def test_the_first_run_of_a_yowasp_tool_is_announced(cache, tools, tmp_path, mon
     assert (
         said[-1] == "yowasp-ecppack runs for the first time and is compiled, which can take minutes"
     )
+
+
+def test_progress_of_place_and_route_is_told_once(cache, tools):
+    rows = "".join(
+        f"Info:  {1000 * done} |  {done}  {done} |  {done}  {done} | {left}|  0.07  0.07|\n"
+        for done, left in ((1, 3000), (2, 1990), (3, 0))
+    )
+    tools.nextpnr(log=f"Info: Routing 4000 arcs.\n{rows}{LOG.format(fmax=60.0)}")
+    said = []
+    build(plan(), say=said.append)
+    told = [line for line in said if line.startswith("rout")]
+    assert told == ["routing 4,000 connections", "routed 100 % of the connections"]
 
 
 @pytest.fixture

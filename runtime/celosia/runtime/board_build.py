@@ -4,13 +4,13 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from celosia.boards.board import Board
 from celosia.boards.failures import explain_failure
@@ -30,6 +30,7 @@ from celosia.boards.plan import (
     plan_npu,
     write_settings,
 )
+from celosia.boards.progress import FirstRun, PlaceAndRoute, ProgressReader
 from celosia.boards.report import BuildReport, read_report
 from celosia.boards.tools import Tool, find_tool
 from celosia.boards.top import BoardTop
@@ -40,8 +41,6 @@ from celosia.sim.cache import cached, content_key
 from celosia.sim.design_verilog import design_verilog, emitted_once
 from celosia.sim.processes import execute
 
-_PREPARING = b"Preparing to run"
-"""What a YoWASP tool prints before it compiles itself."""
 _LOOK_S = 0.2
 _OUTPUT = "output.log"
 
@@ -222,7 +221,12 @@ def _identity(stage: Stage, tool: Tool) -> list[Any]:
 def _run(stage: Stage, tool: Tool, folder: Path, say: Say) -> None:
     say(f"{stage.title}: {Path(tool.path).name} ({tool.version})")
     log = folder / _OUTPUT
-    with _watched(log, tool, say):
+    readers: dict[Path, ProgressReader] = {}
+    if PLACEMENT_LOG in stage.products:
+        readers[folder / PLACEMENT_LOG] = PlaceAndRoute()
+    if tool.yowasp:
+        readers[log] = FirstRun(Path(tool.path).name)
+    with _watched(readers, say):
         status = execute([tool.path, *stage.arguments], folder, os.environ, log)
     printed = log.read_text(errors="replace")
     log.unlink()
@@ -239,19 +243,22 @@ def _report(plan: BuildPlan, folder: Path) -> BuildReport:
 
 
 @contextmanager
-def _watched(log: Path, tool: Tool, say: Say) -> Iterator[None]:
-    """Say so when a YoWASP tool begins to compile itself."""
-    if not tool.yowasp:
-        yield
-        return
+def _watched(readers: Mapping[Path, ProgressReader], say: Say) -> Iterator[None]:
+    """Tell how far a tool is, from the logs that it writes."""
     ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(_LOOK_S):
-            if log.exists() and _PREPARING in log.read_bytes():
-                name = Path(tool.path).name
-                say(f"{name} runs for the first time and is compiled, which can take minutes")
-                return
+        logs: dict[Path, TextIO] = {}
+        with ExitStack() as opened:
+            while True:
+                last = ended.wait(_LOOK_S)
+                for path, read in readers.items():
+                    if path not in logs and path.exists():
+                        logs[path] = opened.enter_context(path.open(errors="replace"))
+                    for sentence in read(logs[path].read()) if path in logs else ():
+                        say(sentence)
+                if last:
+                    return
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
