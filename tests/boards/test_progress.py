@@ -55,13 +55,29 @@ def test_lines_may_come_in_pieces():
 
 
 def test_routing_without_an_end_is_told():
-    stuck = [row(120 + again % 3) for again in range(1_000)]
-    *before, last = told([HEAD, *stuck])
-    assert before == [*BEGUN, "routed 90 % of the connections"]
-    assert last.startswith("routing has come no further than 120 connections to go for long, and ")
-    assert "try another --seed" in last
-    ended = [row(120)] * 49 + [row(119)] * 50
-    assert told([HEAD, *ended]) == before
+    now = 1e6
+    read = PlaceAndRoute(lambda: now)
+
+    def told_at(seconds, more=""):
+        nonlocal now
+        now = 1e6 + seconds
+        return list(read(more))
+
+    assert told_at(0) == told_at(1_000) == []  # before there is a log
+    assert told_at(2_000, HEAD) == BEGUN
+    assert told_at(2_299, row(120)) == ["routed 90 % of the connections"]
+    assert told_at(2_598, row(121)) == []
+    (stuck,) = told_at(2_599)
+    assert stuck.startswith(
+        "routing has come no further than 120 connections to go for 5 minutes, "
+    )
+    assert "another --seed helps" in stuck
+    assert told_at(9_000, row(120)) == []
+    assert told_at(9_100, row(119)) == []
+    assert told_at(9_399, row(120)) == []
+    assert len(told_at(9_400, row(120))) == 1
+    assert told_at(9_500, row(0)) == ["routed 100 % of the connections"]
+    assert told_at(99_000) == []
 
 
 def test_a_first_run_is_told_once():

@@ -1,10 +1,13 @@
 """How far a tool is, from what it prints while it runs.
 
-A reader takes what was printed since it was last asked, and gives what there is to tell people.
+A reader takes what was printed since it was last asked, which it is again and again while the tool
+runs, and gives what there is to tell people.
 """
 
+import math
 import re
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 _PREPARING = "Preparing to run"
@@ -12,10 +15,12 @@ _PREPARING = "Preparing to run"
 
 _PLACING = re.compile(r"^Info: Creating initial analytic placement for (\d+) cells", re.M)
 _ROUTING = re.compile(r"^Info: Routing (\d+) arcs\.", re.M)
-#: Arcs routed so far, with and without others torn out, of them lately; arcs to go; seconds.
+#: After each 1,000 arcs: how many so far; of them with and without others torn out, in all and
+#: lately; how many to go.
 _ROW = re.compile(r"^Info: +\d+ \|(?: +\d+ +\d+ \|){2} +(\d+)\|", re.M)
-_STUCK_ROWS = 50
-"""A row comes after each 1,000 arcs. Builds that ended went 4 without fewer to go, at most."""
+_STUCK_S = 300.0
+"""Without fewer to go. Builds that ended went 46 s so, at most, beside others on busy cores; of one
+that didn't, no row came any more."""
 
 
 class ProgressReader(Protocol):
@@ -47,37 +52,43 @@ class FirstRun:
 class PlaceAndRoute:
     """Tells of nextpnr's log (its ``router1``) each tenth of the connections that is routed, and
     when nothing comes of routing any more.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds, of any beginning.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._broken_line = ""
         self._arcs = 0
         self._least = 0
+        self._least_since = 0.0
         self._tenths = 0
-        self._vain_rows = 0
 
     def __call__(self, more: str) -> Iterator[str]:
         lines, end, self._broken_line = (self._broken_line + more).rpartition("\n")
         yield from self._read(lines + end)
+        if self._least and self._clock() - self._least_since >= _STUCK_S:
+            self._least_since = math.inf  # once is enough
+            yield (
+                f"routing has come no further than {self._least:,} connections to go for "
+                f"{_STUCK_S / 60:.0f} minutes, and may never end: another --seed helps, or another "
+                "frequency_mhz in a file of your own for the board"
+            )
 
     def _read(self, more: str) -> Iterator[str]:
         for placing in _PLACING.finditer(more):
             yield f"placing {int(placing[1]):,} cells"
         for routing in _ROUTING.finditer(more):
             self._arcs = self._least = int(routing[1])
+            self._least_since = self._clock()
             yield f"routing {self._arcs:,} connections"
-        tenths = self._tenths
         for row in _ROW.finditer(more):
-            left = int(row[1])
-            self._vain_rows = 0 if left < self._least else self._vain_rows + 1
-            self._least = min(left, self._least)
-            if self._vain_rows == _STUCK_ROWS:
-                yield (
-                    f"routing has come no further than {self._least:,} connections to go for long, "
-                    "and may never end: try another --seed, or a lower frequency_mhz in a file of "
-                    "your own for the board"
-                )
-        if self._arcs:
-            self._tenths = 10 * (self._arcs - self._least) // self._arcs
-        if self._tenths > tenths:
-            yield f"routed {10 * self._tenths} % of the connections"
+            if int(row[1]) < self._least:
+                self._least, self._least_since = int(row[1]), self._clock()
+        tenths = 10 * (self._arcs - self._least) // self._arcs if self._arcs else 0
+        if tenths > self._tenths:
+            self._tenths = tenths
+            yield f"routed {10 * tenths} % of the connections"
