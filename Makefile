@@ -13,7 +13,7 @@ JOBS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# Tests take from milliseconds to minutes: who has none left takes some of the others'.
+# Tests take from milliseconds to minutes: a worker without any left takes some of another's.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: help demo test test-all lint venv clean
