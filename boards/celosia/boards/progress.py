@@ -8,7 +8,6 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
 _PREPARING = "Preparing to run"
 """What a YoWASP tool prints before it compiles itself."""
@@ -22,12 +21,8 @@ _STUCK_S = 300.0
 """Without fewer to go. Builds that ended went 46 s so, at most, beside others on busy cores; one
 that didn't had 117 to go, and 132 when three minutes later the next row came."""
 
-
-class ProgressReader(Protocol):
-    """Makes sentences of what a tool prints."""
-
-    def __call__(self, more: str) -> Iterable[str]:
-        """What there is to tell now that `more` was printed, which may end within a line."""
+ProgressReader = Callable[[str], Iterable[str]]
+"""From what was printed since the last call, which may end within a line, to sentences."""
 
 
 class FirstRun:
@@ -65,7 +60,6 @@ class PlaceAndRoute:
         self._arcs = 0
         self._least = 0
         self._least_since = 0.0
-        self._tenths = 0
 
     def __call__(self, more: str) -> Iterator[str]:
         lines, end, self._broken_line = (self._broken_line + more).rpartition("\n")
@@ -79,6 +73,7 @@ class PlaceAndRoute:
             )
 
     def _read(self, more: str) -> Iterator[str]:
+        before = self._tenths()
         for placing in _PLACING.finditer(more):
             yield f"placing {int(placing[1]):,} cells"
         for routing in _ROUTING.finditer(more):
@@ -88,7 +83,8 @@ class PlaceAndRoute:
         for row in _ROW.finditer(more):
             if int(row[1]) < self._least:
                 self._least, self._least_since = int(row[1]), self._clock()
-        tenths = 10 * (self._arcs - self._least) // self._arcs if self._arcs else 0
-        if tenths > self._tenths:
-            self._tenths = tenths
-            yield f"routed {10 * tenths} % of the connections"
+        if self._tenths() > before:
+            yield f"routed {10 * self._tenths()} % of the connections"
+
+    def _tenths(self) -> int:
+        return 10 * (self._arcs - self._least) // self._arcs if self._arcs else 0

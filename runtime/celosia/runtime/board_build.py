@@ -5,12 +5,12 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from celosia.boards.board import Board
 from celosia.boards.failures import explain_failure
@@ -248,17 +248,13 @@ def _watched(readers: Mapping[Path, ProgressReader], say: Say) -> Iterator[None]
     ended = threading.Event()
 
     def look() -> None:
-        logs: dict[Path, TextIO] = {}
-        with ExitStack() as opened:
-            while True:
-                last = ended.wait(_LOOK_S)
-                for path, read in readers.items():
-                    if path not in logs and path.exists():
-                        logs[path] = opened.enter_context(path.open(errors="replace"))
-                    for sentence in read(logs[path].read()) if path in logs else ():
-                        say(sentence)
-                if last:
-                    return
+        logs = [(read, _additions(path)) for path, read in readers.items()]
+        last = False
+        while not last:
+            last = ended.wait(_LOOK_S)
+            for read, additions in logs:
+                for sentence in read(next(additions)):
+                    say(sentence)
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -267,3 +263,12 @@ def _watched(readers: Mapping[Path, ProgressReader], say: Say) -> Iterator[None]
     finally:
         ended.set()
         watcher.join()
+
+
+def _additions(log: Path) -> Iterator[str]:
+    """Each time what a log has got since the time before, nothing as long as there is none."""
+    while not log.exists():
+        yield ""
+    with log.open(errors="replace") as text:
+        while True:
+            yield text.read()
