@@ -70,12 +70,13 @@ open("synthesis.log", "w")
 open("netlist.json", "w").write('{"modules": {\\n "celosia_board": {\\n "cells": {}}}}')
 """
 NEXTPNR = """
-import json, sys
+import json, sys, time
 arguments = sys.argv[1:]
 def after(name):
     return arguments[arguments.index(name) + 1]
 log = {log!r}
 open(after("--log"), "w").write(log)
+time.sleep({pause_s})
 if {status}:
     sys.exit({status})
 netlist = json.load(open(after("--json")))["modules"]["celosia_board"]
@@ -115,13 +116,14 @@ def tools(tmp_path, monkeypatch):
         path.write_text(f"#!{sys.executable}\n{note}{textwrap.dedent(text)}")
         path.chmod(0o755)
 
-    def nextpnr(log=None, fmax=60.0, constraint=50.0, status=0, ps=1000):
+    def nextpnr(log=None, fmax=60.0, constraint=50.0, status=0, ps=1000, pause_s=0):
         log = LOG.format(fmax=fmax) if log is None else log
         filled = NEXTPNR.format(
             log=log,
             report=report(fmax, constraint),
             status=status,
             delays=DELAYS.format(ps=ps),
+            pause_s=pause_s,
         )
         write("nextpnr-ecp5", filled)
 
@@ -254,7 +256,8 @@ def test_progress_of_place_and_route_is_told_once(cache, tools):
         f"Info:  {1000 * done} |  {done}  {done} |  {done}  {done} | {left}|  0.07  0.07|\n"
         for done, left in ((1, 3000), (2, 1990), (3, 0))
     )
-    tools.nextpnr(log=f"Info: Routing 4000 arcs.\n{rows}{LOG.format(fmax=60.0)}")
+    log = f"Info: Routing 4000 arcs.\n{rows}{LOG.format(fmax=60.0)}"
+    tools.nextpnr(log=log, pause_s=1)  # long enough to be looked at again
     said = []
     build(plan(), say=said.append)
     told = [line for line in said if line.startswith("rout")]
